@@ -1,6 +1,7 @@
 """The command `campaigns`: its commands, its global options, and what an error looks like."""
 
 import errno
+import os
 import sys
 from typing import Annotated, Any, NoReturn
 
@@ -31,6 +32,7 @@ from scheduler.cli.commands.sending.test import send_test
 from scheduler.cli.commands.sending.up import up
 from scheduler.cli.commands.sending.worker import worker
 from scheduler.cli.commands.upkeep.balance import balance
+from scheduler.cli.commands.upkeep.completion import COMPLETE, completion
 from scheduler.cli.commands.upkeep.contacts import contacts
 from scheduler.cli.commands.upkeep.doctor import doctor
 from scheduler.cli.commands.upkeep.migrate import migrate
@@ -98,7 +100,7 @@ for command in (
     *(run, up, worker, scheduler, dashboard, send_test),
     *(status, export, why),
     *(pause, resume, cancel, approve, throttle, held, resolve, resend),
-    *(recover, balance, devices, migrate, sandbox, move, doctor, notify),
+    *(recover, balance, devices, migrate, sandbox, move, doctor, notify, completion),
 ):
     app.command(command.__module__.rpartition(".")[2])(command)  # `campaigns NAME` is in NAME.py
 app.add_typer(contacts, name="contacts")
@@ -110,6 +112,10 @@ def main() -> NoReturn:
     for stream in filter(None, (sys.stdout, sys.stderr)):  # a closed one is None
         # A terminal that cannot show a character must not end the command.
         stream.reconfigure(errors="backslashreplace")
+    if COMPLETE in os.environ:  # a shell asks, with the script of `campaigns completion`
+        from typer._completion_classes import completion_init  # which typer calls only for options of its own
+
+        completion_init()
     code: Any = Exit.DONE
     try:
         app(prog_name="campaigns")

@@ -3,10 +3,12 @@
 from typing import TYPE_CHECKING, Any, Final
 
 from campaigns.counting import amount
-from scheduler.cli.options import AsJson, RunNumber, Slug
+from scheduler.cli.options import AsJson, AsOutput, RunNumber, Slug
+from scheduler.cli.rendering.listing import Output, chosen, print_listed
 from scheduler.cli.rendering.output import print_json, say
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from zoneinfo import ZoneInfo
 
     from scheduler.actions.reading.held import Held, HeldGroup
@@ -14,8 +16,10 @@ if TYPE_CHECKING:
 NUMBERS_SHOWN: Final = 20
 """How many masked numbers of a group are shown; `export` has all of them, in full."""
 
+COLUMNS: Final = ("campaign", "run", "batch", "contact_list", "number", "reason")
 
-def held(campaign: Slug, number_of_run: RunNumber = None, json: AsJson = False) -> None:
+
+def held(campaign: Slug, number_of_run: RunNumber = None, output: AsOutput = None, json: AsJson = False) -> None:
     """Show who waits for a person to decide, and why.
 
     The gateway's answers do not prove whether these texts were sent. Look at its own list of messages, or at the
@@ -25,11 +29,14 @@ def held(campaign: Slug, number_of_run: RunNumber = None, json: AsJson = False) 
     from scheduler.actions.reading.held import read_held
     from worker.settings.settings import load_settings
 
+    form = chosen(output, as_json=json)
     settings = load_settings()
     with campaign_store(settings) as store:
         seen = read_held(store, campaign, number_of_run)
-    if json:
+    if form is Output.JSON:
         print_json({"campaign": campaign} | _as_json(seen))
+        return
+    if print_listed(form, COLUMNS, _rows(campaign, seen)):
         return
     _show(campaign, seen, settings.zone)
     for other in seen.others if number_of_run is None and seen.groups else ():
@@ -92,6 +99,17 @@ def _as_json(seen: "Held") -> dict[str, Any]:
         ],
         "failed_request": request_json(seen.failed) if seen.failed else None,
     }
+
+
+def _rows(campaign: str, seen: "Held") -> "Iterator[dict[str, Any]]":
+    """Yield a row for each person, or for each contact list, whose members only the gateway knows."""
+    from campaigns.phone_numbers.numbers import mask
+
+    for group in seen.groups:
+        of_group = {"campaign": campaign, "run": seen.run.id, "batch": group.batch_id, "reason": group.reason}
+        if group.list_id is not None:
+            yield of_group | {"contact_list": group.list_id}
+        yield from (of_group | {"number": mask(person.number)} for person in group.people)
 
 
 def _advise(campaign: str) -> None:

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from campaigns.counting import amount
-from scheduler.cli.options import AsJson
+from scheduler.cli.options import AsJson, AsOutput
+from scheduler.cli.rendering.listing import Output, chosen, print_listed
 from scheduler.cli.rendering.output import local_time, print_json, print_table, say, warn
 from scheduler.exits import Exit
 
@@ -31,6 +32,8 @@ Kind = Annotated[
     ),
 ]
 Reason = Annotated[str, typer.Option("--reason", help="Why, in your words; `why` shows it.")]
+
+WAITING_COLUMNS: Final = ("id", "number", "received_at", "campaign", "of_nobody_known", "text")
 
 SHOWN = 20
 """How many bad rows are reported one by one."""
@@ -77,7 +80,7 @@ def remove(numbers: Numbers, kind: Kind = None, json: AsJson = False) -> None:
 
 
 @suppress.command("list")
-def list_(kind: Kind = None, json: AsJson = False) -> None:
+def list_(kind: Kind = None, output: AsOutput = None, json: AsJson = False) -> None:
     """Show the list, the newest last; numbers are masked.
 
     `suppress export` has them in full.
@@ -85,16 +88,16 @@ def list_(kind: Kind = None, json: AsJson = False) -> None:
     from campaigns.phone_numbers.numbers import mask
     from scheduler.actions.opening import existing_store
     from scheduler.actions.suppressing import opt_outs
-    from scheduler.report.opt_outs import listed_json
+    from scheduler.report.opt_outs import COLUMNS, listed_json
     from worker.settings.settings import load_settings
 
+    form = chosen(output, as_json=json)
     settings = load_settings()
     with existing_store(settings) as store:
-        entries = list(opt_outs.suppressed(store, kind=kind))
-    if json:
-        for entry in entries:
-            print_json(listed_json(entry, number=mask(entry.number)))
-        return
+        seen = opt_outs.suppressed(store, kind=kind)
+        if print_listed(form, COLUMNS, (listed_json(entry, number=mask(entry.number)) for entry in seen)):
+            return
+        entries = list(seen)
     if not entries:
         say("nobody is on the list")
         return
@@ -159,6 +162,7 @@ def review(
         bool, typer.Option("--opt-out", help="They are stops: send nothing more to the people who wrote them.")
     ] = False,
     keep: Annotated[bool, typer.Option("--keep", help="They are not stops: keep sending.")] = False,
+    output: AsOutput = None,
     json: AsJson = False,
 ) -> None:
     """Read the replies that may mean stop, and decide.
@@ -177,40 +181,39 @@ def review(
         raise typer.BadParameter("choose --opt-out or --keep, not both")
     if (opts_out or keep) and not ids:
         raise typer.BadParameter("name the replies: `campaigns suppress review` lists them", param_hint="ID...")
+    form = chosen(output, as_json=json)
     settings, now = load_settings(), SystemClock().now()
     with existing_store(settings) as store:
         if ids and (opts_out or keep):
             count = decide(store, this_user(), ids, is_stop=opts_out, now=now)
             done = "opted_out" if opts_out else "kept"
-            if json:
-                print_json({done: count, "unchanged": 0})
-            else:
+            if not print_listed(form, (done, "unchanged"), [{done: count, "unchanged": 0}]):
                 say(f"{done.replace('_', ' ')}: {count:,}")
             return
         replies = replies_to_review(store, ids)
-    _show_replies(replies, settings.zone, as_json=json)
+    _show_replies(replies, settings.zone, form)
 
 
-def _show_replies(replies: "Sequence[WaitingReply]", zone: "ZoneInfo", *, as_json: bool) -> None:
+def _show_replies(replies: "Sequence[WaitingReply]", zone: "ZoneInfo", form: Output) -> None:
     from campaigns.display import utc
 
-    if as_json:
-        for reply in replies:
-            print_json(
-                {
-                    "id": reply.id,
-                    "number": reply.number,
-                    "received_at": utc(reply.received_at),
-                    "campaign": reply.campaign,
-                    "of_nobody_known": reply.is_of_nobody_known,
-                    "text": reply.text,
-                }
-            )
+    rows = (
+        {
+            "id": reply.id,
+            "number": reply.number,
+            "received_at": utc(reply.received_at),
+            "campaign": reply.campaign,
+            "of_nobody_known": reply.is_of_nobody_known,
+            "text": reply.text,
+        }
+        for reply in replies
+    )
+    if print_listed(form, WAITING_COLUMNS, rows):
         return
     if not replies:
         say("no reply is waiting to be read")
         return
-    rows = [
+    cells = [
         (
             str(reply.id),
             reply.number,
@@ -220,7 +223,7 @@ def _show_replies(replies: "Sequence[WaitingReply]", zone: "ZoneInfo", *, as_jso
         )
         for reply in replies
     ]
-    print_table(("id", "number", "received", "answers", "text"), rows)
+    print_table(("id", "number", "received", "answers", "text"), cells)
     say("decide: campaigns suppress review ID... --opt-out, or --keep")
 
 

@@ -1,13 +1,15 @@
 """`throttle`: every limit in force and where it comes from; changing limits while texts are being sent."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from scheduler.cli.completing import campaign_names
 from scheduler.cli.errors import values_of_options
-from scheduler.cli.options import AsJson
-from scheduler.cli.rendering.output import local_time, print_json, print_table, say
+from scheduler.cli.options import AsJson, AsOutput
+from scheduler.cli.rendering.listing import chosen, print_listed
+from scheduler.cli.rendering.output import local_time, print_table, say
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
@@ -15,9 +17,17 @@ if TYPE_CHECKING:
     from scheduler.report.limits import Limit
 
 
+COLUMNS: Final = ("scope", "limit", "value", "source", "until", "reason")
+
+
 def throttle(
     campaign: Annotated[
-        str | None, typer.Argument(metavar="CAMPAIGN", help="Limits of this campaign, instead of those in its file.")
+        str | None,
+        typer.Argument(
+            metavar="CAMPAIGN",
+            help="Limits of this campaign, instead of those in its file.",
+            autocompletion=campaign_names,
+        ),
     ] = None,
     account: Annotated[bool, typer.Option("--account", help="The limits over all campaigns.")] = False,
     device: Annotated[
@@ -34,6 +44,7 @@ def throttle(
     clear: Annotated[
         bool, typer.Option("--clear", help="Remove limits set by hand, and those that a phone's reports lowered.")
     ] = False,
+    output: AsOutput = None,
     json: AsJson = False,
 ) -> None:
     """Show every limit in force and where it comes from, or change limits while texts are sent.
@@ -55,6 +66,7 @@ def throttle(
         raise typer.BadParameter("say what to change: a campaign, --account or --device ID")
     if clear and values:
         raise typer.BadParameter("--clear forgets all of it: leave out the others", param_hint="--clear")
+    form = chosen(output, as_json=json)
     settings, now = load_settings(), SystemClock().now()
     with values_of_options():
         throttling.refuse_unfit(values, campaign=campaign, device=device)
@@ -63,9 +75,7 @@ def throttle(
             if values or clear:
                 throttling.change_limits(store, this_user(), place, values, clear=clear, now=now)
             limits = throttling.read_limits(store, settings, place, now=now)
-    if json:
-        for limit in limits:
-            print_json(limit.as_json())
+    if print_listed(form, COLUMNS, (limit.as_json() for limit in limits)):
         return
     if not limits:
         say("nothing of it is limited by hand or by its file")

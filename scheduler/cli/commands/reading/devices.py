@@ -1,9 +1,10 @@
 """`devices`: the phones that sent texts, and those that are stuck."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from scheduler.cli.options import AsJson
-from scheduler.cli.rendering.output import local_time, print_json, print_table, say
+from scheduler.cli.options import AsJson, AsOutput
+from scheduler.cli.rendering.listing import chosen, print_listed
+from scheduler.cli.rendering.output import local_time, print_table, say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -11,10 +12,22 @@ if TYPE_CHECKING:
 
     from scheduler.report.devices import Device
 
+COLUMNS: Final = (
+    "device",
+    "sim",
+    "waiting",
+    "sent",
+    "failed",
+    "last_sent_at",
+    "rate",
+    "stuck.since",
+    "stuck.oldest_at",
+)
+
 NONE_YET = "no phone has been seen yet; phones show up with the first texts that they get"
 
 
-def devices(json: AsJson = False) -> None:
+def devices(output: AsOutput = None, json: AsJson = False) -> None:
     """Show the phones that sent texts: what waits there, what they sent, their limit, and which are stuck."""
     from campaigns.clock import SystemClock
     from scheduler.actions.opening import existing_store
@@ -22,12 +35,11 @@ def devices(json: AsJson = False) -> None:
     from scheduler.report.devices import stuck_words
     from worker.settings.settings import load_settings
 
+    form = chosen(output, as_json=json)
     settings = load_settings()
     with existing_store(settings) as store:
         found = [] if store is None else read_phones(store, settings, now=SystemClock().now())
-    if json:
-        for device in found:
-            print_json(device.as_json())
+    if print_listed(form, COLUMNS, (device.as_json() for device in found)):
         return
     if not found:
         say(NONE_YET)

@@ -6,18 +6,35 @@ from typing import Annotated, Final
 import typer
 
 from campaigns.counting import amount
-from scheduler.cli.options import AsJson, RunNumber
-from scheduler.cli.rendering.output import clear_screen, print_json, say, warn
+from campaigns.lifecycle import RecipientState
+from scheduler.cli.completing import campaign_names
+from scheduler.cli.options import AsJson, AsOutput, RunNumber
+from scheduler.cli.rendering.listing import chosen, print_listed
+from scheduler.cli.rendering.output import clear_screen, say, warn
 
 WATCH_SECONDS: Final = 1.0
+
+COLUMNS: Final = (
+    *("campaign", "run", "moment", "day", "state", "reason", "recipients.audience"),
+    *(f"recipients.{state}" for state in RecipientState),
+    *("segments", "requests.send", "requests.read", "started_at", "finished_at"),
+    *(f"{times}.{name}" for times in ("forecast", "happened") for name in ("first_send_at", "last_send_at")),
+    *("variants", "control", "approval.plan", "approval.command", "replies", "reached_though_opted_out", "resends"),
+)
 
 
 def status(
     campaign: Annotated[
-        str | None, typer.Argument(metavar="CAMPAIGN", help="One campaign in detail; default: all campaigns.")
+        str | None,
+        typer.Argument(
+            metavar="CAMPAIGN",
+            help="One campaign in detail; default: all campaigns.",
+            autocompletion=campaign_names,
+        ),
     ] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Refresh every second until everything is finished.")] = False,
     number_of_run: RunNumber = None,
+    output: AsOutput = None,
     json: AsJson = False,
 ) -> None:
     """Show how far campaigns have got, what they wait for, and why."""
@@ -30,10 +47,11 @@ def status(
     from worker.servers.checks import troubles_of
     from worker.settings.settings import load_settings
 
+    form = chosen(output, as_json=json)
     settings, clock = load_settings(), SystemClock()
     with campaign_store(settings) if campaign else existing_store(settings) as store:
         if store is None:
-            if not json:
+            if not print_listed(form, COLUMNS, []):
                 say(NOTHING_YET)
             return
         before = None
@@ -44,10 +62,8 @@ def status(
             )
             runs, troubles = seen
             if seen != before:
-                if json:
-                    for run in runs:
-                        print_json(progress_json(run))
-                else:
+                rows = (progress_json(run) for run in runs)
+                if not print_listed(form, COLUMNS, rows, header=before is None):
                     if before is not None:
                         clear_screen()
                     if campaign is None:

@@ -1,17 +1,22 @@
 """`doctor`: what is in order, what is not, what to do."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from scheduler.cli.options import AsJson
+from scheduler.cli.options import AsJson, AsOutput
+from scheduler.cli.rendering.listing import Output, chosen, print_listed
 from scheduler.cli.rendering.output import print_json, say
 
 if TYPE_CHECKING:
     from scheduler.doctor.findings import Finding
 
 
+COLUMNS: Final = ("area", "standing", "says", "advice")
+
+
 def doctor(
+    output: AsOutput = None,
     json: AsJson = False,
     sandbox: Annotated[
         bool, typer.Option("--sandbox", help="Check a private sandbox gateway instead of the real one.")
@@ -26,14 +31,16 @@ def doctor(
     from scheduler.doctor.examination import examine
     from scheduler.doctor.findings import Standing, exit_code
 
-    findings = []
+    form, findings = chosen(output, as_json=json), []
     for finding in examine(SystemClock(), sandbox=sandbox):
         findings.append(finding)
-        if not json:
+        if form is Output.TABLE:
             _show(finding)
-    if json:
+    if form is Output.JSON:
         problems = sum(finding.standing is Standing.PROBLEM for finding in findings)
         print_json({"problems": problems, "findings": [_json(finding) for finding in findings]})
+    else:
+        print_listed(form, COLUMNS, map(_json, findings))
     raise typer.Exit(exit_code(findings))
 
 

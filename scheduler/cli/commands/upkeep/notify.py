@@ -1,18 +1,23 @@
 """`notify`: who is notified, and whether notifications reach them."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from scheduler.cli.options import AsJson
+from scheduler.cli.options import AsJson, AsOutput
+from scheduler.cli.rendering.listing import Output, chosen, print_listed
 from scheduler.cli.rendering.output import print_json, say
 
 if TYPE_CHECKING:
     from scheduler.actions.upkeep.notifying import Listener
 
 
+COLUMNS: Final = ("channel", "target", "told", "problem")
+
+
 def notify(
     test: Annotated[bool, typer.Option("--test", help="Send each of them a test.")] = False,
+    output: AsOutput = None,
     json: AsJson = False,
 ) -> None:
     """Show who is notified, according to the settings. Webhooks in campaign files are not listed.
@@ -25,10 +30,14 @@ def notify(
     from scheduler.exits import Exit
     from worker.settings.settings import load_settings
 
+    form = chosen(output, as_json=json)
     settings = load_settings()
     found = tell_test(settings, this_user(), now=SystemClock().now()) if test else listeners(settings)
-    if json:
-        print_json({"targets": [_json(listener, was_told=test) for listener in found]})
+    targets = [_json(listener, was_told=test) for listener in found]
+    if form is Output.JSON:
+        print_json({"targets": targets})
+    elif print_listed(form, COLUMNS, targets):
+        pass
     elif not found:
         say("nobody is told: set CAMPAIGNS_REPORT_WEBHOOK, CAMPAIGNS_NOTIFY_EMAIL or CAMPAIGNS_NOTIFY_COMMAND")
     else:

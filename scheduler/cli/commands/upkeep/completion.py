@@ -1,0 +1,29 @@
+"""`completion`: what lets a shell complete commands, options and names of campaigns."""
+
+from enum import StrEnum
+from typing import Annotated, Final
+
+import typer
+
+COMPLETE: Final = "_CAMPAIGNS_COMPLETE"
+"""The variable by which the script asks the program for names."""
+
+
+class Shell(StrEnum):
+    """The shells that are known."""
+
+    BASH = "bash"
+    ZSH = "zsh"
+    FISH = "fish"
+
+
+def completion(
+    shell: Annotated[Shell, typer.Argument(metavar="SHELL", help="bash, zsh or fish.", show_default=False)],
+) -> None:
+    """Print the script that lets a shell complete commands, options and names of campaigns.
+
+    For bash, add this line to ~/.bashrc: source <(campaigns completion bash)
+    """
+    from typer._completion_shared import get_completion_script
+
+    typer.echo(get_completion_script(prog_name="campaigns", complete_var=COMPLETE, shell=shell.value))
