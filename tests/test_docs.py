@@ -119,6 +119,8 @@ def commands(group: Any = None, prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Every command of the command line with its full name: `contacts add`."""
     commands_of: Mapping[str, Any] = getattr(group or get_command(app), "commands", {})
     for name, command in commands_of.items():
+        if getattr(command, "invoke_without_command", False):
+            yield f"{prefix}{name}", command
         if hasattr(command, "commands"):
             yield from commands(command, f"{prefix}{name} ")
         else:

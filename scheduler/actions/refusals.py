@@ -10,6 +10,7 @@ class Refusal(StrEnum):
     UNKNOWN_CAMPAIGN = "unknown_campaign"
     UNKNOWN_RUN = "unknown_run"
     UNKNOWN_REPLY = "unknown_reply"
+    UNKNOWN_CALL = "unknown_call"
     UNKNOWN_ACCOUNT = "unknown_account"  # it is not clear which account is meant: there are several, or none
     WRONG_STATE = "wrong_state"  # it is over, or already in that state
     OTHER_PLAN = "other_plan"  # the plan that was looked at is not the one that would be sent

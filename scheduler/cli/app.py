@@ -32,6 +32,7 @@ from scheduler.cli.commands.sending.test import send_test
 from scheduler.cli.commands.sending.up import up
 from scheduler.cli.commands.sending.worker import worker
 from scheduler.cli.commands.upkeep.balance import balance
+from scheduler.cli.commands.upkeep.calls import calls
 from scheduler.cli.commands.upkeep.completion import COMPLETE, completion
 from scheduler.cli.commands.upkeep.contacts import contacts
 from scheduler.cli.commands.upkeep.doctor import doctor
@@ -103,6 +104,7 @@ for command in (
     *(recover, balance, devices, migrate, sandbox, move, doctor, notify, completion),
 ):
     app.command(command.__module__.rpartition(".")[2])(command)  # `campaigns NAME` is in NAME.py
+app.add_typer(calls, name="calls")
 app.add_typer(contacts, name="contacts")
 app.add_typer(suppress, name="suppress")
 

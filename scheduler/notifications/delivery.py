@@ -8,6 +8,9 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import uuid4
 
+from sqlmodel import Session
+
+from campaigns.clock import Clock
 from campaigns.display import utc
 from campaigns.sending.backoff import notice_after
 from scheduler.notifications.command import run_command
@@ -20,8 +23,10 @@ from worker import metrics
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.settings.settings import Settings, SettingsError
+from worker.store.engine import Store
 from worker.store.events import EventName, record_event
 from worker.store.notifications import outbox
+from worker.store.notifications.calls import LoggedCall, record_call
 from worker.store.notifications.outbox import DueNotice
 
 AT_ONCE: Final = 4
@@ -50,6 +55,15 @@ class DeliveryCounts:
 
     def __add__(self, other: "DeliveryCounts") -> "DeliveryCounts":
         return DeliveryCounts(self.taken + other.taken, self.failed + other.failed)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One try: when it began, how many seconds it took, how it ended."""
+
+    at: datetime
+    seconds: float
+    outcome: DeliveryResult
 
 
 def deliver(runtime: Runtime, resting: dict[Target, float]) -> DeliveryCounts:
@@ -98,10 +112,20 @@ def _tell_all(runtime: Runtime, resting: dict[Target, float], mine: Sequence[Due
             with runtime.store.write("notice_release") as session:
                 outbox.release(session, [left.id for left in mine[number:]], now=runtime.clock.now())
             break
-        body = {"id": f"notice-{notice.id}", "event": notice.event, "at": utc(notice.created_at), **notice.body}
-        outcome = send(runtime.settings, _target(notice), notice.event, body, runtime.clock.now())
-        total += _record(runtime, resting, notice, outcome)
+        _, counts = tell_one(runtime.store, runtime.settings, runtime.clock, notice, resting=resting)
+        total += counts
     return total
+
+
+def tell_one(
+    store: Store, settings: Settings, clock: Clock, notice: DueNotice, *, resting: dict[Target, float]
+) -> tuple[LoggedCall, DeliveryCounts]:
+    """Send a claimed notice once, and record how that ended; return the row of the log."""
+    body = {"id": f"notice-{notice.id}", "event": notice.event, "at": utc(notice.created_at), **notice.body}
+    began, began_at = clock.elapsed_seconds(), clock.now()
+    outcome = send(settings, _target(notice), notice.event, body, began_at)
+    call = Call(began_at, clock.elapsed_seconds() - began, outcome)
+    return _record(store, clock, resting, notice, call)
 
 
 def _target(notice: DueNotice) -> Target:
@@ -149,21 +173,23 @@ def where(target: Target) -> str:
 
 
 def _record(
-    runtime: Runtime, resting: dict[Target, float], notice: DueNotice, outcome: DeliveryResult
-) -> DeliveryCounts:
-    now = runtime.clock.now()
+    store: Store, clock: Clock, resting: dict[Target, float], notice: DueNotice, call: Call
+) -> tuple[LoggedCall, DeliveryCounts]:
+    now, outcome = clock.now(), call.outcome
     target = _target(notice)
     if not outcome.problem:
         resting.pop(target, None)
-        with runtime.store.write("notice_told") as session:
+        with store.write("notice_told") as session:
             outbox.taken(session, notice.id, now=now)
+            logged = _logged(session, notice, call)
         metrics.count(metrics.CALLS_OUT, where(target), "delivered")
-        return DeliveryCounts(taken=1)
+        return logged, DeliveryCounts(taken=1)
     pause = notice_after(notice.tries, _rng)
     retry_at = now + pause
     is_over = retry_at > notice.created_at + GIVE_UP_AFTER
     said = {"channel": notice.channel, "about": notice.event, "target": where(target), "problem": outcome.problem}
-    with runtime.store.write("notice_failed") as session:
+    with store.write("notice_failed") as session:
+        logged = _logged(session, notice, call)
         if not is_over:
             outbox.failed(session, notice.id, problem=outcome.problem, retry_at=retry_at)
         elif outbox.give_up(session, notice.id, problem=outcome.problem, now=now):
@@ -171,10 +197,23 @@ def _record(
         if outcome.is_away:
             outbox.put_off(session, *target, until=retry_at)
     if outcome.is_away:
-        resting[target] = runtime.clock.elapsed_seconds() + pause.total_seconds()
+        resting[target] = clock.elapsed_seconds() + pause.total_seconds()
     metrics.count(metrics.CALLS_OUT, where(target), "given_up" if is_over else "failed")
     if is_over:
         get_logger().error("notice.given_up", **said)
     else:
         get_logger().warning("notice.failed", **said, tries=notice.tries + 1, retry_at=utc(retry_at))
-    return DeliveryCounts(failed=1)
+    return logged, DeliveryCounts(failed=1)
+
+
+def _logged(session: Session, notice: DueNotice, call: Call) -> LoggedCall:
+    outcome = call.outcome
+    return record_call(
+        session,
+        notice,
+        at=call.at,
+        target=where(_target(notice)),
+        status=outcome.status,
+        problem=outcome.problem,
+        seconds=call.seconds,
+    )

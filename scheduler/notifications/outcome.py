@@ -1,6 +1,6 @@
 """The outcome of a notification."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,6 +12,7 @@ class DeliveryResult:
 
     problem: str = ""
     is_away: bool = False
+    status: int | None = field(default=None, compare=False)  # as HTTP says it, for the log
 
 
 TAKEN = DeliveryResult()

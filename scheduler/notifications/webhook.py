@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from campaigns.clock import Clock, SystemClock
 from campaigns.values.addresses import PRIVATE, address_problem, is_public
-from scheduler.notifications.outcome import TAKEN, DeliveryResult
+from scheduler.notifications.outcome import DeliveryResult
 from scheduler.notifications.signing import signed_headers
 from worker.certificates import certificate_problem, trusting
 from worker.gateway.connection import DirectTransport, Exchange, Timeouts, addresses_of
@@ -75,8 +75,8 @@ class Webhooks:
         request = httpx.Request("POST", bare, headers=headers, content=content, extensions={"exchange": exchange})
         status = transport.handle_request(request).status_code
         if 200 <= status < 300:
-            return TAKEN
-        return DeliveryResult(f"HTTP {status}", is_away=status not in ALIVE)
+            return DeliveryResult(status=status)
+        return DeliveryResult(f"HTTP {status}", is_away=status not in ALIVE, status=status)
 
     def _resolve(self, host: str, port: int) -> list[str]:
         # The name is resolved once, the address is checked, and that address is used: a later change of the name has no

@@ -42,10 +42,11 @@ class ForgetTick:
             with runtime.store.read() as session:
                 notices = retention.old_notices(session, before)
                 events = retention.old_events(session, PASSING, before)
-            if not notices and not events:
+                calls = retention.old_calls(session, before)
+            if not (notices or events or calls):
                 break
             with runtime.store.write("forget") as session:
-                forgotten += retention.forget(session, notice_ids=notices, event_ids=events)
+                forgotten += retention.forget(session, notice_ids=notices, event_ids=events, call_ids=calls)
         if forgotten:
             get_logger().info("notices.forgotten", rows=forgotten)
         return {"forgotten": forgotten}

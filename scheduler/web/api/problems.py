@@ -42,6 +42,7 @@ STATUSES: Final[Mapping[str, int]] = {
     Refusal.UNKNOWN_CAMPAIGN: 404,
     Refusal.UNKNOWN_RUN: 404,
     Refusal.UNKNOWN_REPLY: 404,
+    Refusal.UNKNOWN_CALL: 404,
     Refusal.UNKNOWN_ACCOUNT: 404,
     Refusal.WRONG_STATE: 409,
     Refusal.OTHER_PLAN: 412,

@@ -30,7 +30,7 @@ DATABASE_ADVICE = "check CAMPAIGNS_DATABASE_URL, and bring the schema up to date
 COMMANDS = [
     *("init", "check", "plan", "schema", "run", "up", "worker", "scheduler", "dashboard", "test", "status", "export"),
     *("why", "pause", "resume", "cancel", "approve", "throttle", "held", "resolve", "resend", "recover", "balance"),
-    *("devices", "migrate", "sandbox", "move", "doctor", "notify", "completion", "contacts", "suppress"),
+    *("devices", "migrate", "sandbox", "move", "doctor", "notify", "completion", "calls", "contacts", "suppress"),
 ]
 
 

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from worker.store.events import EventName
-from worker.store.tables import events, notices, runs
+from worker.store.tables import calls_out, events, notices, runs
 from worker.store.transitions import changed
 
 AT_ONCE: Final = 1_000
@@ -36,7 +36,16 @@ def old_events(session: Session, names: Collection[EventName], before: datetime)
     return list(session.scalars(query.limit(AT_ONCE)))
 
 
-def forget(session: Session, *, notice_ids: Sequence[int], event_ids: Sequence[int]) -> int:
+def old_calls(session: Session, before: datetime) -> list[int]:
+    """Return some of the oldest calls out that were made before `before`, whatever became of their notices."""
+    query = sa.select(calls_out.c.id).where(calls_out.c.at < before).order_by(calls_out.c.at)
+    return list(session.scalars(query.limit(AT_ONCE)))
+
+
+def forget(
+    session: Session, *, notice_ids: Sequence[int], event_ids: Sequence[int], call_ids: Sequence[int] = ()
+) -> int:
     """Delete these rows; return how many there were."""
     gone = changed(session, sa.delete(notices).where(notices.c.id.in_(notice_ids), notices.c.ended_at.is_not(None)))
+    gone += changed(session, sa.delete(calls_out).where(calls_out.c.id.in_(call_ids)))
     return gone + changed(session, sa.delete(events).where(events.c.id.in_(event_ids)))

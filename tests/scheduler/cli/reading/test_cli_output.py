@@ -16,6 +16,8 @@ from tests.scheduler.cli.cli_world import put
 from tests.scheduler.cli.control.test_cli_devices import a_stuck_phone
 from tests.support.clocks import START
 from worker.store.engine import Store
+from worker.store.notifications.calls import record_call
+from worker.store.notifications.outbox import DueNotice
 from worker.store.people import stored_replies
 from worker.store.people.stored_replies import Incoming
 from worker.store.runs.runs import run_view
@@ -32,6 +34,7 @@ LISTING: Final = {
     "suppress list": "",
     "suppress review": "",
     "notify": "targets",
+    "calls": "",
     "doctor": "findings",
 }
 """Every command that lists things, and the key of its list in an object of `--json`; empty: each line is an item."""
@@ -67,6 +70,8 @@ def full(run: Cli, planned: Planned, monkeypatch: pytest.MonkeyPatch) -> Cli:
         account_id = run_view(session, run_id).account_id
         replies = [Incoming(5, "+393331000002", "+stop\nplease", 1, 0, START, Meaning.REVIEW)]
         stored_replies.store_replies(session, account_id, replies, came_by="poll", now=START)
+        notice = DueNotice(1, "webhook", "https://a.example/", "run.paused", {}, run_id, START, 0)
+        record_call(session, notice, at=START, target="a.example", status=500, problem="HTTP 500", seconds=0.1)
     assert run("suppress", "add", "+393331000009", "--reason", "=1+1").exit_code == 0
     monkeypatch.setenv("CAMPAIGNS_REPORT_WEBHOOK", "https://example.com/hook")
     return run
@@ -112,7 +117,7 @@ def as_cell(value: object) -> str:
     return text.replace("\n", " ").replace("'", "")
 
 
-@pytest.mark.parametrize("command", ["status", "devices", "suppress list", "suppress review", "notify"])
+@pytest.mark.parametrize("command", ["status", "devices", "suppress list", "suppress review", "notify", "calls"])
 def test_without_anything_to_list_csv_is_its_header(run: Cli, command: str) -> None:
     result = run(*command.split(), "--output", "csv")
     assert (result.exit_code, len(result.stdout.splitlines())) == (0, 1)
