@@ -22,7 +22,7 @@ from scheduler.actions.acting import Actor, asked_by
 from scheduler.processes.leader import LeaderLock, leader_lock
 from worker.marker import REDIS_KEY, FileMarker, RedisMarker, beside
 from worker.settings.settings import Settings
-from worker.store import health
+from worker.store import audit, health
 from worker.store.engine import Store
 from worker.store.errors import StoreError
 from worker.store.leases import LEASE
@@ -66,7 +66,7 @@ def move(settings: Settings, actor: Actor, to: str, *, clock: Clock, told: Calla
             with target.read() as session, source.read() as known:
                 _refuse_full(session, known, shown(target.url))
             copy = secrets.token_hex(8)
-            rows = _copy(source, target, copy, clock, told)
+            rows = _copy(source, target, copy, actor, clock, told)
             if not lock.acquire():
                 raise StoreError("something else began to work on the database meanwhile; stop it and run this again")
             with source.write("move_go") as session:
@@ -74,6 +74,8 @@ def move(settings: Settings, actor: Actor, to: str, *, clock: Clock, told: Calla
         _mark(settings, source, target)
         with target.write("move_open") as session:
             is_new = handover.open_here(session, copy=copy, source=shown(source.url), now=clock.now())
+            if is_new:
+                audit.append(session, actor, "move_finished", now=clock.now(), subject=shown(source.url))
         if not is_new:
             told("this move was finished before; nothing was changed")
         return Moved(shown(source.url), shown(target.url), rows)
@@ -84,13 +86,17 @@ def give_up(settings: Settings, actor: Actor, *, clock: Clock) -> str:
     with asked_by(actor), _source(settings, clock) as (source, _):
         with source.write("move_undo") as session:
             handover.give_up(session, now=clock.now())
+            audit.append(session, actor, "move_undone", now=clock.now())
         return shown(source.url)
 
 
-def _copy(source: Store, target: Store, copy: str, clock: Clock, told: Callable[[str], None]) -> Mapping[str, int]:
+def _copy(
+    source: Store, target: Store, copy: str, actor: Actor, clock: Clock, told: Callable[[str], None]
+) -> Mapping[str, int]:
     name, to = shown(source.url), shown(target.url)
     with source.write("move_leave") as session:
         handover.leave(session, name=name, to=to, now=clock.now())
+        audit.append(session, actor, "move", now=clock.now(), subject=to)
     told(f"{name} sends nothing any more; campaigns move --undo gives the move up until it is finished")
 
     def progress(table: str, count: int) -> None:

@@ -8,6 +8,7 @@ from typing import Final
 
 from sqlmodel import Session
 
+from campaigns.access import SCHEDULER
 from campaigns.codes import PausedBy
 from campaigns.protocol.matching import same_number
 from scheduler.actions.acting import Actor, asked_by
@@ -17,6 +18,7 @@ from scheduler.ticks.lookups.windows import WindowMemory
 from worker.gateway.results import Message
 from worker.runtime import Runtime, build_runtime
 from worker.settings.settings import Settings
+from worker.store import audit
 from worker.store.events import EventName, record_event
 from worker.store.following.clock_offsets import FARTHEST as CLOCK_FARTHEST
 from worker.store.following.clock_offsets import MARGIN
@@ -71,13 +73,15 @@ def recover_database(settings: Settings, actor: Actor, told: Callable[[str], Non
     lock = claim_database(runtime)
     try:
         with asked_by(actor):
-            return recover(runtime, runtime.clock.now(), told)
+            return recover(runtime, runtime.clock.now(), told, actor)
     finally:
         runtime.close()
         lock.release()
 
 
-def recover(runtime: Runtime, now: datetime, told: Callable[[str], None] = lambda _: None) -> Recovered:
+def recover(
+    runtime: Runtime, now: datetime, told: Callable[[str], None] = lambda _: None, by: Actor = SCHEDULER
+) -> Recovered:
     """Sweep the gateway for messages that the database does not know, and give them to their recipients or keep them.
 
     The quarantine then ends. Nothing may be sent meanwhile: stop the service first. The last forgotten request may
@@ -122,6 +126,7 @@ def recover(runtime: Runtime, now: datetime, told: Callable[[str], None] = lambd
             "since": since.isoformat(),
         }
         record_event(session, EventName.ACCOUNT_RECOVERED, now, detail=detail)
+        audit.append(session, by, "recover", now=now, detail=detail | {"quarantined": was_quarantined})
         last_attempt = accounts.last_attempt_id(session)
     runtime.marker.reset(last_attempt)
     return Recovered(since, unknown, attributed, waiting, was_quarantined)

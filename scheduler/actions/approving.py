@@ -11,7 +11,7 @@ from campaigns.definition import Definition
 from campaigns.display import state_words
 from campaigns.lifecycle import RunState
 from campaigns.planning.approval import SHORTEST, SHOWN, command, is_needed, to_approve
-from scheduler.actions.acting import Actor, acting
+from scheduler.actions.acting import Actor, acting, audited, nothing_done
 from scheduler.actions.naming import latest_run
 from scheduler.actions.refusals import Refusal, Refused
 from worker.definitions import Definitions
@@ -44,7 +44,7 @@ def approve(store: Store, actor: Actor, campaign: str, plan: str, *, now: dateti
         sentence = f"{plan} is not the hash of a plan: copy at least {SHORTEST} of the digits that `plan` shows"
         raise Refused(Refusal.INVALID, sentence)
     definitions = Definitions(store)
-    with acting(store, actor, "approve") as session:
+    with acting(store, actor, "approve", campaign=campaign, now=now) as session:
         latest_run(session, campaign)  # an unknown name is refused, with the nearest known name
         for run in campaign_runs(session, campaign):
             lock_run(session, run.id)
@@ -63,6 +63,9 @@ def approve(store: Store, actor: Actor, campaign: str, plan: str, *, now: dateti
                 approvals.approve(session, run.id, hash_, by=actor.name, now=now)
                 is_news = True
         run, approval = chosen[-1]
+        audited(session, run_id=run.id, plan_hash=approval, runs=len(chosen))
+        if not is_news:
+            nothing_done(session)
         return Approved(run.id, approval, is_news)
 
 

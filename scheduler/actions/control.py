@@ -1,7 +1,6 @@
 """`pause`, `resume`, `cancel`: stopping what is under way, for a while or for good."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -12,7 +11,7 @@ from campaigns.codes import PausedBy
 from campaigns.counting import amount
 from campaigns.display import state_words
 from campaigns.lifecycle import RecipientState, RunState
-from scheduler.actions.acting import Actor, acting
+from scheduler.actions.acting import Actor, acting, audited
 from scheduler.actions.naming import latest_run
 from scheduler.actions.refusals import Refusal, Refused
 from worker.store.engine import Store
@@ -67,7 +66,8 @@ class Resumed:
 
 def pause(store: Store, actor: Actor, campaign: str, *, now: datetime) -> Stopped:
     """Start no new request of a campaign, on any worker, until it is resumed. Raises `Refused`."""
-    with _transaction(store, actor, campaign) as (session, run, at_work):
+    with acting(store, actor, "pause", campaign=campaign, now=now) as session:
+        run, at_work = _at_work(session, campaign)
         if not [each for each in at_work if pause_run(session, each.id, PausedBy.PERSON, now=now)]:
             raise _already(campaign, run, "pause")
         return Stopped(run.id, _in_flight(session, at_work), _handed_over(session, at_work, now))
@@ -81,7 +81,8 @@ def resume(
     `account`: also resume its account, after an alarm that a person has looked into; `new_gateway`: the same after its
     gateway was set up anew.
     """
-    with _transaction(store, actor, campaign) as (session, run, at_work):
+    with acting(store, actor, "resume", campaign=campaign, now=now) as session:
+        run, at_work = _at_work(session, campaign)
         held = 0
         if account or new_gateway:
             paused = account_view(session, run.account_id)
@@ -89,6 +90,7 @@ def resume(
             if paused.paused_by is PausedBy.QUARANTINE or (is_another and not new_gateway):
                 raise Refused(Refusal.ACCOUNT_STOPPED, paused.paused_reason)
             has_resumed = paused.is_paused
+            audited(session, account_paused_by=paused.paused_by, new_gateway=new_gateway)
             if new_gateway:
                 held = _take_new_gateway(session, run.account_id, now)
             else:
@@ -109,27 +111,27 @@ def resume(
 
 def cancel(store: Store, actor: Actor, campaign: str, *, now: datetime) -> Stopped:
     """Never send the unsent texts of a campaign. Raises `Refused`."""
-    with _transaction(store, actor, campaign) as (session, run, at_work):
+    with acting(store, actor, "cancel", campaign=campaign, now=now) as session:
+        run, at_work = _at_work(session, campaign)
         counts = [cancel_run(session, each.id, "cancelled by hand", now) for each in at_work]
         if all(count is None for count in counts):
             raise _already(campaign, run, "cancel")
         end_repeating(session, run.campaign_id)
         unsent = sum(filter(None, counts))
+        audited(session, unsent=unsent)
         handed_over = _handed_over(session, at_work, now)
         return Stopped(run.id, _in_flight(session, at_work), handed_over, unsent)
 
 
-@contextmanager
-def _transaction(store: Store, actor: Actor, slug: str) -> Iterator[tuple[Session, RunView, list[RunView]]]:
-    """One transaction for a campaign: its latest run, and all its runs that may still send, or only the latest.
+def _at_work(session: Session, slug: str) -> tuple[RunView, list[RunView]]:
+    """Return the latest run of a campaign, and all its runs that may still send, or only the latest.
 
     Raises `Refused` for an unknown campaign.
     """
-    with acting(store, actor, "control") as session:
-        run = latest_run(session, slug)
-        mine = (each for each in campaign_runs(session, slug) if each.campaign_id == run.campaign_id)
-        at_work = [each for each in mine if each.state in AT_WORK] or [run]
-        yield session, run, at_work
+    run = latest_run(session, slug)
+    audited(session, run_id=run.id, plan_hash=run.plan_hash)
+    mine = (each for each in campaign_runs(session, slug) if each.campaign_id == run.campaign_id)
+    return run, [each for each in mine if each.state in AT_WORK] or [run]
 
 
 def _already(campaign: str, run: RunView, what: str) -> Refused:

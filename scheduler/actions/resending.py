@@ -8,7 +8,7 @@ from typing import Final
 
 from sqlmodel import Session
 
-from scheduler.actions.acting import Actor, acting
+from scheduler.actions.acting import Actor, acting, audited, nothing_done
 from scheduler.actions.naming import latest_run
 from scheduler.actions.refusals import Refusal, Refused
 from scheduler.receipts.storing import store_receipts
@@ -68,15 +68,19 @@ def resend(runtime: Runtime, actor: Actor, root: RunView) -> int | None:
     """
     _ask_again(runtime, root)
     definition = runtime.definitions.get(root.definition_id)
-    with acting(runtime.store, actor, "resend") as session:
+    now = runtime.clock.now()
+    with acting(runtime.store, actor, "resend", campaign=root.campaign, now=now) as session:
         run_id = resends.create_resend(
             session,
             root,
             account_id=runtime.account_id,
             limits=limits_of(definition, runtime.settings).request,
             suppressed=lambda numbers: suppressions.suppressed_among(session, numbers, definition.kind),
-            now=runtime.clock.now(),
+            now=now,
         )
+        if run_id is None:
+            nothing_done(session)
+        audited(session, run_id=run_id, plan_hash=root.plan_hash, parent=root.id)
     if run_id is not None:
         get_logger().info("run.resent", campaign=root.campaign, run=run_id, parent=root.id)
     return run_id

@@ -3,12 +3,14 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from campaigns.phone_numbers.numbers import mask
 from campaigns.protocol.declarations import Declared
-from scheduler.actions.acting import Actor, acting
+from scheduler.actions.acting import Actor, acting, audited, nothing_done
 from scheduler.actions.naming import run_to_decide_on
 from scheduler.actions.refusals import Refusal, Refused
 from worker.store.engine import Store
 from worker.store.runs.held import Resolved, held_lists, held_people, resolve_held
+from worker.store.runs.runs import run_view
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,5 +38,12 @@ def to_decide(store: Store, campaign: str, run: int | None = None, *, number: st
 
 def resolve(store: Store, actor: Actor, about: ToDecide, declared: Declared, *, now: datetime) -> Resolved:
     """Carry out what a person found out: the texts were sent; or they were not, and are sent again."""
-    with acting(store, actor, "resolve") as session:
-        return resolve_held(session, about.run_id, declared, number=about.number, by=actor.name, now=now)
+    subject = mask(about.number) if about.number else ""
+    with acting(store, actor, "resolve", subject=subject, now=now) as session:
+        run = run_view(session, about.run_id)
+        audited(session, campaign=run.campaign, run_id=run.id, plan_hash=run.plan_hash, declared=declared)
+        resolved = resolve_held(session, about.run_id, declared, number=about.number, by=actor.name, now=now)
+        audited(session, people=resolved.people, lists=resolved.lists)
+        if not (resolved.people or resolved.lists or resolved.cancelled):
+            nothing_done(session)
+        return resolved

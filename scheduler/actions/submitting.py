@@ -79,6 +79,6 @@ def submit(runtime: Runtime, actor: Actor, definition: Definition, *, source: st
     A plan is written in many transactions; a later call clears or continues it.
     """
     with asked_by(actor):
-        intake = take_up(runtime, definition, source=source)
+        intake = take_up(runtime, definition, source=source, by=actor)
     with runtime.store.read() as session:
         return Submitted(run_view(session, intake.run_id), intake.taken, intake.added)

@@ -20,11 +20,12 @@ from campaigns.definition import (
 from campaigns.definition.models import Report
 from campaigns.lifecycle import RecipientState, RunState
 from campaigns.message.segments import segmentation
+from campaigns.phone_numbers.numbers import mask
 from campaigns.planning.planner import plan_recipients
 from campaigns.planning.row_planner import PlannedRecipient
 from campaigns.planning.splitting import Split
 from campaigns.timing.placing import Departure
-from scheduler.actions.acting import Actor, acting
+from scheduler.actions.acting import Actor, acting, audited, nothing_done
 from scheduler.actions.refusals import Refusal, Refused
 from worker.runtime import Runtime
 from worker.store.people import suppressions
@@ -119,7 +120,7 @@ def plan_test(
         sample.variant,
     )  # fmt: skip
     slug = f"{TEST_PREFIX}{definition.campaign}"
-    with acting(runtime.store, actor, "test_text") as session:
+    with acting(runtime.store, actor, "test", campaign=definition.campaign, subject=mask(to), now=now) as session:
         version = versions.register(session, tested, rehearsal=runtime.rehearsal, source=source, now=now, slug=slug)
         # An earlier test whose outcome is in doubt is looked up as well.
         earlier = [
@@ -140,6 +141,7 @@ def plan_test(
             moment=f"test-{now:%Y-%m-%dT%H:%M:%S.%fZ}",
         )
         plans.insert_chunk(session, run_id, [(person, 0)])
+        audited(session, run_id=run_id, plan_hash=definition.content_hash, rehearsal=runtime.rehearsal)
         plans.finish_plan(session, run_id, plan_hash=tested.content_hash, summary={}, now=now)
     return PlannedTest(run_id, tuple(earlier))
 
@@ -169,6 +171,11 @@ def give_up_test(runtime: Runtime, actor: Actor, run_id: int) -> None:
 
     A run with nothing left to send stays as it is.
     """
-    with acting(runtime.store, actor, "test_given_up") as session:
-        if runs.run_view(session, run_id).state in {RunState.SCHEDULED, RunState.RUNNING}:
-            runs.cancel_run(session, run_id, "nobody waited for this test any more", runtime.clock.now())
+    now = runtime.clock.now()
+    with acting(runtime.store, actor, "test_given_up", now=now) as session:
+        run = runs.run_view(session, run_id)
+        audited(session, campaign=run.campaign.removeprefix(TEST_PREFIX), run_id=run_id)
+        if run.state in {RunState.SCHEDULED, RunState.RUNNING}:
+            runs.cancel_run(session, run_id, "nobody waited for this test any more", now)
+        else:
+            nothing_done(session)

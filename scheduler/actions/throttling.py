@@ -9,7 +9,7 @@ from typing import Any, Final
 from sqlmodel import Session
 
 from campaigns.values.rates import parse_rate
-from scheduler.actions.acting import Actor, acting
+from scheduler.actions.acting import Actor, acting, audited
 from scheduler.actions.naming import latest_run
 from scheduler.actions.refusals import Refusal, Refused
 from scheduler.report.limits import Limit, limits_in_force
@@ -87,7 +87,9 @@ def change_limits(
     """
     if place.scope is None:
         raise Refused(Refusal.INVALID, "say whose limits are to change: a campaign's, a device's or the account's")
-    with acting(store, actor, "throttle") as session:
+    with acting(store, actor, "throttle", subject=place.scope, now=now) as session:
+        campaign = place.scope.removeprefix(CAMPAIGN) if place.scope.startswith(CAMPAIGN) else ""
+        audited(session, campaign=campaign, cleared=clear, **values)
         if not clear:
             account_limits.set_ceiling(session, place.account_id, place.scope, account_limits.PERSON, now=now, **values)
         elif not account_limits.clear_ceiling(session, place.account_id, place.scope):

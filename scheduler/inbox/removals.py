@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+from campaigns.access import INBOX
 from campaigns.lifecycle import RunState
 from scheduler.inbox.files import Listing
 from scheduler.inbox.folder import Entries, InboxFolder
@@ -17,6 +18,7 @@ from scheduler.intake.repeating import stop
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.servers.conditions import trouble_of
+from worker.store import audit
 from worker.store.leases import LostLease
 from worker.store.runs import inbox_files as store
 from worker.store.runs import runs
@@ -129,6 +131,11 @@ def cancel_unsent(runtime: Runtime, run_id: int, reason: str, now: datetime) -> 
             return False
     with runtime.store.write("inbox_cancel") as session:
         cancelled = not runs.has_sent(session, run_id) and runs.cancel_run(session, run_id, reason, now) is not None
+        if cancelled:
+            run = runs.run_view(session, run_id)
+            audit.append(
+                session, INBOX, "cancel", now=now, campaign=run.campaign, run_id=run_id, plan_hash=run.plan_hash
+            )
     if cancelled:
         get_logger().info("run.cancelled", run=run_id, reason=reason)
     return cancelled

@@ -1,10 +1,12 @@
 """A table that is dropped again during or after its campaign: only its new people are added."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import islice
 from typing import Final
 
+from campaigns.access import Actor
 from campaigns.audience import AudienceProblem
 from campaigns.definition import Definition
 from campaigns.lifecycle import RecipientState
@@ -14,7 +16,9 @@ from campaigns.planning.replanning import Numbered, new_people
 from campaigns.planning.row_planner import PlannedRecipient, read_through
 from campaigns.planning.splitting import Split
 from campaigns.problems import CampaignFileError, Problem
+from campaigns.take_up import Taken
 from campaigns.timing.placing import Placer
+from scheduler.intake.outcome import note_submitted
 from scheduler.intake.planning import suppressed_in
 from worker.limits.batch_limits import limits_of
 from worker.logs import get_logger
@@ -28,12 +32,12 @@ AT_ONCE: Final = 2_000
 """How many rows are compared with the run at once."""
 
 
-def extend(runtime: Runtime, run: RunView, definition: Definition, *, source: str) -> int:
+def extend(runtime: Runtime, run: RunView, definition: Definition, *, source: str, by: Actor) -> int:
     """Add the new people in the tables of a campaign to its run; return the number of rows added.
 
     People who are no longer in the tables stay as planned. Nobody is added while a row under `exclude` has no valid
-    number: it might be one of the new people. Raises `CampaignFileError` for a table that cannot be read; nothing has
-    been added then.
+    number: it might be one of the new people. The audit has one entry, by `by`, with the first people who are added.
+    Raises `CampaignFileError` for a table that cannot be read; nothing has been added then.
     """
     now = runtime.clock.now()
     cuts = run.plan_summary.get("cuts")
@@ -57,7 +61,11 @@ def extend(runtime: Runtime, run: RunView, definition: Definition, *, source: st
             new = new_people(chunk, reminders.known_in(session, run.id, {each.row.number for each in chunk}))
         if new:
             numbers = {row.number for row in new}
-            added += _add(runtime, run, [each for each in chunk if each.row.number in numbers], limits)
+            rows_of = [each for each in chunk if each.row.number in numbers]
+            note = partial(
+                note_submitted, by=by, definition=definition, run_id=run.id, taken=Taken.EXTENDED, source=source
+            )
+            added += _add(runtime, run, rows_of, limits, None if added else note)
     if added:
         get_logger().info("run.extended", campaign=run.campaign, run=run.id, rows=added)
     return added
@@ -70,7 +78,9 @@ def _numbered(row: PlannedRecipient, again: Counter[str]) -> Numbered:
     return Numbered(row, again[row.number] if row.occurrence else 0)
 
 
-def _add(runtime: Runtime, run: RunView, chunk: Sequence[Numbered], limits: BatchLimits) -> int:
+def _add(
+    runtime: Runtime, run: RunView, chunk: Sequence[Numbered], limits: BatchLimits, note: Callable[..., None] | None
+) -> int:
     now = runtime.clock.now()
     with runtime.store.write("plan_more") as session:
         lock_run(session, run.id)
@@ -82,4 +92,6 @@ def _add(runtime: Runtime, run: RunView, chunk: Sequence[Numbered], limits: Batc
         if any(row.state in {RecipientState.PENDING, RecipientState.HELD} for row in new):
             reopen_run(session, run.id, now)
         reminders.show_again(session, [run.id])
+        if new and note is not None:
+            note(session, now=now)
     return len(new)

@@ -3,11 +3,12 @@
 from datetime import datetime, timedelta
 from functools import partial
 
+from campaigns.access import Actor
 from campaigns.codes import RunType
 from campaigns.definition import Definition
 from campaigns.take_up import PLAN, Taken, decide
 from scheduler.intake.extending import extend
-from scheduler.intake.outcome import Intake, accepted
+from scheduler.intake.outcome import Intake, accepted, note_submitted
 from scheduler.intake.planning import plan_run
 from worker.logs import get_logger
 from worker.runtime import Runtime
@@ -15,7 +16,9 @@ from worker.store.runs import plans, repetitions, runs, versions
 from worker.store.sending import grants
 
 
-def take_up_once(runtime: Runtime, definition: Definition, *, source: str, dropped_at: datetime | None) -> Intake:
+def take_up_once(
+    runtime: Runtime, definition: Definition, *, source: str, dropped_at: datetime | None, by: Actor
+) -> Intake:
     """Find or make the run of a campaign that runs once, and plan it; or add the new people in its tables.
 
     A completed run gets nobody new unless the file itself was dropped again: `dropped_at` is when it was written; None
@@ -58,8 +61,10 @@ def take_up_once(runtime: Runtime, definition: Definition, *, source: str, dropp
                 runs.adopt_definition(session, run_id, version.definition_id)
                 grants.wake_run(session, run_id, now=now)
                 get_logger().info("run.tuned", campaign=definition.campaign, run=run_id)
+        if decision.taken in {Taken.PLANNED, Taken.TUNED}:
+            note_submitted(session, by, definition, run_id, decision.taken, source=source, now=now)
     if found is not None and decision.takes_more:
-        added = extend(runtime, found, definition, source=source)
+        added = extend(runtime, found, definition, source=source, by=by)
         return Intake(run_id, Taken.EXTENDED if added else decision.taken, added)
     if decision == PLAN:
         plan_run(runtime, run_id, definition, source)

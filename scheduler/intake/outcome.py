@@ -1,10 +1,14 @@
 """The outcome of accepting a campaign file."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlmodel import Session
 
+from campaigns.access import Actor
+from campaigns.definition import Definition
 from campaigns.take_up import EditCode, Refuse, Taken, TakeUp
+from worker.store import audit
 from worker.store.runs.repetitions import first_unfinished
 
 
@@ -21,6 +25,23 @@ def accepted(decision: TakeUp | Refuse) -> TakeUp:
     if isinstance(decision, Refuse):
         raise EditRefused(decision)
     return decision
+
+
+def note_submitted(
+    session: Session, by: Actor, definition: Definition, run_id: int | None, taken: Taken, *, source: str, now: datetime
+) -> None:
+    """Write to the audit who submitted this version of a file."""
+    audit.append(
+        session,
+        by,
+        audit.SUBMIT,
+        now=now,
+        campaign=definition.campaign,
+        run_id=run_id,
+        plan_hash=definition.content_hash,
+        subject=source,
+        detail={"taken": taken},
+    )
 
 
 def run_of(session: Session, campaign_id: int, otherwise: Refuse) -> int:

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from sqlmodel import Session
 
+from campaigns.access import Actor
 from campaigns.audience import AudienceProblem
 from campaigns.codes import RunType
 from campaigns.definition import Definition
@@ -21,7 +22,7 @@ from campaigns.planning.replanning import Changes, compare_reminders
 from campaigns.planning.row_planner import PlannedRecipient, read_through
 from campaigns.problems import CampaignFileError, Problem
 from campaigns.take_up import NO_DATE, PLAN, decide
-from scheduler.intake.outcome import Intake, accepted, run_of
+from scheduler.intake.outcome import Intake, accepted, note_submitted, run_of
 from scheduler.intake.planning import suppressed_in
 from worker.limits.batch_limits import limits_of
 from worker.logs import get_logger
@@ -40,7 +41,7 @@ WRITTEN_AT_ONCE: Final = 20_000
 together."""
 
 
-def take_up_reminders(runtime: Runtime, definition: Definition, *, source: str) -> Intake:
+def take_up_reminders(runtime: Runtime, definition: Definition, *, source: str, by: Actor) -> Intake:
     """Plan what is new in the tables of a campaign that reminds, and withdraw what is void. Sends nothing twice.
 
     Raises `EditRefused`, or `CampaignFileError` while planning; nothing has changed then.
@@ -69,6 +70,7 @@ def take_up_reminders(runtime: Runtime, definition: Definition, *, source: str) 
             kind=definition.kind,
         ):
             grants.wake_run(session, run_id, now=now)
+        note_submitted(session, by, definition, None, decision.taken, source=source, now=now)
     limits = limits_of(definition, runtime.settings)
     done = _Planner(runtime, definition, campaign_id, definition_id, limits.request, now).carry_out(plan)
     if problem := limits.too_dear(plan.longest_text):

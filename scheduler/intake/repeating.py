@@ -8,6 +8,7 @@ from typing import Final
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session
 
+from campaigns.access import INBOX, SCHEDULER, Actor
 from campaigns.codes import RunType, as_moment
 from campaigns.definition import Definition
 from campaigns.definition.schedule import LocalTime, Schedule
@@ -18,12 +19,13 @@ from campaigns.problems import CampaignFileError
 from campaigns.take_up import NO_MOMENT_LEFT, PLAN, Renewal, decide, is_retimed, renewal
 from campaigns.timing.missing import Missed, missed_moments
 from campaigns.timing.recurrence import recurrence_of
-from scheduler.intake.outcome import Intake, accepted, run_of
+from scheduler.intake.outcome import Intake, accepted, note_submitted, run_of
 from scheduler.intake.planning import plan_run
 from worker import metrics
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.servers.conditions import trouble_of
+from worker.store import audit
 from worker.store.events import EventName, record_event
 from worker.store.leases import LostLease
 from worker.store.runs import approvals, plans, repetitions, runs, versions
@@ -39,7 +41,7 @@ ZONES_APART: Final = timedelta(hours=26)
 """By people's own clocks, a moment comes up to this much before or after it does in the campaign's zone."""
 
 
-def take_up_repeating(runtime: Runtime, definition: Definition, *, source: str) -> Intake:
+def take_up_repeating(runtime: Runtime, definition: Definition, *, source: str, by: Actor) -> Intake:
     """Make the runs of a campaign that repeats: a run that has begun continues, later runs use the new version.
 
     Raises `EditRefused`.
@@ -60,7 +62,10 @@ def take_up_repeating(runtime: Runtime, definition: Definition, *, source: str) 
             if repeating is None:
                 raise LookupError(f"the repetition of campaign {campaign_id} was not stored")
             _make_next(session, runtime.account_id, repeating, definition, now)
-        return Intake(run_of(session, campaign_id, NO_MOMENT_LEFT), decision.taken)
+        run_id = run_of(session, campaign_id, NO_MOMENT_LEFT)
+        if decision == PLAN:
+            note_submitted(session, by, definition, run_id, decision.taken, source=source, now=now)
+        return Intake(run_id, decision.taken)
 
 
 def stop(runtime: Runtime, run_id: int, now: datetime) -> bool:
@@ -81,6 +86,7 @@ def stop(runtime: Runtime, run_id: int, now: datetime) -> bool:
             repetitions.point_files(session, [run_id, *unsent], to=left)
         for unsent_id in unsent:
             repetitions.discard_run(session, unsent_id)
+        audit.append(session, INBOX, "stop", now=now, campaign=known.campaign, run_id=left)
     get_logger().info("repetition.stopped", campaign=known.campaign, at=now.isoformat())
     return True
 
@@ -121,7 +127,7 @@ def _advance(runtime: Runtime, repeating: Repeating, folder: Path, now: datetime
         return False  # it reminds: its runs are made when a table comes
     policy = runtime.settings.policy
     if policy.added(definition):  # the operator's rules are newer than this version, and also bind its unsent texts
-        take_up_repeating(runtime, policy.applied(definition), source=repeating.source)
+        take_up_repeating(runtime, policy.applied(definition), source=repeating.source, by=SCHEDULER)
         return False
     with runtime.store.read() as session:
         waiting = _unplanned(session, repeating.campaign_id)

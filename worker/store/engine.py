@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 import sqlalchemy as sa
 from sqlmodel import Session
@@ -15,6 +15,14 @@ from worker.crashpoints import reached
 from worker.store.connections import postgresql_engine, sqlite_engine, sqlite_file
 from worker.store.errors import DatabaseLost, StoreError
 from worker.store.same_database import Belonging, Loss, SameDatabase
+
+_AT_END: Final = "at_end"
+
+
+def at_end(session: Session) -> list[Callable[[Session], None]]:
+    """Return what the transaction does right before its commit, after all else: what others wait for until then."""
+    queued: list[Callable[[Session], None]] = session.info.setdefault(_AT_END, [])
+    return queued
 
 
 class Store:
@@ -67,6 +75,8 @@ class Store:
                     self._fence(session)
                 yield session
                 session.flush()
+                for act in at_end(session):
+                    act(session)
                 reached(f"{name}:before_commit")
             reached(f"{name}:committed")
 

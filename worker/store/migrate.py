@@ -1,15 +1,15 @@
 """Brings the schema up to date."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 import sqlalchemy as sa
-from sqlmodel import SQLModel
+from sqlmodel import Session, SQLModel
 
 import worker.store.models  # noqa: F401  # the tables to create
-from worker.store.engine import Store
+from worker.store.engine import Store, at_end
 from worker.store.errors import StoreError
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
@@ -25,9 +25,10 @@ _version: Final = sa.Table(
 _LOCK = 0x5353_4D53  # an arbitrary number that names this lock among PostgreSQL's advisory locks
 
 
-def migrate(store: Store) -> str:
+def migrate(store: Store, note: Callable[[Session, str], None] | None = None) -> str:
     """Upgrade the schema to this version's; return the revision it then has. Harmless if it is already there.
 
+    `note` is called in the transaction that changes the schema, with the revision before; empty for a new database.
     Raises `StoreError` if the database cannot be opened or was made by a newer version.
     """
     known = revisions()
@@ -50,6 +51,11 @@ def migrate(store: Store) -> str:
                 upgrade(connection)
             else:
                 create(connection, head)
+            if note is not None:
+                with Session(connection) as session:
+                    note(session, current or "")
+                    for act in at_end(session):
+                        act(session)
     except sa.exc.OperationalError as error:
         raise StoreError(
             f"the database {store.url.render_as_string(hide_password=True)} cannot be opened ({_short(error)}); "

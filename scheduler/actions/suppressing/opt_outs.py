@@ -1,14 +1,16 @@
 """`suppress add`, `remove`, `import`: numbers that get nothing, or get texts again."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Final
 
 from campaigns.audience import AudienceProblem
+from campaigns.counting import amount
 from campaigns.definition import Kind
-from scheduler.actions.acting import Actor, acting
+from campaigns.phone_numbers.numbers import mask
+from scheduler.actions.acting import Actor, acting, audited, nothing_done
 from scheduler.actions.refusals import Refusal, Refused
 from scheduler.actions.suppressing.tables import BadRow, OptOutFile
 from worker import metrics
@@ -48,7 +50,7 @@ def suppress(
 ) -> Changed:
     """Send nothing more (of a kind) to these numbers (E.164), from the next request on. Raises `Refused`."""
     entries = [Entry(number, known_kind(kind), reason, SOURCE, now) for number in numbers]
-    added = _put(store, actor, [entries], now)
+    added = _put(store, actor, [entries], now, subject=_about(numbers), kind=kind or "")
     return Changed(added, len(set(numbers)) - added)
 
 
@@ -68,7 +70,7 @@ def suppress_table(store: Store, actor: Actor, table: OptOutFile, *, now: dateti
     Raises `Refused` for a table that cannot be read to its end, or that has no usable row.
     """
     try:
-        added = _put(store, actor, table.chunks(AT_ONCE), now)
+        added = _put(store, actor, table.chunks(AT_ONCE), now, subject=table.path.name, kind=table.kind)
     except AudienceProblem as error:
         raise Refused(Refusal.INVALID, f"{table.path}: {error}") from None
     return Changed(added, table.entries - added, tuple(table.bad), table.bad_rows)
@@ -85,8 +87,11 @@ def unsuppress(
     only = known_kind(kind) if kind is not None else None
     ended: set[str] = set()
     if store is not None:
-        with acting(store, actor, "unsuppress") as session:
+        with acting(store, actor, "unsuppress", subject=_about(wanted), now=now) as session:
             ended = suppressions.release(session, wanted, now=now, kind=only)
+            audited(session, people=len(ended), kind=only)
+            if not ended:
+                nothing_done(session)
     return Changed(len(ended), len(wanted - ended))
 
 
@@ -98,11 +103,25 @@ def suppressed(store: Store | None, *, kind: str | None = None) -> Iterator[Entr
             yield from suppressions.in_force(session, kind=only)
 
 
-def _put(store: Store, actor: Actor, chunks: Iterable[Sequence[Entry]], now: datetime) -> int:
-    """Put all entries on the list; return how many were not on it."""
+def _put(
+    store: Store, actor: Actor, chunks: Iterable[Sequence[Entry]], now: datetime, *, subject: str, kind: str
+) -> int:
+    """Put all entries on the list; return how many were not on it.
+
+    However many transactions it takes, the audit has one entry: in the first one that changes something.
+    """
     added = 0
     for chunk in chunks:
-        with acting(store, actor, "suppress") as session:
-            added += suppressions.suppress(session, chunk, now=now)
+        with acting(store, actor, "suppress", subject=subject, now=now) as session:
+            new = suppressions.suppress(session, chunk, now=now)
+            audited(session, kind=kind, source=chunk[0].source if chunk else "")
+            if added or not new:
+                nothing_done(session)
+        added += new
     metrics.count(metrics.OPT_OUTS, amount=added)
     return added
+
+
+def _about(numbers: Collection[str]) -> str:
+    """Return whom the audit names: one person's masked number, or how many people there are."""
+    return mask(next(iter(numbers))) if len(numbers) == 1 else amount(len(numbers), "number")

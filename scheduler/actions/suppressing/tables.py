@@ -36,7 +36,7 @@ class OptOutFile:
         self._reader = open_source(path, number_column=number_column, fields={"kind", "reason"})
         self._normaliser = Normaliser(region)
         self._source = f"import {path.name}"[:60]
-        self._kind, self._reason, self._now = kind, reason, now
+        self.kind, self._reason, self._now = kind, reason, now
         self.rows = self.bad_rows = self.entries = 0
         self.bad: list[BadRow] = []
 
@@ -67,7 +67,7 @@ class OptOutFile:
         """Return the entry, one for each number that the row can be read as, or what is wrong with the row."""
         if row.problem:
             return row.problem
-        kind = self._kind or row.fields.get("kind", "").lower()
+        kind = self.kind or row.fields.get("kind", "").lower()
         if kind and kind not in set(Kind):
             return f"its kind is none of {', '.join(Kind)}"
         try:

@@ -4,12 +4,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from campaigns.clock import SystemClock
+from campaigns.phone_numbers.numbers import mask
 from scheduler.actions.acting import Actor, asked_by
 from scheduler.actions.numbers import normalised
+from scheduler.actions.opening import existing_store
 from scheduler.actions.refusals import Refusal, Refused
 from worker.gateway import Contact, GatewayClient
 from worker.runtime import gateway_key
 from worker.settings.settings import Settings
+from worker.store.audit import append, head_of
 
 
 def credits_left(settings: Settings) -> int | None:
@@ -26,15 +29,32 @@ def add_contact(
     `resubscribe`: also if the contact has unsubscribed. Raises as `credits_left`.
     """
     normal = normalised(number, settings.region)
-    with asked_by(actor), _gateway(settings) as gateway:
+    with _audited(settings, actor, "contact_added", list_id, normal), _gateway(settings) as gateway:
         return normal, gateway.add_contact(list_id, normal, name, resubscribe=resubscribe)
 
 
 def unsubscribe_contact(settings: Settings, actor: Actor, list_id: int, number: str) -> tuple[str, Contact]:
     """Take a number, as people write it, off a contact list. A number that is not on it counts as done."""
     normal = normalised(number, settings.region)
-    with asked_by(actor), _gateway(settings) as gateway:
+    with _audited(settings, actor, "contact_unsubscribed", list_id, normal), _gateway(settings) as gateway:
         return normal, gateway.unsubscribe_contact(list_id, normal)
+
+
+@contextmanager
+def _audited(settings: Settings, actor: Actor, action: str, list_id: int, number: str) -> Iterator[None]:
+    """Write to the audit what the gateway did in the block, if it did; nothing where no campaign was ever stored.
+
+    The gateway has no part in a transaction: a process that is killed in between leaves no entry.
+    """
+    with asked_by(actor), existing_store(settings) as store:
+        if store is not None:
+            with store.read() as session:
+                head_of(session)  # a database that cannot have the entry stops it beforehand
+        yield
+        if store is not None:
+            with store.write("contact") as session:
+                now = SystemClock().now()
+                append(session, actor, action, now=now, subject=mask(number), detail={"list": list_id})
 
 
 @contextmanager

@@ -33,8 +33,8 @@ def calls(name: str, *, of_with: bool) -> Iterator[tuple[str, ast.Call]]:
 
 def literal(call: ast.Call) -> str | None:
     """The call's only argument, or the one after store and actor, if it is a string literal."""
-    match call.args, call.keywords:
-        case [ast.Constant(value=str(name))] | [_, _, ast.Constant(value=str(name))], []:
+    match call.args:
+        case [ast.Constant(value=str(name))] | [_, _, ast.Constant(value=str(name))]:
             return name
     return None
 

@@ -105,7 +105,7 @@ def test_what_is_refused_changes_nothing(runtime: Runtime) -> None:
     """An action is one transaction: if it is refused at its end, nothing stays, whatever was done before."""
 
     def paused_then_refused() -> None:
-        with acting(runtime.store, ANNA, "control") as session:
+        with acting(runtime.store, ANNA, "pause") as session:
             session.execute(sa.update(Run).values(state=RunState.PAUSED))
             raise Refused(Refusal.WRONG_STATE, "not now")
 
@@ -122,7 +122,7 @@ def test_what_is_logged_in_an_action_names_who_asked_and_what_comes_after_does_n
     configure_logs("json", stream=lines)
     try:
         # when
-        with acting(runtime.store, ANNA, "control"):
+        with acting(runtime.store, ANNA, "pause"):
             get_logger().info("within")
         get_logger().info("after")
     finally:

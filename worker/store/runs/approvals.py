@@ -6,13 +6,15 @@ from typing import Final
 import sqlalchemy as sa
 from sqlmodel import Session
 
+from campaigns.access import SCHEDULER
 from campaigns.codes import RunType
 from campaigns.lifecycle import RunState
 from campaigns.planning.approval import Approvable
 from worker.logs import get_logger
+from worker.store import audit
 from worker.store.events import EventName, record_event
 from worker.store.notifications.outbox import announce
-from worker.store.runs.runs import cancel_run
+from worker.store.runs.runs import cancel_run, run_view
 from worker.store.tables import events, runs
 from worker.store.transitions import changed, move_run
 
@@ -96,7 +98,11 @@ def cancel_unapproved(session: Session, campaign_id: int, *, before: str, now: d
     Otherwise an approval after a week would send everybody seven texts at once.
     """
     waiting = session.scalars(sa.select(runs.c.id).where(*_waiting(campaign_id, before))).all()
-    return sum(cancel_run(session, run_id, NOT_IN_TIME, now) is not None for run_id in waiting)
+    cancelled = [run_id for run_id in waiting if cancel_run(session, run_id, NOT_IN_TIME, now) is not None]
+    for run_id in cancelled:
+        run = run_view(session, run_id)
+        audit.append(session, SCHEDULER, "cancel", now=now, campaign=run.campaign, run_id=run_id)
+    return len(cancelled)
 
 
 def are_waiting(session: Session, campaign_id: int, *, before: str) -> bool:

@@ -8,10 +8,11 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import Session
 
+from campaigns.access import SCHEDULER
 from campaigns.codes import DAYS, MADE_BY_FILES, PAUSED, PausedBy, RunType, moment_of
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from worker.logs import get_logger
-from worker.store import words
+from worker.store import audit, words
 from worker.store.events import EventName
 from worker.store.following.failed_texts import drop_cancelled
 from worker.store.models import Run
@@ -22,7 +23,6 @@ from worker.store.transitions import changed, move_batch, move_recipients, move_
 ONCE = "once"
 """The moment, and so the name, of the run of a campaign that runs once: the slug alone is its identity, whatever its
 start is edited to."""
-
 
 TEST_PREFIX = "test:"
 """Prefix of a campaign's name for its tests. No campaign file can have such a name, because it holds a colon."""
@@ -245,8 +245,10 @@ def pause_run(session: Session, run_id: int, by: PausedBy, reason: str = "", *, 
     if not changed(session, move_run(RunState.PAUSED, runs.c.id == run_id, **values)):
         return False
     announce(session, "run.paused", run_id=run_id, now=now, reason=reason or PAUSED.get(by, ""))
-    if by is not PausedBy.PERSON:  # a person knows
+    if by is not PausedBy.PERSON:  # a person knows, and is audited as the one who asked
         get_logger().warning("run.paused", run=run_id, reason=reason or PAUSED.get(by, ""))
+        run = run_view(session, run_id)
+        audit.append(session, SCHEDULER, "pause", now=now, campaign=run.campaign, run_id=run_id, detail={"by": by})
     return True
 
 

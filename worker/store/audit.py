@@ -1,0 +1,230 @@
+"""The audit: who did what, each entry sealed with the one before, so that a changed or missing one shows.
+
+Entries of one database follow each other: a writer locks the head until it commits. So only what somebody asked for is
+written here, once, and never anything for each recipient or request.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from functools import partial
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlmodel import Session
+
+from campaigns.access import Actor
+from campaigns.phone_numbers.numbers import mask
+from campaigns.printable import one_line
+from worker.store.bulk import insert_missing
+from worker.store.engine import at_end
+from worker.store.tables import audit_entries, audit_heads
+
+SUBMIT: Final = "submit"
+"""The action of an accepted campaign file; the entry's `plan_hash` is then the hash of the definition."""
+
+PAGE: Final = 1_000
+"""Rows in memory at a time."""
+
+_HEAD: Final = 1
+_NUMBER: Final = re.compile(r"\+?\d{9,}")
+"""A full phone number, wherever it stands: in the name of a file, for example."""
+
+
+@dataclass(frozen=True, slots=True)
+class Audited:
+    """One entry, as its table has it. `digest` is the SHA-256 of the rest; `previous` is that of the entry before."""
+
+    id: int
+    at: datetime
+    actor_kind: str
+    actor: str
+    origin: str
+    action: str
+    campaign: str
+    run_id: int | None
+    plan_hash: str
+    subject: str
+    detail: Mapping[str, Any]
+    previous: str
+    digest: str
+
+
+_COLUMNS: Final = tuple(audit_entries.c[field.name] for field in fields(Audited))
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The end of the chain: how many entries there are, the last one's id, and its digest."""
+
+    entries: int = 0
+    last_id: int = 0
+    digest: str = ""
+
+
+class ChainFault(StrEnum):
+    """What is wrong with the chain."""
+
+    CHANGED = "changed"  # an entry is not what was written, or does not follow the one before it
+    MISSING = "missing"  # entries were removed
+    INSERTED = "inserted"  # there is an entry that was never written
+    HEAD = "head"  # the row that knows the end of the chain is gone, or is not what was written
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenChain:
+    """The first fault of the chain, and the id of the entry that it concerns."""
+
+    fault: ChainFault
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
+class AuditFilter:
+    """Which entries are wanted; empty or None: all. `actor` is a name, or kind and name: `token:ci`."""
+
+    campaign: str = ""
+    actor: str = ""
+    action: str = ""
+    since: datetime | None = None
+
+
+def append(
+    session: Session,
+    actor: Actor,
+    action: str,
+    *,
+    now: datetime,
+    campaign: str = "",
+    run_id: int | None = None,
+    plan_hash: str = "",
+    subject: str = "",
+    detail: Mapping[str, Any] | None = None,
+) -> None:
+    """Write one entry at the end of the transaction, and none if it is undone.
+
+    The head is locked last, so that nobody who waits for it holds what its holder still needs. Numbers must be masked:
+    whatever still looks like a full one is masked here, but texts and secrets cannot be recognised.
+    """
+    row = Audited(
+        id=0,
+        at=now,
+        actor_kind=actor.kind.value,
+        actor=_clean(actor.name)[:100],
+        origin=one_line(actor.origin)[:64],
+        action=action[:40],
+        campaign=_clean(campaign)[:70],
+        run_id=run_id,
+        plan_hash=plan_hash[:64],
+        subject=_clean(subject)[:200],
+        detail={key: _plain(value) for key, value in (detail or {}).items()},
+        previous="",
+        digest="",
+    )
+    at_end(session).append(partial(_write, row=row))
+
+
+def _write(session: Session, row: Audited) -> None:
+    head = _locked(session)
+    row = replace(row, id=head.last_id + 1, previous=head.digest)
+    values = _values(row) | {"digest": digest_of(row)}
+    session.execute(audit_entries.insert(), values)
+    after = {"entries": head.entries + 1, "last_id": row.id, "digest": values["digest"]}
+    session.execute(sa.update(audit_heads).where(audit_heads.c.id == _HEAD).values(after))
+
+
+def _locked(session: Session) -> Head:
+    """Return the end of the chain, and keep every other writer from it until this transaction ends."""
+    query = _head_query().with_for_update()
+    if (found := session.execute(query).one_or_none()) is None:
+        first = {"id": _HEAD, "entries": 0, "last_id": 0, "digest": ""}
+        session.execute(insert_missing(session, audit_heads).values(first))
+        found = session.execute(query).one()
+    return Head(*found)
+
+
+def _head_query() -> sa.Select[Any]:
+    columns = (audit_heads.c.entries, audit_heads.c.last_id, audit_heads.c.digest)
+    return sa.select(*columns).where(audit_heads.c.id == _HEAD)
+
+
+def _values(row: Audited) -> dict[str, Any]:
+    return {field.name: getattr(row, field.name) for field in fields(Audited)}
+
+
+def digest_of(row: Audited) -> str:
+    """Return the SHA-256 of an entry, over all columns but the digest itself, in a form that no database changes."""
+    sealed = {name: value for name, value in _values(row).items() if name != "digest"}
+    sealed["at"] = row.at.astimezone(UTC).isoformat(timespec="microseconds")
+    written = json.dumps(sealed, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(written.encode("ascii")).hexdigest()
+
+
+def _clean(text: str) -> str:
+    """Return what both databases store and give back unchanged, without a full phone number."""
+    return _NUMBER.sub(lambda found: mask(found[0]), one_line(text.encode("utf-8", "replace").decode("utf-8")))
+
+
+def _plain(value: Any) -> Any:
+    """Return a value of JSON that both databases give back as it was: fractions are written as text."""
+    if value is None or isinstance(value, bool) or (isinstance(value, int) and abs(value) < 10**9):
+        return value
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(each) for each in value]
+    return _clean(value.isoformat() if isinstance(value, datetime) else str(value))
+
+
+def entries(session: Session, wanted: AuditFilter, *, after: int | None = None, limit: int = PAGE) -> list[Audited]:
+    """Return entries, the newest first; `after` is the id of the last one of the page before."""
+    query = sa.select(*_COLUMNS).order_by(audit_entries.c.id.desc()).limit(limit)
+    if after is not None:
+        query = query.where(audit_entries.c.id < after)
+    if wanted.campaign:
+        query = query.where(audit_entries.c.campaign == wanted.campaign)
+    if wanted.action:
+        query = query.where(audit_entries.c.action == wanted.action)
+    if wanted.since is not None:
+        query = query.where(audit_entries.c.at >= wanted.since)
+    if wanted.actor:
+        whole = audit_entries.c.actor_kind + ":" + audit_entries.c.actor
+        query = query.where(sa.or_(audit_entries.c.actor == wanted.actor, whole == wanted.actor))
+    return [Audited(*row) for row in session.execute(query)]
+
+
+def head_of(session: Session) -> Head:
+    """Return the end of the chain as it is stored."""
+    found = session.execute(_head_query()).one_or_none()
+    return Head() if found is None else Head(*found)
+
+
+def verify(session: Session, *, page: int = PAGE) -> BrokenChain | None:
+    """Return the first fault of the chain, read from its beginning; None: it is whole. First thing in its session."""
+    if session.get_bind().dialect.name == "postgresql":  # or an entry that comes meanwhile would look inserted
+        session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+    head = session.execute(_head_query()).one_or_none()
+    last = Head()
+    for row in _all(session, page):
+        if row.id > last.last_id + 1:
+            return BrokenChain(ChainFault.MISSING, last.last_id + 1)
+        if row.id <= last.last_id or (head is not None and row.id > head.last_id):
+            return BrokenChain(ChainFault.INSERTED, row.id)
+        if row.previous != last.digest or row.digest != digest_of(row):
+            return BrokenChain(ChainFault.CHANGED, row.id)
+        last = Head(last.entries + 1, row.id, row.digest)
+    if head is None:
+        return BrokenChain(ChainFault.HEAD, last.last_id) if last.entries else None
+    if head.last_id > last.last_id:
+        return BrokenChain(ChainFault.MISSING, last.last_id + 1)
+    return None if Head(*head) == last else BrokenChain(ChainFault.HEAD, last.last_id)
+
+
+def _all(session: Session, size: int) -> Iterator[Audited]:
+    query = sa.select(*_COLUMNS).order_by(audit_entries.c.id).limit(size)
+    page = session.execute(query).all()
+    while page:
+        yield from (Audited(*row) for row in page)
+        page = session.execute(query.where(audit_entries.c.id > page[-1].id)).all()
