@@ -5,8 +5,6 @@ from typing import Final
 
 from campaigns.definition import Definition, Follow, InlineSource, Kind, Schedule
 from campaigns.definition.schedule import IfLate
-from campaigns.message.segments import segmentation
-from campaigns.message.texts import MAX_SEGMENTS
 
 HELP_ANSWERS: Final = "help-answers"
 """The campaign under which the answers are sent, counted and reported. No file may use this name."""
@@ -20,19 +18,6 @@ FRESH_FOR: Final = timedelta(hours=24)
 
 FOLLOWED_FOR: Final = timedelta(hours=24)
 """How long to wait for the receipts of answers."""
-
-
-def checked_answer(text: str) -> str:
-    """Return the text as it is sent, stripped. Raises ValueError with the problem."""
-    text = text.strip()
-    if any(not character.isprintable() and character != "\n" for character in text):
-        raise ValueError("has an invisible control character; write plain text")
-    if any(mark in text for mark in ("{{", "{%", "{#")):
-        raise ValueError("has {{, {% or {#, and is sent as it stands: it has no fields; write plain text")
-    cost = segmentation(text).segments if text else 0
-    if cost > MAX_SEGMENTS:
-        raise ValueError(f"takes {cost} segments, and at most {MAX_SEGMENTS} are sent; write a shorter text")
-    return text
 
 
 def help_answers(text: str, timezone: str) -> Definition:

@@ -23,6 +23,7 @@ from campaigns.message.segments import is_blank, segmentation
 from campaigns.message.templates import MessageTemplate, compile_message, field_name
 from campaigns.message.text_places import line_that_fails, place_in_text, place_of, place_of_field
 from campaigns.message.texts import MAX_SEGMENTS
+from campaigns.messages import MESSAGES
 from campaigns.phone_numbers.numbers import InvalidNumber, Normaliser
 from campaigns.planning.tables import NO_TABLE, Table, columns_of_schedule, read_table
 from campaigns.policy import NO_POLICY, Policy
@@ -33,6 +34,12 @@ from campaigns.values.scalars import nearest, shown
 MESSAGE: Final = "message"
 NUMBER: Final = "number"
 """What a recipient in the file itself calls the phone number."""
+
+RESERVED: Final = {
+    HELP_ANSWERS: "the answers to people who write HELP",
+    MESSAGES: "single texts that programs ask for",
+}
+"""Names of campaigns that no file may have: what is sent under them."""
 
 MOST_COUNTED: Final = 10_000
 """How many problems are counted after those shown. Finding one takes about 30 microseconds; there may be a million."""
@@ -135,8 +142,8 @@ class _Check:
     def _reserved(self) -> Iterator[Problem]:
         path = ("campaign",)
         name = self.document.value(path)
-        if isinstance(name, str) and name.strip() == HELP_ANSWERS:
-            problem = f"is {HELP_ANSWERS}: by this name the answers to people who write HELP are sent"
+        if isinstance(name, str) and (sent := RESERVED.get(name.strip())):
+            problem = f"is {name.strip()}: by this name {sent} are sent"
             yield self.document.value_place(path).problem(path, problem, "choose another name")
 
     def _messages(self) -> Iterator[tuple[KeyPath, str]]:

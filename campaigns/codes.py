@@ -28,6 +28,10 @@ DAYS: Final = frozenset({RunType.REMINDER_DAY, RunType.HELP, RunType.MESSAGE})
 """Runs whose moment is a day (`2026-12-05`). People are added to them during that day."""
 
 
+SINGLE_TEXTS: Final = frozenset({RunType.HELP, RunType.MESSAGE})
+"""Days of texts that each go for a reason of their own: a run that starts and ends with each of them is no news."""
+
+
 class WaitsFor(StrEnum):
     """What a planned or queued batch waits for, apart from its own moment."""
 

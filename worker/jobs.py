@@ -44,9 +44,15 @@ class JobQueue:
         send_batch: Callable[[int], object],
         outstanding: Callable[[], int | None] = lambda: None,
         troubles: Troubles | None = None,
+        *,
+        is_shared: bool = False,
     ) -> None:
-        """`outstanding` becomes the method of that name; failed jobs are reported to `troubles`."""
+        """`outstanding` becomes the method of that name; failed jobs are reported to `troubles`.
+
+        `is_shared`: other processes take jobs from it, too.
+        """
         self._broker = broker
+        self._is_shared = is_shared
         troubles = troubles or Troubles()
         self.outstanding = outstanding
         self._worker: dramatiq.Worker | None = None
@@ -74,6 +80,11 @@ class JobQueue:
             self._actors[kind].send(batch_id)
             count += 1
         return count
+
+    @property
+    def has_takers(self) -> bool:
+        """Return whether anybody takes jobs that this process puts into it."""
+        return self._is_shared or self._worker is not None
 
     def work(self, threads: int) -> None:
         """Start sending in `threads` threads of this process."""
@@ -167,4 +178,4 @@ def redis_queue(url: str, send_batch: Callable[[int], object], troubles: Trouble
             return None
         return sum(counts)
 
-    return JobQueue(broker, send_batch, outstanding, troubles)
+    return JobQueue(broker, send_batch, outstanding, troubles, is_shared=True)

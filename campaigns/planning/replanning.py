@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from campaigns.lifecycle import RecipientState
 from campaigns.planning.row_planner import PlannedRecipient
-from campaigns.timing.appointments import Slot, slot_of
+from campaigns.timing.appointments import SINGLE, Slot, slot_of
 from campaigns.timing.placing import Departure
 
 _VOID: Final = frozenset({RecipientState.CANCELLED, RecipientState.SKIPPED, RecipientState.SUPPRESSED})
@@ -164,8 +164,10 @@ def new_people(planned: Sequence[Numbered], known: Iterable[EarlierRow]) -> list
 
 
 def slot_words(text: str, zone: ZoneInfo) -> str:
-    """Describe a slot for people: `the reminder 1d before 2026-12-06 10:30, appointment A-17`."""
+    """Describe a slot for people: `the reminder 1d before 2026-12-06 10:30, appointment A-17`; '' for no reminder."""
     slot = slot_of(text)
+    if slot.label == SINGLE:
+        return ""
     which = f", appointment {slot.key}" if slot.key else ""
     if not slot.date or ("before" not in slot.label and "after" not in slot.label):
         return f"no reminder{which}"

@@ -38,6 +38,9 @@ _NO: Final = frozenset(
 NO_DATE: Final = "no date"
 """The slot label of a row without a date."""
 
+SINGLE: Final = "message"
+"""The slot label of a text that belongs to no appointment: a program asked for it."""
+
 
 class UnclearRow(Exception):
     """A row that does not say clearly whether or when its appointment takes place. The message says why."""

@@ -11,12 +11,16 @@ class Refusal(StrEnum):
     UNKNOWN_RUN = "unknown_run"
     UNKNOWN_REPLY = "unknown_reply"
     UNKNOWN_CALL = "unknown_call"
+    UNKNOWN_MESSAGE = "unknown_message"
     UNKNOWN_ACCOUNT = "unknown_account"  # it is not clear which account is meant: there are several, or none
     WRONG_STATE = "wrong_state"  # it is over, or already in that state
     OTHER_PLAN = "other_plan"  # the plan that was looked at is not the one that would be sent
     ACCOUNT_STOPPED = "account_stopped"
     OPTED_OUT = "opted_out"
     INVALID = "invalid"  # a value that cannot be used
+    KEY_REUSED = "key_reused"  # the key of a single text was used for another text
+    FORBIDDEN = "forbidden"  # the operator's rules do not allow it
+    QUOTA_SPENT = "quota_spent"  # the token has sent to as many people today as it may
 
 
 class Refused(Exception):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sqlmodel import Session
 
-from campaigns.codes import RunType
+from campaigns.codes import SINGLE_TEXTS
 from scheduler.intake.approving import awaited
 from worker.runtime import Runtime
 from worker.store.reports import counts
@@ -36,11 +36,11 @@ class Progress:
 
 
 def look(runtime: Runtime, ids: Collection[int]) -> tuple[Progress, ...]:
-    """Return how far these runs are, without the answers to HELP, which nobody waits for."""
+    """Return how far these runs are, without days of single texts, which nobody waits for."""
     with runtime.store.read() as session:
         account = accounts.account_view(session, runtime.account_id)
         views = [runs.run_view(session, run_id) for run_id in sorted(ids)]
-        return tuple(_progress(runtime, session, run, account) for run in views if run.type is not RunType.HELP)
+        return tuple(_progress(runtime, session, run, account) for run in views if run.type not in SINGLE_TEXTS)
 
 
 def _progress(runtime: Runtime, session: Session, run: RunView, account: AccountView) -> Progress:

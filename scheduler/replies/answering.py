@@ -1,14 +1,14 @@
 """Answers to HELP: planned in the transaction that stores the reply, sent like any other text."""
 
 from collections.abc import Collection
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 from sqlmodel import Session
 
 from campaigns.answering import FRESH_FOR, HELP_ANSWERS, ONCE_IN, help_answers
 from campaigns.codes import RunType
-from campaigns.lifecycle import RecipientState, RunState
+from campaigns.lifecycle import RecipientState
 from campaigns.message.segments import segmentation
 from campaigns.optout import Meaning
 from campaigns.planning.row_planner import PlannedRecipient
@@ -18,13 +18,11 @@ from worker.logs import get_logger
 from worker.settings.settings import Settings
 from worker.store.people.stored_replies import Reply
 from worker.store.people.suppressions import suppressed_among
-from worker.store.runs import help_runs, plans, reminders, versions
-from worker.store.runs.held import reopen_run
+from worker.store.runs import help_runs, single_texts
+from worker.store.runs.single_texts import SingleText
 
 SOURCE: Final = "CAMPAIGNS_HELP_ANSWER"
 """The source of the text, in place of a file name."""
-
-_TAKES_NO_MORE: Final = frozenset({RunState.CANCELLED, RunState.FAILED})
 
 
 def answer_help(
@@ -45,7 +43,7 @@ def answer_help(
     }
     if not settings.help_answer or not asked:
         return 0
-    campaign_id = help_runs.lock_answers(session, rehearsal=rehearsal, now=now)
+    campaign_id = single_texts.lock_texts(session, HELP_ANSWERS, rehearsal=rehearsal, now=now)
     left_out = help_runs.answered_since(session, campaign_id, asked, now - ONCE_IN)
     definition = help_answers(settings.help_answer, settings.timezone)
     left_out |= suppressed_among(session, sorted(asked), definition.kind)
@@ -53,33 +51,22 @@ def answer_help(
     if not people:
         return 0
     # A UTC day is never longer than `ONCE_IN`: nobody is in a run twice.
-    moment = now.astimezone(UTC).date()
-    day = reminders.find_day(session, campaign_id, moment)
-    if day is None:
-        version = versions.register(session, definition, rehearsal=rehearsal, source=SOURCE, now=now)
-        day = reminders.new_day(
-            session,
-            campaign_id,
-            moment,
-            account_id=account_id,
-            definition_id=version.definition_id,
-            follow_seconds=definition.follow.until.total_seconds(),
-            kind=definition.kind,
-            now=now,
-            type=RunType.HELP,
-        )
-    if day.state in _TAKES_NO_MORE or help_runs.account_of(session, day.id) != account_id:
+    day = single_texts.open_day(
+        session,
+        campaign_id,
+        definition,
+        type=RunType.HELP,
+        account_id=account_id,
+        rehearsal=rehearsal,
+        source=SOURCE,
+        now=now,
+    )
+    if not day.takes_more:
         get_logger().warning("help.not_answered", campaign=HELP_ANSWERS, run=day.id, people=len(people))
         return 0
     segments = segmentation(settings.help_answer).segments
-    rows = [
-        (_row(reply, settings.help_answer, segments, now), day.first_ordinal + place)
-        for place, reply in enumerate(people)
-    ]
-    targets = {ordinal: _phone(reply) for (_, ordinal), reply in zip(rows, people, strict=True)}
-    plans.insert_chunk(session, day.id, rows, targets=targets)
-    reopen_run(session, day.id, now)
-    reminders.finish_day(session, day.id, plan_hash=definition.content_hash, warnings=[], now=now)
+    texts = [SingleText(_row(reply, settings.help_answer, segments, now), _phone(reply)) for reply in people]
+    single_texts.add_texts(session, day, texts, now=now)
     get_logger().info("help.answered", campaign=HELP_ANSWERS, run=day.id, people=len(people))
     return len(people)
 

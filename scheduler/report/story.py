@@ -57,7 +57,7 @@ def chapter_json(chapter: Chapter, zone: ZoneInfo) -> dict[str, Any]:
         "row": row.line,
         "contact_list": row.list_id,
         "reason": row.reason,
-        **({"reminder": slot_words(row.slot, zone)} if row.slot else {}),
+        **({"reminder": reminder} if (reminder := _reminder(row, zone)) else {}),
         "variant": row.variant,
         "text": row.text,
         "segments": row.segments,
@@ -94,13 +94,19 @@ def _planned(row: Appearance, zone: ZoneInfo) -> str:
     where = f"row {row.line} of {row.source}"
     if row.run_type is RunType.HELP:
         where = f"the answer to their HELP, {row.source}"
+    if row.run_type is RunType.MESSAGE:
+        where = f"a single text, asked for by {row.source}"
     if row.list_id is not None:
         where = f"everybody on contact list {row.list_id} of the gateway"
     when = f", {shown_time(row.planned_at, zone)}" if row.planned_at else ""
     variant = f", variant {row.variant}" if row.variant else ""
-    reminder = f", {slot_words(row.slot, zone)}" if row.slot else ""
+    reminder = f", {reminder}" if (reminder := _reminder(row, zone)) else ""
     batch = f", in batch {row.batch_id} now" if row.batch_id is not None else ""
     return f"{where}{reminder}{when}{variant}{batch}"
+
+
+def _reminder(row: Appearance, zone: ZoneInfo) -> str:
+    return slot_words(row.slot, zone) if row.slot else ""
 
 
 def _tried(chapter: Chapter, zone: ZoneInfo) -> Iterator[str]:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Final
 
-from campaigns.codes import RunType
+from campaigns.codes import SINGLE_TEXTS, RunType
 from scheduler.notifications.delivery import deliver
 from scheduler.notifications.reports import report
 from scheduler.notifications.targets import Target, of_account, of_run
@@ -79,8 +79,8 @@ def _targets(runtime: Runtime, news: DueNotice, views: Mapping[int, RunView]) ->
     if news.run_id is None:
         return of_account(runtime, int(news.body["account"]))
     run = views[news.run_id]
-    # Somebody who tests a text is watching it; and answers to HELP start and end with each question.
-    is_routine = run.type is RunType.HELP and news.event in {"run.started", "run.completed"}
+    # Somebody who tests a text is watching it; and days of single texts start and end with each of them.
+    is_routine = run.type in SINGLE_TEXTS and news.event in {"run.started", "run.completed"}
     if is_routine or run.type is RunType.TEST:
         return set()
     return of_run(runtime, run.definition_id)

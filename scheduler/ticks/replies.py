@@ -22,6 +22,7 @@ from worker.runtime import Runtime
 from worker.store.following import clock_offsets
 from worker.store.following.clock_offsets import FARTHEST
 from worker.store.people import stored_replies
+from worker.store.people.stored_replies import HEARD as HEARD
 from worker.store.runs import due_runs
 
 OVERLAP: Final = timedelta(minutes=10)
@@ -40,9 +41,6 @@ WRITE_AGAIN: Final = timedelta(minutes=5)
 
 FRESH: Final = timedelta(minutes=1)
 """Before anything was sent nobody looks for replies: a run that starts so soon after a look needs none of its own."""
-
-HEARD: Final = timedelta(minutes=10)
-"""Later a run needs none so long after replies were read: who reads them writes that down every `WRITE_AGAIN`."""
 
 AHEAD: Final = FRESH
 """How far the clocks of our machines may be apart: replies read up to a later moment were read before a clock was put

@@ -2,8 +2,9 @@
 
 import pytest
 
-from campaigns.answering import HELP_ANSWERS, checked_answer, help_answers
+from campaigns.answering import HELP_ANSWERS, help_answers
 from campaigns.definition import Definition
+from campaigns.message.plain import checked_plain
 from worker.settings.settings import SettingsError, load_settings
 
 
@@ -12,7 +13,7 @@ from worker.settings.settings import SettingsError, load_settings
     [("", ""), ("  \n", ""), (" Call us.\nOr write STOP. ", "Call us.\nOr write STOP."), ("à" * 1_530, "à" * 1_530)],
 )
 def test_a_text_is_sent_without_blanks_around_it(text: str, sent: str) -> None:
-    assert checked_answer(text) == sent
+    assert checked_plain(text) == sent
 
 
 @pytest.mark.parametrize(

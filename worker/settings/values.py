@@ -11,10 +11,10 @@ from typing import Annotated, Any, Final
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 from pydantic_settings import NoDecode
 
-from campaigns.answering import checked_answer
 from campaigns.definition import Kind, Rate
 from campaigns.definition.models import FrequencyCap
 from campaigns.definition.windows import Window
+from campaigns.message.plain import checked_plain
 from campaigns.policy import ALL_KINDS, parse_cap, parse_hours, parse_kinds
 from campaigns.values.rates import parse_rate
 
@@ -133,7 +133,7 @@ Kinds = Annotated[frozenset[Kind], NoDecode, BeforeValidator(_kinds)]
 KindsToApprove = Annotated[frozenset[Kind], NoDecode, BeforeValidator(_kinds_to_approve)]
 OptionalHours = Annotated[Window | None, NoDecode, _or_none(parse_hours)]
 OptionalCap = Annotated[FrequencyCap | None, NoDecode, _or_none(parse_cap)]
-HelpAnswer = Annotated[str, AfterValidator(checked_answer)]
+HelpAnswer = Annotated[str, AfterValidator(checked_plain)]
 
 
 def _email_addresses(value: Any) -> Any:

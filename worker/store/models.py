@@ -1,6 +1,6 @@
 """The tables. Rows are read as plain values and written in sets; `table=True` models validate nothing."""
 
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -563,6 +563,8 @@ class ApiToken(SQLModel, table=True):
     digest: str = Field(max_length=64)  # SHA-256, hexadecimal
     scopes: list[str] = Field(default_factory=list, sa_type=Json)
     recipients_daily: int | None = None  # None: no quota
+    used_on: date | None = None  # the last day (UTC) on which it sent to somebody
+    used_recipients: int = Field(default=0, sa_column_kwargs={"server_default": "0"})  # to how many on that day
     created_at: datetime
     created_by: str = Field(max_length=100)
     expires_at: datetime | None = None
@@ -637,6 +639,17 @@ class IdempotentCall(SQLModel, table=True):
     body: str = Field(default="", sa_type=sa.Text)
     media_type: str = Field(default="", max_length=100)
     headers: dict[str, str] = Field(default_factory=dict, sa_type=Json)
+    created_at: datetime
+
+
+class MessageKey(SQLModel, table=True):
+    """A key by which a program asked for a single text: used once, for as long as the text is known."""
+
+    __tablename__ = "message_key"
+
+    digest: str = Field(primary_key=True, max_length=64)  # SHA-256 of caller and key, hexadecimal
+    recipient_id: int = Field(sa_type=sa.BigInteger)
+    request_digest: str = Field(max_length=64)  # of number, text, device and validity
     created_at: datetime
 
 

@@ -26,6 +26,7 @@ from worker.store.models import (
     Installation,
     Lease,
     MessageGroup,
+    MessageKey,
     Notice,
     Recipient,
     Repetition,
@@ -59,6 +60,7 @@ idempotent_calls: Final = _table(IdempotentCall)
 inbox_files: Final = _table(InboxFile)
 installations: Final = _table(Installation)
 leases: Final = _table(Lease)
+message_keys: Final = _table(MessageKey)
 notices: Final = _table(Notice)
 recipients: Final = _table(Recipient)
 repetitions: Final = _table(Repetition)

@@ -198,11 +198,17 @@ def test_no_problem_shows_a_number_or_a_text(folder: Path) -> None:
     assert "secret" not in shown
 
 
-def test_the_name_of_the_answers_to_help_is_taken(folder: Path) -> None:
-    problems = problems_of(folder, "campaign: help-answers\nmessage: Hi\naudience: {file: people.csv}\n")
+@pytest.mark.parametrize(
+    ("name", "sent"),
+    [
+        ("help-answers", "the answers to people who write HELP are sent"),
+        ("messages", "single texts that programs ask for are sent"),
+    ],
+)
+def test_names_by_which_other_texts_are_sent_are_taken(folder: Path, name: str, sent: str) -> None:
+    problems = problems_of(folder, f"campaign: {name}\nmessage: Hi\naudience: {{file: people.csv}}\n")
 
-    told = "is help-answers: by this name the answers to people who write HELP are sent (choose another name)"
-    assert problems == [f"1:11: campaign: {told}"]
+    assert problems == [f"1:11: campaign: is {name}: by this name {sent} (choose another name)"]
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,7 @@ from worker.store.models import (
     Event,
     IdempotentCall,
     Lease,
+    MessageKey,
     WebSession,
 )
 from worker.store.relocation import copying, handover
@@ -85,6 +86,7 @@ def of_doors() -> list[SQLModel]:
         AuditHead(id=1, entries=1, last_id=1, digest="d"),
         IdempotentCall(caller="token:ci", key="k", request_digest="d", headers={"ETag": '"d"'}, created_at=NOW),
         Alert(name="no_tick", raised_at=NOW),
+        MessageKey(digest="d", recipient_id=1, request_digest="d", created_at=NOW),
         CallOut(notice_id=1, at=NOW, channel="webhook", event="run.started", seconds=0.25),
     ]
 

@@ -19,6 +19,10 @@ from worker.store.tables import accepted_before, accounts, attempts, campaigns, 
 CLOCK_MARGIN: Final = timedelta(minutes=10)
 """How far the gateway's clock, which dates replies, may be behind ours, which dates the texts they answer."""
 
+HEARD: Final = timedelta(minutes=10)
+"""What is sent so long after replies were read needs no look of its own: who reads them writes that down every five
+minutes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Shown:

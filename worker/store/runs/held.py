@@ -177,9 +177,14 @@ def _close_batches(session: Session, run_id: int, now: datetime) -> None:
 
 def reopen_run(session: Session, run_id: int, now: datetime) -> None:
     """Let the run send again. Receipts that a completed run had stopped waiting for are polled again, too."""
-    ended = runs.c.state.in_([RunState.COMPLETED, RunState.SETTLING])
-    reopen = move_run(RunState.RUNNING, runs.c.id == run_id, ended, sent_at=None, finished_at=None, reason="")
-    if not changed(session, reopen):
+
+    def reopened(state: RunState) -> bool:
+        was = (runs.c.id == run_id, runs.c.state == state)
+        reopen = move_run(RunState.RUNNING, *was, sent_at=None, finished_at=None, reason="")
+        return bool(changed(session, reopen))
+
+    # A run that settles waits for receipts: looking at all it sent would cost a day of single texts more with each one.
+    if reopened(RunState.SETTLING) or not reopened(RunState.COMPLETED):
         return
     followed = sa.exists().where(
         recipients.c.batch_id == groups.c.batch_id,

@@ -1,4 +1,4 @@
-"""Answers to HELP: who had one recently, and the daily run that takes the next ones."""
+"""Answers to HELP: who had one recently, and the runs that are not over."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -7,22 +7,8 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from campaigns.answering import HELP_ANSWERS
-from worker.store.bulk import in_parts, insert_missing
-from worker.store.runs.reminders import lock_campaign
+from worker.store.bulk import in_parts
 from worker.store.tables import batches, campaigns, recipients, runs
-
-
-def lock_answers(session: Session, *, rehearsal: bool, now: datetime) -> int:
-    """Return the id of the answers' campaign, making it if it is missing, and lock it for this transaction.
-
-    One transaction at a time decides who gets an answer. If two make it at once, neither fails.
-    """
-    made = insert_missing(session, campaigns).values(slug=HELP_ANSWERS, rehearsal=rehearsal, created_at=now)
-    session.execute(made)
-    mine = sa.select(campaigns.c.id).where(campaigns.c.slug == HELP_ANSWERS, campaigns.c.rehearsal == rehearsal)
-    campaign_id: int = session.scalars(mine).one()
-    lock_campaign(session, campaign_id)
-    return campaign_id
 
 
 def answered_since(session: Session, campaign_id: int, numbers: Collection[str], since: datetime) -> set[str]:
@@ -44,8 +30,3 @@ def unfinished_answers(session: Session, *, rehearsal: bool) -> list[int]:
     query = sa.select(runs.c.id).join(campaigns, campaigns.c.id == runs.c.campaign_id)
     mine = (campaigns.c.slug == HELP_ANSWERS, campaigns.c.rehearsal == rehearsal, runs.c.finished_at.is_(None))
     return list(session.scalars(query.where(*mine)))
-
-
-def account_of(session: Session, run_id: int) -> int:
-    """Return the account that a run is sent through."""
-    return int(session.scalars(sa.select(runs.c.account_id).where(runs.c.id == run_id)).one())

@@ -6,6 +6,7 @@ from typing import Final
 import sqlalchemy as sa
 from sqlmodel import Session
 
+from campaigns.codes import RunType
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from worker.store.tables import batches, recipients, runs
 from worker.store.transitions import changed, move_batch, move_recipients
@@ -14,13 +15,13 @@ _UNSENT: Final = sa.and_(batches.c.latest.is_not(None), sa.literal_column("batch
 """Word for word as in its index: SQLite recognises a condition only by its words."""
 
 
-def late_runs(session: Session, account_id: int, now: datetime) -> list[tuple[int, int]]:
-    """Return (run id, definition id) of the account's running runs of which something is now too late."""
+def late_runs(session: Session, account_id: int, now: datetime) -> list[tuple[int, int, RunType]]:
+    """Return (run id, definition id, type) of the account's running runs of which something is now too late."""
     late = sa.exists().where(batches.c.run_id == runs.c.id, batches.c.latest < now, _UNSENT)
-    query = sa.select(runs.c.id, runs.c.definition_id).where(
+    query = sa.select(runs.c.id, runs.c.definition_id, runs.c.type).where(
         runs.c.account_id == account_id, runs.c.state == RunState.RUNNING, late
     )
-    return [(run_id, definition_id) for run_id, definition_id in session.execute(query.order_by(runs.c.id))]
+    return [(run_id, definition_id, type) for run_id, definition_id, type in session.execute(query.order_by(runs.c.id))]
 
 
 def expire_late(session: Session, run_id: int, to: RecipientState, *, reason: str, now: datetime) -> int:

@@ -19,6 +19,10 @@ QUEUED_TOO_LONG = timedelta(seconds=60)
 EMPTIED_AFTER = timedelta(seconds=3)
 """The same if the queue has no job left: Redis was emptied. Queueing takes less than this."""
 
+HINTED_FOR: Final = timedelta(seconds=5)
+"""The same for a batch whose job is put into the queue right after the transaction that made it: a process that ends in
+between leaves no job behind."""
+
 STALE: Final = timedelta(seconds=3)
 """A job that has been in the queue this long may be in the hands of a worker that is gone: Dramatiq gives it to another
 one only after 15 s, `QUEUED_TOO_LONG` after 60. It no longer keeps others from their turn."""
