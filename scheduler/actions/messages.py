@@ -105,7 +105,9 @@ def send_message(
             now=now,
         )
         if not day.takes_more:
-            sentence = "today's messages were cancelled, or go through another gateway; they are taken from 00:00 UTC on"
+            sentence = (
+                "today's messages were cancelled, or go through another gateway; they are taken from 00:00 UTC on"
+            )
             raise Refused(Refusal.WRONG_STATE, sentence)
         row = PlannedRecipient(
             wanted.number,

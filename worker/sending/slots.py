@@ -7,7 +7,7 @@ from operator import attrgetter
 from typing import Final
 
 from campaigns.clock import Clock
-from campaigns.definition import Definition
+from campaigns.definition import Definition, Kind
 from worker.limits.batch_limits import Limits, Route, routes
 from worker.limits.limits_in_force import CeilingsInForce
 from worker.sending.spacing import GrantSpacing
@@ -79,6 +79,7 @@ class Slots:
             avoid=work.avoid_device,
             only=work.target,
         )
+        is_urgent = definition.kind is Kind.TRANSACTIONAL  # somebody waits for it, perhaps for a code
         slept = timedelta(0)
         while True:
             waits = []
@@ -87,7 +88,7 @@ class Slots:
                     self._ceilings.current(), definition, work.run_id, route, now=self._clock.now()
                 )
                 try:
-                    reservation = self._throttle.reserve(work.segments, limits)
+                    reservation = self._throttle.reserve(work.segments, limits, is_urgent=is_urgent)
                 except ThrottleUnavailable as error:
                     self._troubles.failed("throttle", error, event="throttle.unavailable", batch=work.batch_id)
                     return Wait(THROTTLE_PAUSE)

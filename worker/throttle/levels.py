@@ -115,9 +115,10 @@ class Reservation:
 class Throttle(Protocol):
     """The one question that a sender asks before every request."""
 
-    def reserve(self, cost_segments: int, limits: Sequence[Limit]) -> Reservation:
+    def reserve(self, cost_segments: int, limits: Sequence[Limit], *, is_urgent: bool = False) -> Reservation:
         """Take `cost_segments` on all `limits` now, or take nothing and say how long to wait.
 
+        The slot that an urgent request waits for is kept from the others, which keep a tenth of what goes.
         A cost above the limit of a level counts as that limit: otherwise it would never pass. Raises
         `ThrottleUnavailable` if there is no answer: then nothing may be sent. Raises `ValueError` for a cost below 1 or
         a limit named twice.

@@ -49,7 +49,7 @@ class InMemoryThrottle:
         self._last_grant_us: int | None = None
         self._next_sweep_us = 0
 
-    def reserve(self, cost_segments: int, limits: Sequence[Limit]) -> Reservation:
+    def reserve(self, cost_segments: int, limits: Sequence[Limit], *, is_urgent: bool = False) -> Reservation:
         """See `Throttle.reserve`. Never raises `ThrottleUnavailable`, but passes on what the ledger raises."""
         check_question(cost_segments, limits)
         while True:
@@ -59,7 +59,7 @@ class InMemoryThrottle:
                 self._sweep(now_us)
                 waits_us = [wait_us for limit in limits if (wait_us := self._unknown_us(limit, now_us)) is not None]
                 if not waits_us:
-                    return self._decide(cost_segments, limits, now_us)
+                    return self._decide(cost_segments, limits, now_us, is_urgent=is_urgent)
                 missing = [limit for limit in limits if self._unknown_us(limit, now_us) == 0]
                 if not missing:
                     return Reservation(max(waits_us) * MICROSECOND, from_microseconds(now_us))
@@ -86,7 +86,7 @@ class InMemoryThrottle:
         self._apart_us = apart_us
         return now_us
 
-    def _decide(self, cost_segments: int, limits: Sequence[Limit], now_us: int) -> Reservation:
+    def _decide(self, cost_segments: int, limits: Sequence[Limit], now_us: int, *, is_urgent: bool) -> Reservation:
         wait_us, is_spent = 0, False
         level_us = now_us - self._put_us
         levels, spendings = [], []
@@ -101,13 +101,14 @@ class InMemoryThrottle:
                 cost = min(cost_segments, most)
                 _, history = self._histories.setdefault(limit.name, (per_us, History()))
                 history.forget(level_us, per_us)
-                wait_us = max(wait_us, history.ready_us(cost, most, per_us, level_us) - level_us)
+                ready_us = history.ready_us(cost, most, per_us, level_us, is_urgent=is_urgent)
+                wait_us = max(wait_us, ready_us - level_us)
                 levels.append((history, cost, most, per_us))
         for history, cost, most, per_us in levels:
             if wait_us == 0:
-                history.take(cost, most, per_us, level_us)
+                history.take(cost, most, per_us, level_us, is_urgent=is_urgent)
             elif not is_spent:  # a request that waits for tomorrow needs no room today
-                history.refuse(cost, most, per_us, level_us)
+                history.refuse(cost, most, per_us, level_us, is_urgent=is_urgent)
         if wait_us == 0:
             self._last_grant_us = now_us
             for spending in spendings:

@@ -11,7 +11,7 @@ from redis.commands.core import Script
 from redis.retry import Retry
 
 from campaigns.clock import Clock
-from worker.throttle.history import ENTRY_PARTS, GRACE_PARTS, LATENESS_PARTS, LATENESS_US, History
+from worker.throttle.history import ENTRY_PARTS, GRACE_PARTS, LATENESS_PARTS, LATENESS_US, LOWER_PARTS, History
 from worker.throttle.levels import (
     MICROSECOND,
     PAUSE,
@@ -68,7 +68,7 @@ class RedisThrottle:
             for name in ("reserve", "seed", "give_back")
         )
 
-    def reserve(self, cost_segments: int, limits: Sequence[Limit]) -> Reservation:
+    def reserve(self, cost_segments: int, limits: Sequence[Limit], *, is_urgent: bool = False) -> Reservation:
         """See `Throttle.reserve`. Also raises whatever the ledger raises."""
         check_question(cost_segments, limits)
         keys = [self._prefix + "epoch", *(self._prefix + limit.name for limit in limits)]
@@ -84,6 +84,8 @@ class RedisThrottle:
                 GRACE_PARTS,
                 self._pause_us,
                 AGAIN_US,
+                LOWER_PARTS,
+                int(is_urgent),
             )
             arguments = [*shared, *parts]
             wait_us, now_us, is_spent, epoch, *missing = map(

@@ -4,12 +4,12 @@
 -- that it granted since that moment, and nothing of before. Another server, or one that lost its keys, begins a new one,
 -- as does one that evicted any: a level that is gone would look like one that was idle. Then the answer is an error, EVICTED.
 -- what an older epoch kept is not looked at, and expires.
--- A level is a list: a header "total pace pace_cost wanted since asked expected", then "moment cost" in order of time,
+-- A level is a list: a header "total pace pace_cost wanted since asked expected urgent passed", then "moment cost" in order of time,
 -- moments in microseconds. One key holds everything of a level, so that it can only expire or be evicted as a whole.
 -- A budget is a hash: "segments", and "since" when it is known.
 -- ARGV: cost, now in microseconds ('' = the server's clock), lateness in microseconds, parts of a window for lateness,
--- entries and grace, pause in microseconds before a ledger is read, microseconds after which to ask again; then for each
--- limit its segments, 'level' or 'budget', and per and 0, or start and end, in microseconds.
+-- entries and grace, pause in microseconds before a ledger is read, microseconds after which to ask again, the part that
+-- urgent requests leave to others, 1 if this one is urgent; then for each limit its segments, 'level' or 'budget', and per and 0, or start and end, in microseconds.
 -- Answers {wait, now, whether a budget is spent, id of the epoch, the limits whose ledger the asker has to read ...} as
 -- text: an integer of Redis is exact, but "%.0f" needs no proof.
 
@@ -42,6 +42,7 @@ local function load(level)
   level.known = header ~= false
   local numbers = {}
   for number in string.gmatch(header or '0 0 0 0 0 0 0', '%d+') do numbers[#numbers + 1] = tonumber(number) end
+  level.urgent, level.passed = numbers[8] or 0, numbers[9] or 0 -- an earlier version wrote neither
   level.total, level.pace, level.pace_cost = numbers[1], numbers[2], numbers[3]
   level.wanted, level.since, level.asked, level.expected = numbers[4], numbers[5], numbers[6], numbers[7]
 end
@@ -49,7 +50,7 @@ end
 local function save(level)
   if not level.known then return end
   redis.call('LSET', level.key, 0, text(level.total, level.pace, level.pace_cost,
-    level.wanted, level.since, level.asked, level.expected))
+    level.wanted, level.since, level.asked, level.expected, level.urgent, level.passed))
   redis.call('PEXPIRE', level.key, text(divided(level.per, 1000) + 1000))
 end
 
@@ -76,6 +77,7 @@ local function forget(level, now)
   end
   level.pace = math.min(level.pace, now)
   if level.asked > now then level.wanted = 0 end
+  if level.urgent > now + 2 * level.per then level.urgent = 0 end
 end
 
 local function room(level, cost, now)
@@ -91,17 +93,18 @@ local function room(level, cost, now)
   return at
 end
 
-local function ready(level, now)
+local function ready(level, now, lower_parts, is_urgent)
   local at = room(level, level.cost, now)
   local has_waited_long = level.asked - level.since >= level.per
-  if level.wanted > level.cost and has_waited_long and now < level.expected then
+  if not is_urgent and level.wanted > level.cost and has_waited_long and now < level.expected then
     local wanted_at = room(level, math.min(level.wanted, level.limit), now)
     at = math.min(wanted_at, math.max(at, level.expected))
   end
+  if not is_urgent and level.passed < lower_parts * level.cost then at = math.max(at, level.urgent) end
   return math.max(at, level.pace + spacing(level))
 end
 
-local function take(level, now, lateness, lateness_parts, entry_parts)
+local function take(level, now, lateness, lateness_parts, entry_parts, lower_parts, is_urgent)
   if not level.known then
     redis.call('RPUSH', level.key, '')
     level.known = true
@@ -123,15 +126,25 @@ local function take(level, now, lateness, lateness_parts, entry_parts)
   end
   level.pace_cost = level.cost
   if level.cost >= level.wanted then level.wanted = 0 end
+  if is_urgent then
+    level.urgent = 0
+    level.passed = math.min(level.passed + level.cost, lower_parts * level.limit)
+  else
+    level.passed = 0
+  end
 end
 
-local function refuse(level, now, grace_parts)
+local function refuse(level, now, lateness, lateness_parts, grace_parts, lower_parts, is_urgent)
+  if is_urgent then
+    local at = ready(level, now, lower_parts, true)
+    if at > now then level.urgent = at + math.min(lateness, divided(level.per, lateness_parts)) end
+  end
   local is_new = level.cost > level.wanted or now >= level.expected
   if level.total + level.cost > level.limit and (is_new or level.cost == level.wanted) then
     level.wanted = level.cost
     level.asked = now
     if is_new then level.since = now end
-    level.expected = ready(level, now) + divided(level.per, grace_parts)
+    level.expected = ready(level, now, lower_parts, is_urgent) + divided(level.per, grace_parts)
   end
 end
 
@@ -180,12 +193,14 @@ if not now then
   now = tonumber(time[1]) * 1000000 + tonumber(time[2])
 end
 local cost, again = tonumber(ARGV[1]), tonumber(ARGV[8])
+local lateness, lateness_parts = tonumber(ARGV[3]), tonumber(ARGV[4])
+local lower_parts, is_urgent = tonumber(ARGV[9]), ARGV[10] == '1'
 local epoch = begin(now)
 if epoch.has_evicted then return redis.error_reply('EVICTED limits may be gone, and are counted anew') end
 local levels, budgets, missing = {}, {}, {}
 local unknown_for
 for i = 2, #KEYS do
-  local at = 4 * i
+  local at = 4 * i + 2
   local limit = {
     key = KEYS[i] .. '@' .. epoch.id, limit = tonumber(ARGV[at + 1]), is_level = ARGV[at + 2] == 'level',
   }
@@ -218,13 +233,13 @@ for _, budget in ipairs(budgets) do
 end
 for _, level in ipairs(levels) do
   forget(level, now)
-  wait = math.max(wait, ready(level, now) - now)
+  wait = math.max(wait, ready(level, now, lower_parts, is_urgent) - now)
 end
 for _, level in ipairs(levels) do
   if wait == 0 then
-    take(level, now, tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]))
+    take(level, now, lateness, lateness_parts, tonumber(ARGV[5]), lower_parts, is_urgent)
   elseif not is_spent then -- who waits for tomorrow needs no room today
-    refuse(level, now, tonumber(ARGV[6]))
+    refuse(level, now, lateness, lateness_parts, tonumber(ARGV[6]), lower_parts, is_urgent)
   end
   save(level)
 end

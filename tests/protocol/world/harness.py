@@ -55,7 +55,7 @@ class HeldQueue(JobQueue):
     """A queue that keeps its jobs until the bench works on them, one by one."""
 
     def __init__(self, send_batch: Callable[[int], object]) -> None:
-        super().__init__(StubBroker(middleware=[]), send_batch, lambda: len(self.jobs))
+        super().__init__(StubBroker(middleware=[]), send_batch, lambda: len(self.jobs), is_shared=True)
         self.jobs: list[int] = []
         self.is_away = False
 

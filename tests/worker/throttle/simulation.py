@@ -27,8 +27,12 @@ def send_for(
     levels: Sequence[Limit],
     costs_segments: Sequence[int],
     late: timedelta = timedelta(),
+    urgent: int = 0,
 ) -> list[Grant]:
-    """Everything granted within `duration` to one sender for each cost, woken up to `late` after its moment."""
+    """Everything granted within `duration` to one sender for each cost, woken up to `late` after its moment.
+
+    The last `urgent` senders ask urgently.
+    """
     rng = random.Random(1)
     end = clock.now() + duration
     asking = [(clock.now(), sender) for sender in range(len(costs_segments))]
@@ -36,7 +40,7 @@ def send_for(
     while asking[0][0] < end:
         moment, sender = heapq.heappop(asking)
         clock.advance(moment - clock.now())
-        answer = throttle.reserve(costs_segments[sender], levels)
+        answer = throttle.reserve(costs_segments[sender], levels, is_urgent=sender >= len(costs_segments) - urgent)
         if answer.is_granted:
             grants.append(Grant(answer.at, costs_segments[sender], sender))
         pause = answer.wait + rng.random() * late if answer.wait else timedelta()

@@ -177,3 +177,41 @@ def test_a_question_without_meaning_is_refused(
 ) -> None:
     with pytest.raises(ValueError, match=says):
         throttle.reserve(cost_segments, levels)
+
+
+@pytest.mark.parametrize("others", [[2] * 40, [10] * 8], ids=["small ones", "large ones"])
+def test_an_urgent_request_gets_the_next_slot_however_many_wait(
+    throttle: Throttle, clock: FakeClock, others: list[int]
+) -> None:
+    # given many that wait for a rate, woken late
+    level, late = RateLimit("account:1", 20, SECOND), timedelta(milliseconds=20)
+    send_for(2 * SECOND, throttle, clock, [level], others, late)
+    waits = []
+    for _ in range(10):
+        # when an urgent one comes now and then
+        asked = clock.now()
+        grants = send_for(SECOND, throttle, clock, [level], [*others, 1], late, urgent=1)
+        waits.append(next(grant.at for grant in grants if grant.sender == len(others)) - asked)
+    # then it waits no longer than the largest request before it costs, and its own lateness
+    assert max(waits) <= timedelta(seconds=max(others) / 20) + late
+
+
+def test_others_keep_a_tenth_of_what_urgent_requests_take_all_of(throttle: Throttle, clock: FakeClock) -> None:
+    level = RateLimit("account:1", 20, SECOND)
+
+    grants = send_for(30 * SECOND, throttle, clock, [level], [2] * 4 + [1] * 8, urgent=8)
+
+    urgent, others = (sum_segments([g for g in grants if (g.sender >= 4) is is_urgent]) for is_urgent in (True, False))
+    assert urgent + others >= 0.97 * 600
+    assert 0.09 * urgent <= others <= 0.15 * urgent
+
+
+def test_an_urgent_request_that_does_not_come_back_costs_a_tenth_of_a_second(
+    throttle: Throttle, clock: FakeClock
+) -> None:
+    level = RateLimit("account:1", 20, SECOND)
+    assert throttle.reserve(2, [level]).is_granted
+    assert throttle.reserve(1, [level], is_urgent=True).wait == SECOND / 10
+    assert throttle.reserve(2, [level]).wait == SECOND / 5
+    clock.advance(SECOND / 5)
+    assert throttle.reserve(2, [level]).is_granted

@@ -46,16 +46,16 @@ STEPS = st.one_of(
 )
 
 
-@given(levels=LEVELS, questions=st.lists(st.tuples(COSTS, STEPS), max_size=150))
+@given(levels=LEVELS, questions=st.lists(st.tuples(COSTS, STEPS, st.booleans()), max_size=150))
 @settings(max_examples=150)
 def test_no_window_of_any_level_ever_holds_more_than_the_limit(
-    levels: list[RateLimit], questions: list[tuple[int, timedelta | str]]
+    levels: list[RateLimit], questions: list[tuple[int, timedelta | str, bool]]
 ) -> None:
     clock = FakeClock()
     throttle = InMemoryThrottle(clock)
     grants = []
-    for cost_segments, step in questions:
-        answer = throttle.reserve(cost_segments, levels)
+    for cost_segments, step, is_urgent in questions:
+        answer = throttle.reserve(cost_segments, levels, is_urgent=is_urgent)
         if answer.is_granted:
             grants.append(Grant(answer.at, cost_segments, 0))
         clock.advance(answer.wait if isinstance(step, str) else step)
@@ -66,46 +66,51 @@ def test_no_window_of_any_level_ever_holds_more_than_the_limit(
 
 @given(
     levels=LEVELS,
-    questions=st.lists(st.tuples(COSTS, STEPS), max_size=60),
+    questions=st.lists(st.tuples(COSTS, STEPS, st.booleans()), max_size=60),
     last=COSTS,
+    is_urgent=st.booleans(),
     late=st.timedeltas(timedelta(), timedelta(seconds=90)),
 )
 @settings(max_examples=150)
 def test_a_wait_is_the_shortest_that_ends_in_a_grant(
-    levels: list[RateLimit], questions: list[tuple[int, timedelta | str]], last: int, late: timedelta
+    levels: list[RateLimit],
+    questions: list[tuple[int, timedelta | str, bool]],
+    last: int,
+    is_urgent: bool,
+    late: timedelta,
 ) -> None:
     # given any history
     clock = FakeClock()
     throttle = InMemoryThrottle(clock)
-    for cost_segments, step in questions:
-        answer = throttle.reserve(cost_segments, levels)
+    for cost_segments, step, was_urgent in questions:
+        answer = throttle.reserve(cost_segments, levels, is_urgent=was_urgent)
         clock.advance(answer.wait if isinstance(step, str) else step)
     # when one sender is told to wait, and nobody else asks
-    while not (wait := throttle.reserve(last, levels).wait):
+    while not (wait := throttle.reserve(last, levels, is_urgent=is_urgent).wait):
         pass
     assert wait <= max(level.per for level in levels) * 1.5
     # then a microsecond early is too early
     clock.advance(wait - timedelta(microseconds=1))
-    assert throttle.reserve(last, levels).wait == timedelta(microseconds=1)
+    assert throttle.reserve(last, levels, is_urgent=is_urgent).wait == timedelta(microseconds=1)
     # and at that moment, or any time later, it is granted
     clock.advance(timedelta(microseconds=1) + late)
-    assert throttle.reserve(last, levels).is_granted
+    assert throttle.reserve(last, levels, is_urgent=is_urgent).is_granted
 
 
-@given(calls=st.lists(st.tuples(COSTS, LEVELS, BUDGETS, STEPS, st.booleans()), max_size=60))
+@given(calls=st.lists(st.tuples(COSTS, LEVELS, BUDGETS, STEPS, st.booleans(), st.booleans()), max_size=60))
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_redis_decides_exactly_as_memory_does(
-    redis_url: str, calls: list[tuple[int, list[RateLimit], list[Budget], timedelta | str, bool]]
+    redis_url: str, calls: list[tuple[int, list[RateLimit], list[Budget], timedelta | str, bool, bool]]
 ) -> None:
     clock = FakeClock()
     memory = InMemoryThrottle(clock, pause=NO_PAUSE)
     with connect_for_throttle(redis_url) as client:
         client.flushall()
         redis = RedisThrottle(client, pause=NO_PAUSE, clock=clock)
-        for cost_segments, levels, budgets, step, gives_back in calls:
+        for cost_segments, levels, budgets, step, gives_back, is_urgent in calls:
             limits: list[Limit] = [*levels, *budgets]
-            answer = redis.reserve(cost_segments, limits)
-            assert answer == memory.reserve(cost_segments, limits)
+            answer = redis.reserve(cost_segments, limits, is_urgent=is_urgent)
+            assert answer == memory.reserve(cost_segments, limits, is_urgent=is_urgent)
             if answer.is_granted and gives_back:
                 redis.give_back(cost_segments, limits, answer.at)
                 memory.give_back(cost_segments, limits, answer.at)

@@ -38,9 +38,7 @@ def find_key(session: Session, digest: str) -> KeyUse | None:
 
 def use_key(session: Session, digest: str, recipient_id: int, request_digest: str, *, now: datetime) -> None:
     """Note what the key was used for. Raises `sqlalchemy.exc.IntegrityError` if it was used before."""
-    session.add(
-        MessageKey(digest=digest, recipient_id=recipient_id, request_digest=request_digest, created_at=now)
-    )
+    session.add(MessageKey(digest=digest, recipient_id=recipient_id, request_digest=request_digest, created_at=now))
     session.flush()
 
 

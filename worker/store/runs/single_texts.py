@@ -99,8 +99,6 @@ def add_texts(session: Session, day: DayOfTexts, texts: Sequence[SingleText], *,
     # Ordinals say which of two that are due at once goes first; the time of day needs no look at the others.
     first = (at.hour * 3600 + at.minute * 60 + at.second) * 1000 + at.microsecond // 1000
     rows = [(text.row, first + place) for place, text in enumerate(texts)]
-    plans.insert_chunk(
-        session, day.id, rows, targets={first + place: text.target for place, text in enumerate(texts)}
-    )
+    plans.insert_chunk(session, day.id, rows, targets={first + place: text.target for place, text in enumerate(texts)})
     reopen_run(session, day.id, now)
     return session.scalars(sa.select(runs.c.state).where(runs.c.id == day.id)).one() == RunState.RUNNING
