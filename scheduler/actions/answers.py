@@ -12,6 +12,7 @@ from scheduler.actions.reading.plans import StoredPlan
 from scheduler.actions.reading.recipients import RecipientRow
 from scheduler.report.evidence import request_json
 from scheduler.report.opt_outs import entry_json, listed_json, reply_json
+from scheduler.report.people import Chapter
 from scheduler.report.story import chapter_json
 from worker.store.people.stored_replies import Reply
 from worker.store.people.suppressions import Entry
@@ -26,6 +27,12 @@ def person_json(person: KnownPerson, zone: ZoneInfo, *, full: bool) -> dict[str,
         "replies": [_without_text(reply_json(reply), full) for reply in person.story.replies],
         "story": [_without_text(chapter_json(chapter, zone), full) for chapter in person.story.chapters],
     }
+
+
+def message_json(chapter: Chapter, zone: ZoneInfo, *, full: bool) -> dict[str, Any]:
+    """Return a single text that a program asked for."""
+    number = chapter.row.number if full else mask(chapter.row.number)
+    return {"id": chapter.row.recipient_id, "number": number, **_without_text(chapter_json(chapter, zone), full)}
 
 
 def recipient_json(row: RecipientRow, *, full: bool) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from campaigns.messages import (
 )
 from campaigns.planning.row_planner import PlannedRecipient
 from campaigns.timing.placing import Departure
-from campaigns.values.durations import format_duration
+from campaigns.values.durations import format_duration, parse_duration
 from campaigns.values.targets import parse_target
 from scheduler.actions.acting import Actor, ActorKind, acting
 from scheduler.actions.numbers import normalised
@@ -71,13 +71,13 @@ def send_message(
     key: str,
     *,
     device: str | None = None,
-    valid_for: timedelta | None = None,
+    valid_for: str | None = None,
     now: datetime,
 ) -> Message:
     """Send this text to one person, at once and once: the same `key` of the same caller returns the same message again.
 
-    `device`: the phone, or phone and SIM, to send it by. It is not sent later than `valid_for` from now (default: an
-    hour). Once the transaction is committed, `hint` makes it go at once. Raises `Refused`.
+    `device`: the phone, or phone and SIM, to send it by. It is not sent later than `valid_for` from now, such as `5m`
+    (default: an hour). Once the transaction is committed, `hint` makes it go at once. Raises `Refused`.
     """
     wanted = _wanted(runtime, to, text, device, valid_for)
     if not 0 < len(key) <= LONGEST_KEY or not key.isprintable():
@@ -152,7 +152,7 @@ def read_message(db: Store, message_id: int, *, now: datetime) -> Chapter:
     raise Refused(Refusal.UNKNOWN_MESSAGE, f"there is no message {message_id}")
 
 
-def _wanted(runtime: Runtime, to: str, text: str, device: str | None, valid_for: timedelta | None) -> _Wanted:
+def _wanted(runtime: Runtime, to: str, text: str, device: str | None, valid_for: str | None) -> _Wanted:
     number = normalised(to, runtime.settings.region)
     try:
         plain = checked_plain(text)
@@ -164,9 +164,12 @@ def _wanted(runtime: Runtime, to: str, text: str, device: str | None, valid_for:
         target = "" if device is None else str(parse_target(device))
     except ValueError as error:
         raise Refused(Refusal.INVALID, f"device {error}", field="device") from None
-    validity = VALID_FOR if valid_for is None else valid_for
-    if not timedelta(seconds=1) <= validity <= LONGEST_VALID:
-        sentence = f"valid_for must be from 1s to {format_duration(LONGEST_VALID)}"
+    try:
+        validity = VALID_FOR if valid_for is None else parse_duration(valid_for)
+    except ValueError as error:
+        raise Refused(Refusal.INVALID, f"valid_for {error}", field="valid_for") from None
+    if validity > LONGEST_VALID:
+        sentence = f"valid_for must be at most {format_duration(LONGEST_VALID)}"
         raise Refused(Refusal.INVALID, sentence, field="valid_for")
     return _Wanted(number, plain, target, validity)
 

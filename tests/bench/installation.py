@@ -113,10 +113,17 @@ class Installation:
         started, signs = [], {}
         for role in roles:
             started.append(self._product.fork(role, "--json", victim=TIED))
-            signs[self._product.outputs[-1]] = "service.started" if role == "worker" else "scheduler.leads"
+            signs[self._product.outputs[-1]] = (
+                "service.started" if role in {"worker", "dashboard"} else "scheduler.leads"
+            )
         self.processes += started
         self.wait(lambda: all(log.exists() and sign in log.read_text() for log, sign in signs.items()), "at work")
         return started
+
+    def door(self) -> str:
+        """The address at which a process of it listens."""
+        opened = [line for path in self._product.outputs for line in whole_lines(path) if line.get("at")]
+        return next(str(line["at"]) for line in opened if line["event"] == "front_door.opened")
 
     def kill_all(self) -> None:
         """Kill every process of the product with SIGKILL."""
@@ -165,6 +172,11 @@ class Installation:
             Stamp(_moment(entry), 1, self._campaign_of(entry["number"]), str(entry["device"]))
             for entry in self._entries()
         ]
+
+    def accepted_at(self, first: int) -> list[tuple[int, float]]:
+        """The numbers from this one on, without their country, and when the gateway stored their texts."""
+        found = ((int(entry["number"].removeprefix("+39")), entry["accepted_at"]) for entry in self._entries())
+        return [(number, at) for number, at in found if number >= first]
 
     def grants(self) -> list[Stamp]:
         """What the throttle granted, on its clock: every intent that was stored, whatever became of it."""

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from scheduler.web.api.document import complete
 from scheduler.web.api.feed import NewsFeed
 from scheduler.web.api.problems import answer_error
-from scheduler.web.api.routes import campaigns, events, installation, people
+from scheduler.web.api.routes import campaigns, events, installation, messages, people
 from worker.runtime import Runtime
 
 PREFIX: Final = "/v1"
@@ -21,7 +21,7 @@ MOST_BYTES: Final = 1024 * 1024
 
 PRIVATE: Final = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
 
-ROUTERS: Final = (campaigns.router, people.router, installation.router, events.router)
+ROUTERS: Final = (campaigns.router, people.router, installation.router, messages.router, events.router)
 
 
 class Private:

@@ -1,0 +1,83 @@
+"""Single texts: a code, an alert."""
+
+import math
+from typing import Annotated, Any, Final
+from zoneinfo import ZoneInfo
+
+from fastapi import Header, Path, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from campaigns.access import Scope
+from campaigns.calendar.periods import day_of
+from scheduler.actions.acting import Actor
+from scheduler.actions.answers import message_json
+from scheduler.actions.messages import hint, read_message, send_message
+from scheduler.actions.refusals import Refusal, Refused
+from scheduler.web.api.guard import guarded_router, needs
+from scheduler.web.api.parameters import MOST_ROW, Behind, Reader, sees_numbers
+from scheduler.web.api.problems import CallProblem, declared
+from worker.logs import get_logger
+
+router = guarded_router()
+
+MOST_CHARACTERS: Final = 5_000
+"""More than any text of ten segments has."""
+
+
+class MessageIn(BaseModel):
+    """A text for one person."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    to: str = Field(min_length=1, max_length=64, description="The number, as in a table: `+39 333 123 4567`.")
+    text: str = Field(min_length=1, max_length=MOST_CHARACTERS, description="The text as it is sent; it has no fields.")
+    device: str | None = Field(
+        None, max_length=20, description="The phone, or phone and SIM (`2|0`); default: the primary one."
+    )
+    valid_for: str | None = Field(
+        None, max_length=40, description="It is never sent later than this: `5m`; default `1h`, at most `7d`."
+    )
+
+
+Key = Annotated[
+    str, Header(alias="Idempotency-Key", min_length=1, max_length=255, description="A key of your own for this text.")
+]
+
+
+@router.post("/messages", status_code=202, responses=declared(409, 429))
+def message(
+    wanted: MessageIn, key: Key, response: Response, runtime: Behind, actor: Annotated[Actor, needs(Scope.SUBMIT)]
+) -> dict[str, Any]:
+    """Send one transactional text at once. The same key again sends nothing, and answers with the same message.
+
+    `Location` is its address. It waits like any other text for limits and for its person's other texts.
+    """
+    now = runtime.clock.now()
+    try:
+        sent = send_message(
+            runtime, actor, wanted.to, wanted.text, key, device=wanted.device, valid_for=wanted.valid_for, now=now
+        )
+    except Refused as refused:
+        if refused.code is not Refusal.QUOTA_SPENT:
+            raise
+        _, ends = day_of(now, ZoneInfo("UTC"))
+        headers = {"Retry-After": str(math.ceil((ends - now).total_seconds()))}
+        raise CallProblem(refused.code, str(refused), headers=headers) from None
+    try:
+        hint(runtime, sent)
+    except Exception as error:  # Redis is away: the text is stored, and the clock sends it
+        get_logger().warning("message.not_hinted", problem=type(error).__name__)
+    response.headers["Location"] = f"/v1/messages/{sent.id}"
+    chapter = read_message(runtime.store, sent.id, now=now)
+    return message_json(chapter, runtime.settings.zone, full=sees_numbers(actor))
+
+
+@router.get("/messages/{id}", responses=declared(404))
+def read(
+    id: Annotated[int, Path(ge=1, le=MOST_ROW, description="The number of the message.")],
+    runtime: Behind,
+    actor: Reader,
+) -> dict[str, Any]:
+    """What became of a message, and why. As a campaign in the `story` of `campaigns why NUMBER --json`."""
+    chapter = read_message(runtime.store, id, now=runtime.clock.now())
+    return message_json(chapter, runtime.settings.zone, full=sees_numbers(actor))
