@@ -58,7 +58,9 @@ def measure(where: Servers | None, rate: str, *, calls: int) -> Delays:
         url, token = world.door(), make_token(world.database_url)
         world.drop("sale", recipients=int(per_second * (calls / PER_SECOND + 10)))
         world.wait(lambda: world.stored() > 0, "sending")
-        called, answered, began = [], [], time.monotonic()
+        called: list[float] = []
+        answered: list[float] = []
+        began = time.monotonic()
         for place in range(calls):
             time.sleep(max(0.0, began + place / PER_SECOND - time.monotonic()))
             called.append(time.time())
@@ -120,7 +122,7 @@ def table_of(measured: Sequence[Delays]) -> Table:
 
 def main(arguments: Sequence[str]) -> int:
     """Measure and print; return 0, or 1 if something went wrong. A missed target is only shown."""
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.messages", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.messages", description="Measures POST /v1/messages.")
     parser.add_argument("--calls", type=int, default=CALLS, help=f"in each part; default {CALLS}")
     parser.add_argument("--only", choices=("up", "fleet"), help="one of the installations")
     options = parser.parse_args(arguments)

@@ -21,8 +21,8 @@ LATENESS_PARTS: Final = 10
 ENTRY_PARTS: Final = 1_000
 # How long after the moment that it was given a large request is still expected back.
 GRACE_PARTS: Final = 4
-# An urgent request that waits keeps its slot from the others, until they are owed one segment for each ten of its own:
-# `campaigns.sending.sharing` leaves them the same tenth.
+# The slot that an urgent request waits for is kept from the others, until they are owed one segment for each ten that
+# passed them: then theirs is kept from the urgent ones. `campaigns.sending.sharing` leaves them the same tenth.
 LOWER_PARTS: Final = 10
 
 
@@ -30,8 +30,8 @@ class History:
     """What was granted on one level recently."""
 
     __slots__ = (
-        "_entries", "_pace_cost", "_pace_us", "_passed", "_total",
-        "_urgent_until_us", "_wanted", "_wanted_asked_us", "_wanted_since_us", "_wanted_until_us",
+        "_entries", "_kept_for_urgent", "_kept_until_us", "_pace_cost", "_pace_us", "_passed", "_total",
+        "_wanted", "_wanted_asked_us", "_wanted_since_us", "_wanted_until_us",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -43,7 +43,8 @@ class History:
         self._wanted_since_us = 0
         self._wanted_asked_us = 0
         self._wanted_until_us = 0
-        self._urgent_until_us = 0  # until when an urgent request that waits is expected back for its slot
+        self._kept_until_us = 0  # until when the next slot is kept for urgent requests, or for the others
+        self._kept_for_urgent = False
         self._passed = 0  # segments of urgent requests since the last grant to another one
 
     def forget(self, now_us: int, per_us: int) -> None:
@@ -60,8 +61,8 @@ class History:
         self._pace_us = min(self._pace_us, now_us)
         if self._wanted_asked_us > now_us:
             self._wanted = 0
-        if self._urgent_until_us > now_us + 2 * per_us:
-            self._urgent_until_us = 0  # from before a clock was set back
+        if self._kept_until_us > now_us + 2 * per_us:
+            self._kept_until_us = 0  # from before a clock was set back
 
     def ready_us(self, cost: int, limit: int, per_us: int, now_us: int, *, is_urgent: bool = False) -> int:
         """Return the earliest moment from `now_us` on at which `cost` can be taken if nobody else takes anything."""
@@ -73,8 +74,8 @@ class History:
             # of the rate with mixed costs.
             wanted_room_us = self._room_us(min(self._wanted, limit), limit, per_us, now_us)
             room_us = min(wanted_room_us, max(room_us, self._wanted_until_us))
-        if not is_urgent and self._passed < LOWER_PARTS * cost:
-            room_us = max(room_us, self._urgent_until_us)
+        if self._kept_for_urgent is not is_urgent and (is_urgent or not self._is_owed(cost)):
+            room_us = max(room_us, self._kept_until_us)
         return max(room_us, self._pace_us + _spacing_us(min(self._pace_cost, limit), limit, per_us))
 
     def take(self, cost: int, limit: int, per_us: int, now_us: int, *, is_urgent: bool = False) -> None:
@@ -94,23 +95,24 @@ class History:
         self._pace_cost = cost
         if cost >= self._wanted:
             self._wanted = 0
-        if is_urgent:
-            self._urgent_until_us = 0
+        if self._kept_for_urgent is is_urgent:
+            self._kept_until_us = 0
         self._passed = min(self._passed + cost, LOWER_PARTS * limit) if is_urgent else 0
 
     def refuse(self, cost: int, limit: int, per_us: int, now_us: int, *, is_urgent: bool = False) -> None:
-        """Remember a request that waits for room, unless one waits for more; and an urgent one that waits at all."""
-        if is_urgent:
-            ready_us = self.ready_us(cost, limit, per_us, now_us, is_urgent=True)
-            if ready_us > now_us:
-                self._urgent_until_us = ready_us + min(LATENESS_US, per_us // LATENESS_PARTS)
+        """Remember a request that waits for room, unless one waits for more; and whose turn it is."""
+        is_free = self._kept_for_urgent or now_us >= self._kept_until_us
+        has_turn = is_free if is_urgent else self._is_owed(cost)
+        ready_us = self.ready_us(cost, limit, per_us, now_us, is_urgent=is_urgent)
+        if has_turn and ready_us > now_us:
+            self._kept_for_urgent = is_urgent
+            self._kept_until_us = ready_us + min(LATENESS_US, per_us // LATENESS_PARTS)
         is_new = cost > self._wanted or now_us >= self._wanted_until_us
         if self._total + cost > limit and (is_new or cost == self._wanted):
             self._wanted = cost
             self._wanted_asked_us = now_us
             if is_new:
                 self._wanted_since_us = now_us
-            ready_us = self.ready_us(cost, limit, per_us, now_us, is_urgent=is_urgent)
             self._wanted_until_us = ready_us + per_us // GRACE_PARTS
 
     def recall(self, granted: Iterable[Granted], limit: int, per_us: int) -> None:
@@ -123,9 +125,12 @@ class History:
         header = (
             self._total, self._pace_us, self._pace_cost,
             self._wanted, self._wanted_since_us, self._wanted_asked_us, self._wanted_until_us,
-            self._urgent_until_us, self._passed,
+            self._kept_until_us, int(self._kept_for_urgent), self._passed,
         )  # fmt: skip
         return [" ".join(map(str, line)) for line in (header, *self._entries)]
+
+    def _is_owed(self, cost: int) -> bool:
+        return self._passed >= LOWER_PARTS * cost
 
     def is_over(self, now_us: int, per_us: int) -> bool:
         """Return whether the window is empty: the answers are then those of a new level."""

@@ -4,7 +4,7 @@
 -- that it granted since that moment, and nothing of before. Another server, or one that lost its keys, begins a new one,
 -- as does one that evicted any: a level that is gone would look like one that was idle. Then the answer is an error, EVICTED.
 -- what an older epoch kept is not looked at, and expires.
--- A level is a list: a header "total pace pace_cost wanted since asked expected urgent passed", then "moment cost" in order of time,
+-- A level is a list: a header "total pace pace_cost wanted since asked expected kept for passed", then "moment cost" in order of time,
 -- moments in microseconds. One key holds everything of a level, so that it can only expire or be evicted as a whole.
 -- A budget is a hash: "segments", and "since" when it is known.
 -- ARGV: cost, now in microseconds ('' = the server's clock), lateness in microseconds, parts of a window for lateness,
@@ -42,7 +42,8 @@ local function load(level)
   level.known = header ~= false
   local numbers = {}
   for number in string.gmatch(header or '0 0 0 0 0 0 0', '%d+') do numbers[#numbers + 1] = tonumber(number) end
-  level.urgent, level.passed = numbers[8] or 0, numbers[9] or 0 -- an earlier version wrote neither
+  -- An earlier version wrote none of these.
+  level.kept, level.for_urgent, level.passed = numbers[8] or 0, numbers[9] == 1, numbers[10] or 0
   level.total, level.pace, level.pace_cost = numbers[1], numbers[2], numbers[3]
   level.wanted, level.since, level.asked, level.expected = numbers[4], numbers[5], numbers[6], numbers[7]
 end
@@ -50,7 +51,8 @@ end
 local function save(level)
   if not level.known then return end
   redis.call('LSET', level.key, 0, text(level.total, level.pace, level.pace_cost,
-    level.wanted, level.since, level.asked, level.expected, level.urgent, level.passed))
+    level.wanted, level.since, level.asked, level.expected,
+    level.kept, level.for_urgent and 1 or 0, level.passed))
   redis.call('PEXPIRE', level.key, text(divided(level.per, 1000) + 1000))
 end
 
@@ -77,7 +79,7 @@ local function forget(level, now)
   end
   level.pace = math.min(level.pace, now)
   if level.asked > now then level.wanted = 0 end
-  if level.urgent > now + 2 * level.per then level.urgent = 0 end
+  if level.kept > now + 2 * level.per then level.kept = 0 end
 end
 
 local function room(level, cost, now)
@@ -93,6 +95,8 @@ local function room(level, cost, now)
   return at
 end
 
+local function is_owed(level, lower_parts) return level.passed >= lower_parts * level.cost end
+
 local function ready(level, now, lower_parts, is_urgent)
   local at = room(level, level.cost, now)
   local has_waited_long = level.asked - level.since >= level.per
@@ -100,7 +104,9 @@ local function ready(level, now, lower_parts, is_urgent)
     local wanted_at = room(level, math.min(level.wanted, level.limit), now)
     at = math.min(wanted_at, math.max(at, level.expected))
   end
-  if not is_urgent and level.passed < lower_parts * level.cost then at = math.max(at, level.urgent) end
+  if level.for_urgent ~= is_urgent and (is_urgent or not is_owed(level, lower_parts)) then
+    at = math.max(at, level.kept)
+  end
   return math.max(at, level.pace + spacing(level))
 end
 
@@ -126,8 +132,8 @@ local function take(level, now, lateness, lateness_parts, entry_parts, lower_par
   end
   level.pace_cost = level.cost
   if level.cost >= level.wanted then level.wanted = 0 end
+  if level.for_urgent == is_urgent then level.kept = 0 end
   if is_urgent then
-    level.urgent = 0
     level.passed = math.min(level.passed + level.cost, lower_parts * level.limit)
   else
     level.passed = 0
@@ -135,16 +141,19 @@ local function take(level, now, lateness, lateness_parts, entry_parts, lower_par
 end
 
 local function refuse(level, now, lateness, lateness_parts, grace_parts, lower_parts, is_urgent)
-  if is_urgent then
-    local at = ready(level, now, lower_parts, true)
-    if at > now then level.urgent = at + math.min(lateness, divided(level.per, lateness_parts)) end
+  local has_turn
+  if is_urgent then has_turn = now >= level.kept or level.for_urgent else has_turn = is_owed(level, lower_parts) end
+  local at = ready(level, now, lower_parts, is_urgent)
+  if has_turn and at > now then
+    level.for_urgent = is_urgent
+    level.kept = at + math.min(lateness, divided(level.per, lateness_parts))
   end
   local is_new = level.cost > level.wanted or now >= level.expected
   if level.total + level.cost > level.limit and (is_new or level.cost == level.wanted) then
     level.wanted = level.cost
     level.asked = now
     if is_new then level.since = now end
-    level.expected = ready(level, now, lower_parts, is_urgent) + divided(level.per, grace_parts)
+    level.expected = at + divided(level.per, grace_parts)
   end
 end
 

@@ -28,10 +28,11 @@ def send_for(
     costs_segments: Sequence[int],
     late: timedelta = timedelta(),
     urgent: int = 0,
+    once: bool = False,
 ) -> list[Grant]:
     """Everything granted within `duration` to one sender for each cost, woken up to `late` after its moment.
 
-    The last `urgent` senders ask urgently.
+    The last `urgent` senders ask urgently; `once`: until they got something.
     """
     rng = random.Random(1)
     end = clock.now() + duration
@@ -44,7 +45,8 @@ def send_for(
         if answer.is_granted:
             grants.append(Grant(answer.at, costs_segments[sender], sender))
         pause = answer.wait + rng.random() * late if answer.wait else timedelta()
-        heapq.heappush(asking, (moment + pause, sender))
+        if not (once and answer.is_granted and sender >= len(costs_segments) - urgent):
+            heapq.heappush(asking, (moment + pause, sender))
     return grants
 
 

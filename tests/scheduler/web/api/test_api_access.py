@@ -23,6 +23,8 @@ TABLE = {
     ("GET", "/held"): Scope.READ,
     ("GET", "/devices"): Scope.READ,
     ("GET", "/limits"): Scope.READ,
+    ("POST", "/messages"): Scope.SUBMIT,
+    ("GET", "/messages/{id}"): Scope.READ,
     ("GET", "/events"): Scope.READ,
     ("GET", "/openapi.json"): Scope.READ,
 }
