@@ -61,8 +61,10 @@ class History:
         self._pace_us = min(self._pace_us, now_us)
         if self._wanted_asked_us > now_us:
             self._wanted = 0
-        if self._kept_until_us > now_us + 2 * per_us:
-            self._kept_until_us = 0  # from before a clock was set back
+        if not entries or self._kept_until_us > now_us + 2 * per_us:
+            self._kept_until_us = 0  # nobody waits, or it is from before a clock was set back
+        if not entries:
+            self._passed = 0
 
     def ready_us(self, cost: int, limit: int, per_us: int, now_us: int, *, is_urgent: bool = False) -> int:
         """Return the earliest moment from `now_us` on at which `cost` can be taken if nobody else takes anything."""
