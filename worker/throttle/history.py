@@ -61,8 +61,8 @@ class History:
         self._pace_us = min(self._pace_us, now_us)
         if self._wanted_asked_us > now_us:
             self._wanted = 0
-        if not entries or self._kept_until_us > now_us + 2 * per_us:
-            self._kept_until_us = 0  # nobody waits, or it is from before a clock was set back
+        if self._kept_until_us > now_us + 2 * per_us:
+            self._kept_until_us = 0  # from before a clock was set back
         if not entries:
             self._passed = 0
 
@@ -135,8 +135,9 @@ class History:
         return self._passed >= LOWER_PARTS * cost
 
     def is_over(self, now_us: int, per_us: int) -> bool:
-        """Return whether the window is empty: the answers are then those of a new level."""
-        return not self._entries or self._entries[-1][0] <= now_us - per_us
+        """Return whether the window is empty and kept for nobody: the answers are then those of a new level."""
+        is_empty = not self._entries or self._entries[-1][0] <= now_us - per_us
+        return is_empty and self._kept_until_us <= now_us
 
     def _room_us(self, cost: int, limit: int, per_us: int, now_us: int) -> int:
         excess = self._total + cost - limit

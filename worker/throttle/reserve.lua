@@ -79,7 +79,7 @@ local function forget(level, now)
   end
   level.pace = math.min(level.pace, now)
   if level.asked > now then level.wanted = 0 end
-  if level.total == 0 or level.kept > now + 2 * level.per then level.kept = 0 end
+  if level.kept > now + 2 * level.per then level.kept = 0 end
   if level.total == 0 then level.passed = 0 end
 end
 
