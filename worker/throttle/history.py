@@ -135,9 +135,9 @@ class History:
         return self._passed >= LOWER_PARTS * cost
 
     def is_over(self, now_us: int, per_us: int) -> bool:
-        """Return whether the window is empty and kept for nobody: the answers are then those of a new level."""
+        """Return whether the window is empty and nobody is expected back: the answers are then those of a new level."""
         is_empty = not self._entries or self._entries[-1][0] <= now_us - per_us
-        return is_empty and self._kept_until_us <= now_us
+        return is_empty and max(self._kept_until_us, self._wanted_until_us) <= now_us
 
     def _room_us(self, cost: int, limit: int, per_us: int, now_us: int) -> int:
         excess = self._total + cost - limit
