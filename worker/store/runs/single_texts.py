@@ -101,4 +101,5 @@ def add_texts(session: Session, day: DayOfTexts, texts: Sequence[SingleText], *,
     rows = [(text.row, first + place) for place, text in enumerate(texts)]
     plans.insert_chunk(session, day.id, rows, targets={first + place: text.target for place, text in enumerate(texts)})
     reopen_run(session, day.id, now)
-    return session.scalars(sa.select(runs.c.state).where(runs.c.id == day.id)).one() == RunState.RUNNING
+    state: RunState = session.scalars(sa.select(runs.c.state).where(runs.c.id == day.id)).one()
+    return state is RunState.RUNNING
