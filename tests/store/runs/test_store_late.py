@@ -35,7 +35,9 @@ def test_only_what_is_late_and_not_under_way_is_ended(world: World, to: Recipien
         queue.queue_batches(session, [queued], now=NOW)
         assert missed.late_runs(session, world.account_id, NOW + MINUTE) == []
         now = NOW + 2 * MINUTE
-        assert missed.late_runs(session, world.account_id, now) == [(run_id, world.run_definition(run_id), RunType.ONCE)]
+        assert missed.late_runs(session, world.account_id, now) == [
+            (run_id, world.run_definition(run_id), RunType.ONCE)
+        ]
         assert missed.expire_late(session, run_id, to, reason="too late", now=now) == 4
         assert missed.late_runs(session, world.account_id, now) == []
 
