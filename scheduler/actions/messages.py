@@ -43,7 +43,7 @@ from worker.store.tables import recipients
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class SingleMessage:
     """A single text. `is_new`: this call made it. `job`: the batch to put into the queue, once that is committed."""
 
     id: int
@@ -73,7 +73,7 @@ def send_message(
     device: str | None = None,
     valid_for: str | None = None,
     now: datetime,
-) -> Message:
+) -> SingleMessage:
     """Send this text to one person, at once and once: the same `key` of the same caller returns the same message again.
 
     `device`: the phone, or phone and SIM, to send it by. It is not sent later than `valid_for` from now, such as `5m`
@@ -135,7 +135,7 @@ def send_message(
         return _message(made, is_new=True, job=made.batch_id)
 
 
-def hint(runtime: Runtime, message: Message) -> None:
+def hint(runtime: Runtime, message: SingleMessage) -> None:
     """Put a message that was committed into the queue, as a hint: without one it goes some seconds later."""
     if message.job is not None:
         runtime.queue.enqueue([message.job], Kind.TRANSACTIONAL)
@@ -205,7 +205,7 @@ def _may_go_at_once(runtime: Runtime, session: Session, now: datetime) -> bool:
     return has_heard and accounts.account_view(session, runtime.account_id).paused_by is PausedBy.NOBODY
 
 
-def _message(row: TextRow | None, *, is_new: bool = False, job: int | None = None) -> Message:
+def _message(row: TextRow | None, *, is_new: bool = False, job: int | None = None) -> SingleMessage:
     if row is None:
         raise LookupError("the text of a key is gone")
-    return Message(row.id, row.run_id, row.number, is_new, job)
+    return SingleMessage(row.id, row.run_id, row.number, is_new, job)

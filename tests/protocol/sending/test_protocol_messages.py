@@ -14,7 +14,7 @@ from campaigns.definition import Kind
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from campaigns.policy import parse_hours
 from scheduler.actions.acting import Actor, ActorKind
-from scheduler.actions.messages import Message, hint, read_message, send_message
+from scheduler.actions.messages import SingleMessage, hint, read_message, send_message
 from scheduler.actions.refusals import Refusal, Refused
 from scheduler.report.story import chapter_json, chapter_lines
 from tests.protocol.world.harness import SETTLED, Installation
@@ -34,7 +34,9 @@ CI: Final = Actor(ActorKind.TOKEN, "ci", frozenset({Scope.SUBMIT}), "10.0.0.7")
 SHOP: Final = Actor(ActorKind.TOKEN, "shop", frozenset({Scope.SUBMIT}), "10.0.0.8")
 
 
-def send(bench: Installation, to: str = ANNA, text: str = CODE, key: str = "1", by: Actor = CI, **more: Any) -> Message:
+def send(
+    bench: Installation, to: str = ANNA, text: str = CODE, key: str = "1", by: Actor = CI, **more: Any
+) -> SingleMessage:
     message = send_message(bench.runtime, by, to, text, key, now=bench.clock.now(), **more)
     hint(bench.runtime, message)
     return message
@@ -50,7 +52,7 @@ def texts(bench: Installation, text: str = CODE) -> int:
     return sum(message.text == text for message in bench.gateway.stored)
 
 
-def state(bench: Installation, message: Message) -> RecipientState:
+def state(bench: Installation, message: SingleMessage) -> RecipientState:
     return read_message(bench.store, message.id, now=bench.clock.now()).row.state
 
 
