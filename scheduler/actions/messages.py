@@ -34,10 +34,8 @@ from worker.store.access import quotas
 from worker.store.engine import Store
 from worker.store.people import stored_replies
 from worker.store.people.suppressions import suppressed_among
-from worker.store.runs import message_keys
 from worker.store.runs import single_texts as store
-from worker.store.runs.message_keys import TextRow
-from worker.store.runs.single_texts import SingleText
+from worker.store.runs.single_texts import SingleText, TextRow
 from worker.store.sending import accounts, queue
 from worker.store.tables import recipients
 
@@ -86,12 +84,12 @@ def send_message(
     asked = request_digest(wanted.number, wanted.text, wanted.device, wanted.valid_for)
     with acting(runtime.store, actor, "message") as session:
         campaign_id = store.lock_texts(session, MESSAGES, rehearsal=runtime.rehearsal, now=now)
-        used = message_keys.find_key(session, digest)
+        used = store.find_key(session, digest)
         if used is not None:
             if used.request_digest != asked:
                 sentence = "this key was used for another text: take a new key for each text"
                 raise Refused(Refusal.KEY_REUSED, sentence, field="key")
-            return _message(message_keys.text_row(session, recipients.c.id == used.recipient_id))
+            return _message(store.text_row(session, recipients.c.id == used.recipient_id))
         definition = single_texts(runtime.settings.timezone)
         _refuse(runtime, session, actor, wanted, definition, now=now)
         day = store.open_day(
@@ -122,11 +120,11 @@ def send_message(
             slot=slot_of_key(digest),
         )
         sends = store.add_texts(session, day, [SingleText(row, wanted.device)], now=now)
-        made = message_keys.text_row(
+        made = store.text_row(
             session, recipients.c.run_id == day.id, recipients.c.number == row.number, recipients.c.slot == row.slot
         )
         message = _message(made, is_new=True)
-        message_keys.use_key(session, digest, message.id, asked, now=now)
+        store.use_key(session, digest, message.id, asked, now=now)
         if made is None or not sends or not _may_go_at_once(runtime, session, now):
             return message
         # Queued as of long ago: if the hint is lost, the batch is given back within seconds.
@@ -144,7 +142,7 @@ def hint(runtime: Runtime, message: SingleMessage) -> None:
 def read_message(db: Store, message_id: int, *, now: datetime) -> Chapter:
     """Return everything known about a message. Raises `Refused` for an id that no message has."""
     with db.read() as session:
-        found = message_keys.text_row(session, recipients.c.id == message_id)
+        found = store.text_row(session, recipients.c.id == message_id)
     if found is not None:
         for chapter in tell(db, [found.number], now=now).chapters:
             if chapter.row.recipient_id == found.id:

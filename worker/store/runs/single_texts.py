@@ -16,9 +16,10 @@ from campaigns.lifecycle import RunState
 from campaigns.planning.row_planner import PlannedRecipient
 from worker.store.bulk import insert_missing
 from worker.store.locks import lock_run
+from worker.store.models import MessageKey
 from worker.store.runs import plans, reminders, versions
 from worker.store.runs.held import reopen_run
-from worker.store.tables import campaigns, runs
+from worker.store.tables import campaigns, message_keys, recipients, runs
 
 TAKES_NO_MORE = frozenset({RunState.CANCELLED, RunState.FAILED})
 
@@ -103,3 +104,42 @@ def add_texts(session: Session, day: DayOfTexts, texts: Sequence[SingleText], *,
     reopen_run(session, day.id, now)
     state: RunState = session.scalars(sa.select(runs.c.state).where(runs.c.id == day.id)).one()
     return state is RunState.RUNNING
+
+
+@dataclass(frozen=True, slots=True)
+class KeyUse:
+    """What a key was used for: the recipient that it made, and the digest of the request."""
+
+    recipient_id: int
+    request_digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class TextRow:
+    """A single text: its recipient's id, number (E.164), run and batch."""
+
+    id: int
+    number: str
+    run_id: int
+    batch_id: int
+
+
+def find_key(session: Session, digest: str) -> KeyUse | None:
+    """Return what the key was used for; None: nothing yet."""
+    query = sa.select(message_keys.c.recipient_id, message_keys.c.request_digest)
+    row = session.execute(query.where(message_keys.c.digest == digest)).first()
+    return None if row is None else KeyUse(*row)
+
+
+def use_key(session: Session, digest: str, recipient_id: int, request_digest: str, *, now: datetime) -> None:
+    """Note what the key was used for. Raises `sqlalchemy.exc.IntegrityError` if it was used before."""
+    session.add(MessageKey(digest=digest, recipient_id=recipient_id, request_digest=request_digest, created_at=now))
+    session.flush()
+
+
+def text_row(session: Session, *where: sa.ColumnElement[bool]) -> TextRow | None:
+    """Return the single text that a program asked for and that matches."""
+    query = sa.select(recipients.c.id, recipients.c.number, recipients.c.run_id, recipients.c.batch_id)
+    mine = query.join(runs, runs.c.id == recipients.c.run_id).where(runs.c.type == RunType.MESSAGE, *where)
+    row = session.execute(mine).first()
+    return None if row is None else TextRow(*row)
