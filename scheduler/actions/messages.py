@@ -24,7 +24,7 @@ from campaigns.planning.row_planner import PlannedRecipient
 from campaigns.timing.placing import Departure
 from campaigns.values.durations import format_duration, parse_duration
 from campaigns.values.targets import parse_target
-from scheduler.actions.acting import Actor, ActorKind, acting
+from scheduler.actions.acting import Actor, ActorKind, acting, audited, nothing_done
 from scheduler.actions.numbers import normalised
 from scheduler.actions.refusals import Refusal, Refused
 from scheduler.report.people import Chapter, tell
@@ -82,13 +82,14 @@ def send_message(
         raise Refused(Refusal.INVALID, f"the key must have 1 to {LONGEST_KEY} visible characters", field="key")
     digest = key_digest(str(actor), key, rehearsal=runtime.rehearsal)
     asked = request_digest(wanted.number, wanted.text, wanted.device, wanted.valid_for)
-    with acting(runtime.store, actor, "message") as session:
+    with acting(runtime.store, actor, "message", campaign=MESSAGES, subject=wanted.number, now=now) as session:
         campaign_id = store.lock_texts(session, MESSAGES, rehearsal=runtime.rehearsal, now=now)
         used = store.find_key(session, digest)
         if used is not None:
             if used.request_digest != asked:
                 sentence = "this key was used for another text: take a new key for each text"
                 raise Refused(Refusal.KEY_REUSED, sentence, field="key")
+            nothing_done(session)
             return _message(store.text_row(session, recipients.c.id == used.recipient_id))
         definition = single_texts(runtime.settings.timezone)
         _refuse(runtime, session, actor, wanted, definition, now=now)
@@ -125,6 +126,7 @@ def send_message(
         )
         message = _message(made, is_new=True)
         store.use_key(session, digest, message.id, asked, now=now)
+        audited(session, run_id=day.id, message=message.id, segments=row.segments)
         if made is None or not sends or not _may_go_at_once(runtime, session, now):
             return message
         # Queued as of long ago: if the hint is lost, the batch is given back within seconds.
