@@ -2,13 +2,13 @@
 
 import json
 import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from http.client import HTTPConnection, HTTPException
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -18,6 +18,7 @@ import pytest
 from campaigns.access import Scope
 from tests.prove.world.evidence import read_ledger
 from tests.prove.world.product import Product
+from tests.support import nursery
 from tests.support.nursery import Sandbox
 from worker.sandbox.running.options import SandboxOptions
 from worker.store.access import tokens
@@ -48,19 +49,20 @@ class Shop:
         store.close()
 
     @contextmanager
-    def up(self, crash: str = "") -> Iterator[subprocess.Popen[bytes]]:
-        service = self.product.start("up", victim=["--crash", crash] if crash else [])
+    def up(self, crash: str = "") -> Iterator[ForkServerProcess]:
+        service = self.product.fork("up", victim=["--crash", crash] if crash else [])
         try:
             self.url = until(lambda: opened_at(self.product.outputs[-1]))
             yield service
         finally:
-            service.terminate()
-            service.wait(30)
+            service.kill()
+            nursery.exit_code(service, PATIENCE_SECONDS)
 
     def call(self, method: str, path: str, body: object = None, key: str = "") -> tuple[int, Any]:
         parts = urlsplit(self.url)
         connection = HTTPConnection(parts.hostname or "", parts.port, timeout=30)
-        headers = {"Authorization": f"Bearer {self.token}"} | ({"Idempotency-Key": key} if key else {})
+        headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
+        headers |= {"Idempotency-Key": key} if key else {}
         try:
             connection.request(method, f"/v1{path}", json.dumps(body) if body else None, headers)
             answer = connection.getresponse()
@@ -84,8 +86,9 @@ def until(found: Any) -> Any:
 
 
 def opened_at(log: Path) -> str:
-    lines = [json.loads(line) for line in log.read_text().split("\n")[:-1] if "front_door.opened" in line]
-    return str(lines[0]["at"]) if lines else ""
+    lines = log.read_text().split("\n")[:-1] if log.exists() else []
+    opened = [json.loads(line) for line in lines if "front_door.opened" in line]
+    return str(opened[0]["at"]) if opened else ""
 
 
 @pytest.fixture
@@ -119,7 +122,7 @@ def test_a_text_goes_once_though_the_service_is_killed_in_between(shop: Shop, cr
     with shop.up(crash) as service:
         with suppress(OSError, HTTPException):  # killed before it answered
             shop.send()
-        assert service.wait(PATIENCE_SECONDS) == -signal.SIGKILL
+        assert nursery.exit_code(service, PATIENCE_SECONDS) == -signal.SIGKILL
     with shop.up():
         first, again = shop.send(), shop.send()
         assert (first[0], first[1]["id"]) == (202, again[1]["id"])
