@@ -28,6 +28,7 @@ from worker.store.migrate import migrate
 KEY: Final = "key-of-the-test-4711"
 ANNA: Final = "+393330000001"
 TEXT: Final = "Your code is 4711."
+MORNING: Final = "Good morning"
 PATIENCE_SECONDS: Final = 40.0
 SHORTEST: Final = 0.05
 
@@ -119,12 +120,18 @@ def test_a_text_is_asked_for_by_many_at_once_and_goes_once(shop: Shop) -> None:
     "crash", ["message:before_commit:1", "message:committed:1", "intent:committed:1", "post:replied:1"]
 )
 def test_a_text_goes_once_though_the_service_is_killed_in_between(shop: Shop, crash: str) -> None:
+    # given a gateway with a text, by which absence is proven
+    with shop.up():
+        _, morning = shop.send("0", MORNING)
+        until(lambda: shop.call("GET", f"/messages/{morning['id']}")[1]["state"] == "delivered")
+    # when the service is killed, and another one is asked again
     with shop.up(crash) as service:
         with suppress(OSError, HTTPException):  # killed before it answered
             shop.send()
         assert nursery.exit_code(service, PATIENCE_SECONDS) == -signal.SIGKILL
     with shop.up():
         first, again = shop.send(), shop.send()
+        # then
         assert (first[0], first[1]["id"]) == (202, again[1]["id"])
         until(lambda: shop.call("GET", f"/messages/{first[1]['id']}")[1]["state"] == "delivered")
-    assert shop.texts() == [TEXT]
+    assert shop.texts() == [MORNING, TEXT]
