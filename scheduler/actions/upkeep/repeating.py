@@ -1,7 +1,7 @@
 """`calls repeat`: telling somebody again what did not reach them, or what they have lost."""
 
 from campaigns.clock import Clock
-from scheduler.actions.acting import Actor, acting
+from scheduler.actions.acting import Actor, acting, audited
 from scheduler.actions.refusals import Refusal, Refused
 from scheduler.notifications.delivery import CLAIM, tell_one
 from worker.settings.settings import Settings
@@ -15,10 +15,12 @@ def repeat_call(store: Store, settings: Settings, actor: Actor, call_id: int, cl
     If it fails, the notice is tried again as if it had failed for the first time, as long as it is younger than three
     days. Raises `Refused` for an unknown call.
     """
-    with acting(store, actor, "repeat_call") as session:
+    now = clock.now()
+    with acting(store, actor, "repeat_call", now=now) as session:
         call = call_of(session, call_id)
-        notice = None if call is None else reopen(session, call.notice_id, until=clock.now() + CLAIM)
-        if notice is None:
+        notice = None if call is None else reopen(session, call.notice_id, until=now + CLAIM)
+        if call is None or notice is None:
             raise Refused(Refusal.UNKNOWN_CALL, f"there is no call {call_id}; list them with: campaigns calls")
+        audited(session, run_id=notice.run_id, subject=call.target, call=call_id, event=call.event)
     made, _ = tell_one(store, settings, clock, notice, resting={})
     return made

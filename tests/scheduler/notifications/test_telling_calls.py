@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlmodel import select
 from typer.testing import Result
 
 from scheduler.notifications.delivery import GIVE_UP_AFTER, deliver
@@ -16,6 +17,7 @@ from tests.support.receiver import Receiver
 from tests.support.tcp_server import unused_port
 from worker.runtime import Runtime, build_runtime
 from worker.settings.settings import load_settings
+from worker.store.models import AuditEntry
 from worker.store.notifications import outbox
 
 Cli = Callable[..., Result]
@@ -76,6 +78,10 @@ def test_a_call_is_repeated_with_the_same_webhook_id(cli: Cli, runtime: Runtime,
     assert first.headers["webhook-id"] == again.headers["webhook-id"] == "0b4e0bf35ac14a6e"
     assert first.body == again.body
     assert [call["notice"] for call in listed(cli)] == [failed["notice"]] * 2
+    with runtime.store.read() as session:
+        [entry] = session.exec(select(AuditEntry)).all()
+    assert (entry.action, entry.subject) == ("repeat_call", failed["target"])
+    assert entry.detail == {"call": failed["id"], "event": "run.paused"}
     runtime.clock.sleep(86_400)
     assert deliver(runtime, {}).taken == 0  # it is not told a third time
 
