@@ -12,11 +12,14 @@ class Refusal(StrEnum):
     UNKNOWN_REPLY = "unknown_reply"
     UNKNOWN_CALL = "unknown_call"
     UNKNOWN_MESSAGE = "unknown_message"
+    UNKNOWN_USER = "unknown_user"
+    UNKNOWN_TOKEN = "unknown_token"  # noqa: S105  a code, not a secret
     UNKNOWN_ACCOUNT = "unknown_account"  # it is not clear which account is meant: there are several, or none
     WRONG_STATE = "wrong_state"  # it is over, or already in that state
     OTHER_PLAN = "other_plan"  # the plan that was looked at is not the one that would be sent
     ACCOUNT_STOPPED = "account_stopped"
     OPTED_OUT = "opted_out"
+    FOUR_EYES = "four_eyes"  # whoever submitted something may not approve it
     INVALID = "invalid"  # a value that cannot be used
     KEY_REUSED = "key_reused"  # the key of a single text was used for another text
     FORBIDDEN = "forbidden"  # the operator's rules do not allow it

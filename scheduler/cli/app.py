@@ -8,6 +8,8 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
+from scheduler.cli.commands.access.tokens import tokens
+from scheduler.cli.commands.access.users import users
 from scheduler.cli.commands.control.approve import approve
 from scheduler.cli.commands.control.cancel import cancel
 from scheduler.cli.commands.control.held import held
@@ -107,6 +109,8 @@ for command in (
 app.add_typer(calls, name="calls")
 app.add_typer(contacts, name="contacts")
 app.add_typer(suppress, name="suppress")
+app.add_typer(users, name="users")
+app.add_typer(tokens, name="tokens")
 
 
 def main() -> NoReturn:

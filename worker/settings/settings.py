@@ -2,20 +2,19 @@
 
 import re
 from contextlib import nullcontext
-from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final, Literal, get_args, get_origin
+from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from tzlocal import get_localzone_name
 
 from campaigns.definition import Rate
 from campaigns.definition.models import read_region
 from campaigns.policy import ALL_KINDS, Policy
+from worker.settings.explaining import problem_of
 from worker.settings.files import PREFIX as PREFIX
 from worker.settings.files import SettingsError as SettingsError
 from worker.settings.files import bare_secret, named, problem_of_secret, read_secret, trusted_env_file
@@ -24,10 +23,13 @@ from worker.settings.values import (
     CommandLine,
     EmailAddresses,
     ErrorTexts,
+    HeaderName,
     HelpAnswer,
+    HostNames,
     HostPort,
     Kinds,
     KindsToApprove,
+    Networks,
     OptionalCap,
     OptionalHours,
     OptionalRate,
@@ -147,8 +149,21 @@ class Settings(BaseSettings):
         default=90, ge=7, le=3_650, description="days after which notifications that were sent are forgotten"
     )
     http: HostPort = Field(
-        default="", description="`host:port` for the webhook of replies and `/healthz`; empty: nothing listens"
+        default="", description="`host:port` for the API, the webhook of replies and `/healthz`; empty: nothing listens"
     )
+    webhook_http: HostPort = Field(
+        default="", description="`host:port` for the webhook of replies and `/healthz` alone; empty: they are at `http`"
+    )
+    http_hosts: HostNames = Field(
+        default=(), description="names under which the API is reached: `desk.example.com`; loopback needs none"
+    )
+    trusted_proxies: Networks = Field(
+        default=(), description="addresses of web servers in front, whose headers are believed: `10.0.3.0/24`"
+    )
+    trusted_user_header: HeaderName = Field(
+        default="", description="the header in which such a server names the user who has signed in there"
+    )
+    four_eyes: bool = Field(default=False, description="`true`: whoever submitted a campaign cannot approve it")
     metrics_http: HostPort = Field(
         default="", description="`host:port` where this process serves `/metrics` to Prometheus; empty: nowhere"
     )
@@ -270,21 +285,4 @@ def _parsed(overrides: dict[str, Any]) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = PREFIX + "_".join(map(str, first["loc"])).upper()
-        raise SettingsError(f"{name}: {_problem(first)}") from None
-
-
-def _problem(error: ErrorDetails) -> str:
-    """Return what is wrong with a setting, or what it accepts, in words and without its value."""
-    field = Settings.model_fields.get(str(error["loc"][0]))
-    if field is None or error["type"] == "value_error" or "problem" in error.get("ctx", {}):
-        hint = error.get("ctx", {}).get("hint", "")
-        return error["msg"].removeprefix("Value error, ") + (f"; {hint}" if hint else "")
-    if get_origin(field.annotation) is Literal:
-        *words, last = get_args(field.annotation)
-        return f"must be {', '.join(words)} or {last}"
-    if field.annotation is bool:
-        return "must be true or false"
-    bounds = {name: f"{bound:,}" for each in field.metadata for name, bound in asdict(each).items()}
-    kind = "a whole number" if field.annotation is int else "a number"
-    least = f"from {bounds['ge']} to" if "ge" in bounds else f"above {bounds.get('gt')} and at most"
-    return f"must be {kind} {least} {bounds['le']}" if "le" in bounds else "cannot be read; see deploy/SETTINGS.md"
+        raise SettingsError(f"{name}: {problem_of(first, Settings.model_fields.get(str(first['loc'][0])))}") from None

@@ -6,6 +6,7 @@ A `ValueError` says what is wrong after the setting's name, and never quotes any
 import re
 import shlex
 from collections.abc import Callable
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr
@@ -170,3 +171,39 @@ def _host_port(value: str) -> str:
 
 
 HostPort = Annotated[str, AfterValidator(_host_port)]
+
+
+Network = IPv4Network | IPv6Network
+
+
+def _networks(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        return tuple(ip_network(word) for word in _words(value))
+    except ValueError:
+        raise ValueError("must be addresses or networks with commas between, such as 127.0.0.1,10.0.3.0/24") from None
+
+
+Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_networks)]
+
+
+def _host_names(value: Any) -> Any:
+    names = _words(value.lower()) if isinstance(value, str) else value
+    for name in names:
+        if not re.fullmatch(r"[a-z0-9_.-]+|\[[0-9a-f:.]+\]", name):
+            raise ValueError("must be names without scheme and port, with commas between, such as desk.example.com")
+    return names
+
+
+HostNames = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_host_names)]
+
+
+def _header_name(value: str) -> str:
+    name = value.strip()
+    if name and not re.fullmatch("[A-Za-z0-9-]+", name):
+        raise ValueError("must be the name of a header, such as X-Forwarded-User")
+    return name
+
+
+HeaderName = Annotated[str, AfterValidator(_header_name)]

@@ -1,0 +1,28 @@
+"""Names of users and tokens."""
+
+import re
+from typing import Final
+
+from scheduler.actions.refusals import Refusal, Refused
+
+LONGEST: Final = 64
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9._@+-]{0,63}")
+
+
+def known_name(text: str) -> str:
+    """Return a name as it is stored: in lower case, so that nobody can have a name that looks like another's.
+
+    Raises `Refused` for what cannot be one.
+    """
+    if not (name := readable_name(text)):
+        sentence = (
+            f"a name has at most {LONGEST} letters a to z, digits and . _ @ + -, and begins with a letter or digit"
+        )
+        raise Refused(Refusal.INVALID, sentence, field="name")
+    return name
+
+
+def readable_name(text: str) -> str:
+    """Return a name as it would be stored; empty for what cannot be one."""
+    name = text.strip().lower()
+    return name if _NAME.fullmatch(name) else ""

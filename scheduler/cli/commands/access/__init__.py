@@ -1,0 +1,1 @@
+"""Who may sign in and call: users and tokens."""
