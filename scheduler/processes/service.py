@@ -1,7 +1,6 @@
 """The processes: everything in one (`up`), or scheduler and workers apart, each until it is told to stop."""
 
 import os
-import socket
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from typing import Final
@@ -9,6 +8,7 @@ from typing import Final
 from pydantic import SecretStr
 
 from scheduler.loop import Clockwork
+from scheduler.processes.doors import Listeners, Tell, open_doors
 from scheduler.processes.heartbeat import BEAT_SECONDS, Heartbeat
 from scheduler.processes.leader import LeaderLock, leader_lock
 from scheduler.processes.sender_lock import STANDBY_SECONDS, claim_database, is_shared, taken
@@ -16,7 +16,6 @@ from scheduler.processes.starting import started
 from scheduler.processes.stopping import Stop
 from scheduler.ticks.inbox import InboxTick
 from scheduler.ticks.table import Tick, Ticks
-from scheduler.web.app import make_app
 from scheduler.web.metrics import make_metrics_app
 from scheduler.web.serving import FrontDoor, listen
 from worker import metrics
@@ -38,12 +37,14 @@ def serve_all(
     settings: Settings,
     stop: Stop,
     sandbox: tuple[str, SecretStr] | None = None,
-    listener: socket.socket | None = None,
+    *,
+    at: Listeners,
+    tell: Tell,
 ) -> int:
     """`up`: inbox, clock and sending in one process until told to stop; return the exit code.
 
-    A second one on the same PostgreSQL and Redis sends, too, and stands by for the clock. `listener` is the socket of
-    the front door; None: there is none.
+    A second one on the same PostgreSQL and Redis sends, too, and stands by for the clock. `at`: where it listens;
+    `tell` gets the first-run link.
     """
     runtime = started(settings, stop, sandbox=sandbox)
     if runtime is None:
@@ -57,7 +58,8 @@ def serve_all(
         warm(runtime.store, settings.threads)
         runtime.queue.work(settings.threads)
         get_logger().info("service.started", role="up", inbox=str(settings.inbox), threads=settings.threads)
-        with _metrics_door(settings), _heartbeat(runtime) as heartbeat, _front_door(runtime, sandbox, listener):
+        doors = open_doors(runtime, at, sandbox[1] if sandbox else None, tell)
+        with _metrics_door(settings), _heartbeat(runtime) as heartbeat, doors:
             if is_shared(runtime):
                 _lead_or_stand_by(runtime, lock, stop, heartbeat)
             elif not stop.is_set():
@@ -110,15 +112,15 @@ def serve_worker(settings: Settings, stop: Stop) -> int:
     return stop.exit_code
 
 
-def serve_dashboard(settings: Settings, stop: Stop, listener: socket.socket) -> int:
-    """`dashboard`: the front door alone, until told to stop; return the exit code. Any number of them may run."""
+def serve_dashboard(settings: Settings, stop: Stop, at: Listeners, tell: Tell) -> int:
+    """`dashboard`: the doors alone, until told to stop; return the exit code. Any number of them may run."""
     runtime = started(settings, stop)
     if runtime is None:
         return stop.exit_code
     get_logger().info("service.started", role="dashboard")
     try:
-        with _heartbeat(runtime) as heartbeat, FrontDoor(make_app(runtime), listener) as door:
-            while door.is_alive():
+        with _heartbeat(runtime) as heartbeat, open_doors(runtime, at, None, tell) as doors:
+            while all(door.is_alive() for door in doors):
                 heartbeat.beat()
                 if stop.wait(BEAT_SECONDS):
                     break
@@ -128,14 +130,6 @@ def serve_dashboard(settings: Settings, stop: Stop, listener: socket.socket) -> 
         runtime.close()
     get_logger().info("service.stopped", role="dashboard")
     return stop.exit_code
-
-
-def _front_door(
-    runtime: Runtime, sandbox: tuple[str, SecretStr] | None, listener: socket.socket | None
-) -> AbstractContextManager[object]:
-    if listener is None:
-        return nullcontext()
-    return FrontDoor(make_app(runtime, sandbox[1] if sandbox else None), listener)
 
 
 def _metrics_door(settings: Settings) -> AbstractContextManager[object]:

@@ -9,13 +9,16 @@ from typing import Final
 
 from pydantic import SecretStr
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Mount, Route
+from starlette.routing import BaseRoute, Mount
 
 from scheduler.replies.inbound import take_in
+from scheduler.web.entries import Entry, KnownHosts, SafeHeaders
+from scheduler.web.first_run import FIRST, FirstRun
 from scheduler.web.inbound import BODY_SECONDS, WebhookReceiver
-from scheduler.web.metrics import metrics_route
+from scheduler.web.metrics import metrics_entry
 from scheduler.web.taking import ReplyBatcher
 from worker.gateway import Message
 from worker.runtime import Runtime
@@ -23,15 +26,54 @@ from worker.store.engine import Store
 from worker.store.errors import STORE_FAILS
 
 WEBHOOK: Final = "/webhook/inbound"
+HEALTH: Final = "/healthz"
 HEALTH_SECONDS: Final = 5.0
 HEALTH_KEPT_SECONDS: Final = 1.0
 
 
-def make_app(runtime: Runtime, key: SecretStr | None = None, *, body_seconds: float = BODY_SECONDS) -> Starlette:
+def make_app(
+    runtime: Runtime,
+    key: SecretStr | None = None,
+    *,
+    body_seconds: float = BODY_SECONDS,
+    first: FirstRun | None = None,
+    is_local: bool = True,
+    has_webhook: bool = True,
+) -> Starlette:
     """The front door of one account. `key`: that of a private sandbox used as the gateway.
 
-    `body_seconds`: how long the body of a request may take to arrive.
+    `body_seconds`: how long the body of a request may take to arrive. `first`: lets the first person in. `is_local`:
+    only this machine reaches it. `has_webhook`: the webhook has no door of its own.
     """
+    # Here, because only a process that listens needs it: FastAPI takes a quarter of a second.
+    from scheduler.web.api.app import PREFIX, make_api
+    from scheduler.web.signing_in import SIGN_IN, SIGN_OUT, SigningIn
+
+    leaving, signing_in = Event(), SigningIn(runtime, first)
+    routes: list[BaseRoute] = [
+        Mount(PREFIX, make_api(runtime, leaving), middleware=[Middleware(KnownHosts)]),
+        Entry(SIGN_IN, signing_in.sign_in, None, methods=["POST"], any_host=False),
+        Entry(SIGN_OUT, signing_in.sign_out, None, methods=["POST"], any_host=False),
+        Entry(FIRST, signing_in.come_first, None, any_host=False),
+        metrics_entry(runtime.settings, is_local=is_local),
+        health_entry(runtime),
+    ]
+    if has_webhook:
+        routes.append(webhook_entry(runtime, key, body_seconds=body_seconds))
+    app = Starlette(routes=routes, middleware=[Middleware(SafeHeaders)])
+    app.state.runtime = runtime
+    app.state.leaving = leaving  # set when the door closes: answers without an end are ended then
+    return app
+
+
+def make_webhook_app(runtime: Runtime, key: SecretStr | None = None) -> Starlette:
+    """The door for the gateway alone, which may be reached from everywhere."""
+    routes = [health_entry(runtime), webhook_entry(runtime, key, body_seconds=BODY_SECONDS)]
+    return Starlette(routes=routes, middleware=[Middleware(SafeHeaders)])
+
+
+def webhook_entry(runtime: Runtime, key: SecretStr | None, *, body_seconds: float) -> Entry:
+    """The gateway's webhook, which anybody may call: a signature says whether it is the gateway."""
 
     def take(messages: Sequence[Message]) -> None:
         now = runtime.clock.now()
@@ -48,23 +90,13 @@ def make_app(runtime: Runtime, key: SecretStr | None = None, *, body_seconds: fl
     def keys() -> list[SecretStr]:
         return [key or runtime.settings.key(), *runtime.settings.further_webhook_keys()]
 
-    # Here, because only a process that listens needs it: FastAPI takes a quarter of a second.
-    from scheduler.web.api.app import PREFIX, make_api
+    receiver = WebhookReceiver(keys, ReplyBatcher(take), runtime.clock, body_seconds)
+    return Entry(WEBHOOK, receiver.answer, None, methods=["POST"], any_host=True)
 
-    leaving = Event()
-    app = Starlette(
-        routes=[
-            Mount(PREFIX, make_api(runtime, leaving)),
-            Route("/healthz", Health(runtime.store).answer),
-            metrics_route(),  # who may read it where the address is not loopback: the scope `read`
-            Route(
-                WEBHOOK, WebhookReceiver(keys, ReplyBatcher(take), runtime.clock, body_seconds).answer, methods=["POST"]
-            ),
-        ]
-    )
-    app.state.runtime = runtime
-    app.state.leaving = leaving  # set when the door closes: answers without an end are ended then
-    return app
+
+def health_entry(runtime: Runtime) -> Entry:
+    """Whether the database answers, for load balancers, which call it by any name."""
+    return Entry(HEALTH, Health(runtime.store).answer, None, any_host=True)
 
 
 class Health:

@@ -5,6 +5,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -46,6 +47,12 @@ def say(text: str) -> None:
 def warn(text: str) -> None:
     """Print a line for people on standard error."""
     typer.echo(shown(text), err=True)
+
+
+def tell_if_read(text: str) -> None:
+    """Print a line of a service for the person who starts it; nobody may read it, which stops nothing."""
+    with suppress(OSError):
+        say(text)
 
 
 def problem_of_output() -> str:

@@ -48,7 +48,7 @@ class GuardedRoute(APIRoute):
 
         async def guarded(request: Request) -> Response:
             try:
-                request.state.actor = await _admitted(request, scope)
+                request.state.actor = await admitted(request, scope)
                 return await handle(request)
             except Exception as error:  # or the server would log its traceback, whose values may be numbers
                 return answer(as_problem(error))
@@ -61,7 +61,7 @@ def guarded_router() -> APIRouter:
     return APIRouter(route_class=GuardedRoute, responses=declared(*ALWAYS))
 
 
-async def _admitted(request: Request, scope: Scope) -> Actor:
+async def admitted(request: Request, scope: Scope) -> Actor:
     """Return who calls. Raises `CallProblem` unless that is somebody who may."""
     actor = await run_in_threadpool(authenticate, request)
     if actor is None:

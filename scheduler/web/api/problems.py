@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from campaigns.problems import CampaignFileError, Problem
 from scheduler.actions.refusals import Refusal, Refused
 from scheduler.intake.outcome import EditRefused
+from scheduler.web.access import CrossSite
 from worker.logs import get_logger
 from worker.settings.settings import SettingsError
 from worker.store.errors import STORE_FAILS, StoreError
@@ -28,6 +29,9 @@ class Fault(StrEnum):
 
     NOT_SIGNED_IN = "not_signed_in"
     NOT_ALLOWED = "not_allowed"
+    CROSS_SITE = "cross_site"  # made by a browser on behalf of another site
+    MISDIRECTED = "misdirected"  # called under a name that is not ours
+    TOO_MANY = "too_many"
     NOT_FOUND = "not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     NOT_ACCEPTABLE = "not_acceptable"
@@ -43,6 +47,8 @@ STATUSES: Final[Mapping[str, int]] = {
     Refusal.UNKNOWN_RUN: 404,
     Refusal.UNKNOWN_REPLY: 404,
     Refusal.UNKNOWN_CALL: 404,
+    Refusal.UNKNOWN_USER: 404,
+    Refusal.UNKNOWN_TOKEN: 404,
     Refusal.UNKNOWN_ACCOUNT: 404,
     Refusal.UNKNOWN_MESSAGE: 404,
     Refusal.KEY_REUSED: 422,
@@ -52,9 +58,13 @@ STATUSES: Final[Mapping[str, int]] = {
     Refusal.OTHER_PLAN: 412,
     Refusal.ACCOUNT_STOPPED: 409,
     Refusal.OPTED_OUT: 409,
+    Refusal.FOUR_EYES: 403,
     Refusal.INVALID: 422,
     Fault.NOT_SIGNED_IN: 401,
     Fault.NOT_ALLOWED: 403,
+    Fault.CROSS_SITE: 403,
+    Fault.MISDIRECTED: 421,
+    Fault.TOO_MANY: 429,
     Fault.NOT_FOUND: 404,
     Fault.METHOD_NOT_ALLOWED: 405,
     Fault.NOT_ACCEPTABLE: 406,
@@ -65,7 +75,7 @@ STATUSES: Final[Mapping[str, int]] = {
 }
 """The status of each code."""
 
-_OF_STATUS: Final = {status: code for code, status in STATUSES.items() if isinstance(code, Fault)}
+_OF_STATUS: Final = {STATUSES[code]: code for code in reversed(Fault)}
 
 _SENTENCES: Final[Mapping[str, str]] = {
     Fault.NOT_FOUND: "there is nothing at this address; the addresses are in /v1/openapi.json",
@@ -108,7 +118,7 @@ def declared(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in statuses}
 
 
-ALWAYS: Final = (401, 403, 422, 500, 503)
+ALWAYS: Final = (401, 403, 421, 422, 500, 503)
 """The problems that any call may be answered with."""
 
 MOST_ERRORS: Final = 100
@@ -163,6 +173,8 @@ def as_problem(error: Exception) -> CallProblem:
             return _invalid(error)
         case HTTPException():
             return _of_http(error)
+        case CrossSite():
+            return CallProblem(Fault.CROSS_SITE, str(error))
         case StoreError() | SettingsError():
             return CallProblem(Fault.UNAVAILABLE, str(error), headers={"Retry-After": str(RETRY_SECONDS)})
         case _ if isinstance(error, STORE_FAILS):

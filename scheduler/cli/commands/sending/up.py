@@ -3,6 +3,7 @@
 import typer
 
 from scheduler.cli.options import JsonLogs, Sandbox
+from scheduler.cli.rendering.output import tell_if_read
 from scheduler.cli.settings import service_settings
 from scheduler.processes.stopping import stop_signals
 
@@ -13,17 +14,18 @@ def up(sandbox: Sandbox = False, json: JsonLogs = False) -> None:
     Inbox, schedule, sending and following, until it is stopped. Needs neither Redis nor PostgreSQL.
     """
     with stop_signals() as stop:  # before imports that take a second: a container may be stopped at once
+        from scheduler.processes.doors import listeners
         from scheduler.processes.rehearsal import private_sandbox, rehearsal_settings
         from scheduler.processes.service import serve_all
         from scheduler.web.app import WEBHOOK
-        from scheduler.web.serving import listen, url_of
+        from scheduler.web.serving import url_of
 
         settings = service_settings(json)
         if not sandbox:
-            raise typer.Exit(serve_all(settings, stop, listener=listen(settings.http) if settings.http else None))
+            raise typer.Exit(serve_all(settings, stop, at=listeners(settings), tell=tell_if_read))
         settings = rehearsal_settings(settings)
-        listener = listen(settings.http or "127.0.0.1:0")
-        webhook = url_of(listener) + WEBHOOK
+        at = listeners(settings, otherwise="127.0.0.1:0")
+        webhook = url_of(at.webhook or at.front) + WEBHOOK if at.front else ""
         # A sandbox calls nobody outside this machine; polling finds replies all the same.
         with private_sandbox(settings, webhook=webhook if "//127." in webhook else None) as gateway:
-            raise typer.Exit(serve_all(settings, stop, gateway, listener))
+            raise typer.Exit(serve_all(settings, stop, gateway, at=at, tell=tell_if_read))

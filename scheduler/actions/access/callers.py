@@ -1,0 +1,44 @@
+"""Who calls: found by a token, a cookie, or the name that a trusted proxy gives."""
+
+from contextlib import suppress
+from datetime import datetime
+
+from campaigns.access import Scope
+from scheduler.actions.access.naming import readable_name
+from scheduler.actions.access.signing_in import user
+from scheduler.actions.acting import Actor, ActorKind
+from worker.store.access import sessions, tokens, users
+from worker.store.engine import Store
+from worker.store.errors import STORE_FAILS
+
+
+def by_token(store: Store, secret: str, *, origin: str, now: datetime) -> Actor | None:
+    """Return the program whose token this is; None: it is none, or counts no longer."""
+    with store.look() as session:
+        token = tokens.find(session, secret, now=now)
+    if token is None:
+        return None
+    if tokens.is_use_to_note(token.last_used_at, now=now):
+        # A call is not refused because nobody can note it.
+        with suppress(*STORE_FAILS), store.write("note_token") as session:
+            tokens.note_use(session, token.id, now=now)
+    return Actor(ActorKind.TOKEN, token.name, frozenset(map(Scope, token.scopes)), origin)
+
+
+def by_session(store: Store, secret: str, *, origin: str, now: datetime) -> Actor | None:
+    """Return the user whose cookie this is, with the role of this moment; None: the session has ended."""
+    with store.look() as session:
+        found = sessions.find(session, secret, now=now)
+    if found is None:
+        return None
+    if sessions.is_seen_to_note(found.seen_at, now=now):
+        with suppress(*STORE_FAILS), store.write("note_session") as session:
+            sessions.note_seen(session, secret, now=now)
+    return user(found.name, found.role, origin)
+
+
+def by_name(store: Store, name: str, *, origin: str) -> Actor | None:
+    """Return the user of this name, which a trusted proxy gives; None: there is none."""
+    with store.look() as session:
+        found = users.find(session, readable_name(name)) if readable_name(name) else None
+    return user(found.name, found.role, origin) if found else None

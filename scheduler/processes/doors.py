@@ -1,0 +1,73 @@
+"""The front doors of a process: the one for people and programs, and the gateway's, if it has one of its own."""
+
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+from pydantic import SecretStr
+
+from scheduler.actions.access.signing_in import is_nobody_there
+from scheduler.web.access import is_loopback
+from scheduler.web.app import make_app, make_webhook_app
+from scheduler.web.first_run import FirstRun
+from scheduler.web.serving import FrontDoor, listen, url_of
+from worker.runtime import Runtime
+from worker.settings.settings import PREFIX, Settings, SettingsError
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Listeners:
+    """The sockets of the doors; None: there is no such door."""
+
+    front: socket.socket | None = None
+    webhook: socket.socket | None = None
+
+
+def listeners(settings: Settings, *, otherwise: str = "") -> Listeners:
+    """Listen where the settings say. `otherwise`: where the front door is if they do not. Raises `SettingsError`."""
+    front, apart = settings.http or otherwise, settings.webhook_http
+    return Listeners(listen(front) if front else None, listen(apart, f"{PREFIX}WEBHOOK_HTTP") if apart else None)
+
+
+@contextmanager
+def open_doors(runtime: Runtime, at: Listeners, key: SecretStr | None, tell: Tell) -> Iterator[list[FrontDoor]]:
+    """Answer requests while the block runs. `tell` gets what the person who started the process has to know.
+
+    Raises `SettingsError` for a front door that others reach, and that nobody could open.
+    """
+    with ExitStack() as opened:
+        doors = []
+        if at.front is not None:
+            first, is_local = _first_run(runtime, at.front), _is_local(at.front)
+            if first is not None:
+                tell(f"nobody can sign in yet; open this within 15 minutes: {url_of(at.front)}{first.path}")
+            app = make_app(runtime, key, first=first, is_local=is_local, has_webhook=at.webhook is None)
+            doors.append(opened.enter_context(FrontDoor(app, at.front)))
+        if at.webhook is not None:
+            doors.append(opened.enter_context(FrontDoor(make_webhook_app(runtime, key), at.webhook)))
+        yield doors
+
+
+def _is_local(listener: socket.socket) -> bool:
+    return is_loopback(listener.getsockname()[0])
+
+
+def _first_run(runtime: Runtime, listener: socket.socket) -> FirstRun | None:
+    """Return what lets the first person in; None: there are users."""
+    settings = runtime.settings
+    if settings.trusted_user_header and not settings.trusted_proxies:
+        sentence = "CAMPAIGNS_TRUSTED_USER_HEADER needs CAMPAIGNS_TRUSTED_PROXIES: the addresses whose word counts"
+        raise SettingsError(sentence)
+    if not is_nobody_there(runtime.store):
+        return None
+    if not _is_local(listener):
+        host, port = listener.getsockname()[:2]
+        raise SettingsError(
+            f"CAMPAIGNS_HTTP lets others reach {host}:{port}, and nobody could sign in: add a user with "
+            "`campaigns users add NAME --role admin`; or, if only the gateway's webhook is to be reached, set "
+            f"CAMPAIGNS_WEBHOOK_HTTP={host}:{port} instead of CAMPAIGNS_HTTP"
+        )
+    return FirstRun(runtime.clock)

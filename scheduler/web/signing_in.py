@@ -1,0 +1,164 @@
+"""`/signin`, `/signout` and `/first`: how a browser gets a session, and gives it back."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+from urllib.parse import parse_qs
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
+
+from campaigns.access import SCOPES_OF
+from scheduler.actions.access.signing_in import SignedIn, sign_in, sign_in_first, sign_out
+from scheduler.actions.refusals import Refusal
+from scheduler.web.access import CrossSite, authenticate, cookie_of, is_same_site, is_secure, neighbourhood, origin_of
+from scheduler.web.access import set_cookie as give
+from scheduler.web.api.problems import CallProblem, Fault, answer, as_problem
+from scheduler.web.first_run import FirstRun
+from scheduler.web.slowing import Slowing
+from worker.runtime import Runtime
+
+SIGN_IN: Final = "/signin"
+SIGN_OUT: Final = "/signout"
+
+FORM: Final = "application/x-www-form-urlencoded"
+
+MOST_BYTES: Final = 16 * 1024
+BODY_SECONDS: Final = 10.0
+
+AT_ONCE: Final = 2
+"""Passwords that are checked at once: each takes 64 MiB."""
+
+MOST_WAITING: Final = 20
+
+INSIDE: Final = "/"
+
+NO_ENTRY: Final = (
+    "this link lets nobody in: it works once, for 15 minutes, and only while there is no user; "
+    "start the service again for a new one, or add a user: campaigns users add NAME --role admin"
+)
+
+
+@dataclass
+class SigningIn:
+    """The endpoints. `first`: the code of the first-run link; None: there is none."""
+
+    runtime: Runtime
+    first: FirstRun | None
+    _waiting: int = field(default=0, init=False)
+
+    def __post_init__(self) -> None:
+        # Per name, an attack from many addresses; per address, one that tries many names.
+        self._names = Slowing(self.runtime.clock, burst=5, seconds=30)
+        self._addresses = Slowing(self.runtime.clock, burst=20, seconds=5)
+        self._turn = asyncio.Semaphore(AT_ONCE)
+
+    async def sign_in(self, request: Request) -> Response:
+        """POST: a name and a password, as JSON or as a form."""
+        is_form = request.headers.get("Content-Type", "").partition(";")[0].strip().lower() == FORM
+        try:
+            done = await self._signed_in(request, is_form=is_form)
+        except Exception as error:  # the server would log it with its values
+            problem = as_problem(error)
+            return _plain(problem) if is_form else answer(problem)
+        if is_form:
+            return _with_session(request, RedirectResponse(INSIDE, 303), done)
+        scopes = sorted(SCOPES_OF[done.role])
+        return _with_session(request, JSONResponse({"name": done.name, "role": done.role, "scopes": scopes}), done)
+
+    async def _signed_in(self, request: Request, *, is_form: bool) -> SignedIn:
+        # Without this, a page elsewhere could sign somebody in under a name that is not theirs.
+        if not is_same_site(request) and {"sec-fetch-site", "origin"} & set(request.headers.keys()):
+            raise CrossSite
+        name, password = await _name_and_password(request, is_form=is_form)
+        origin, key = origin_of(request), name.strip().lower()[:100]
+        place = neighbourhood(origin)
+        wait = self._addresses.wait_seconds(place) or self._names.wait_seconds(key)
+        if wait or self._waiting >= MOST_WAITING:
+            sentence = "too many wrong passwords; wait a little, and try again"
+            raise CallProblem(Fault.TOO_MANY, sentence, headers={"Retry-After": str(wait or AT_ONCE)})
+        self._waiting += 1
+        try:
+            async with self._turn:
+                now, old = self.runtime.clock.now(), cookie_of(request)
+                done = await run_in_threadpool(
+                    sign_in, self.runtime.store, name, password, origin=origin, replaces=old, now=now
+                )
+        finally:
+            self._waiting -= 1
+        if done is None:
+            raise CallProblem(Fault.NOT_SIGNED_IN, "the name or the password is wrong")
+        self._addresses.forgive(place)
+        self._names.forgive(key)
+        return done
+
+    async def sign_out(self, request: Request) -> Response:
+        """POST: end the session of this browser."""
+        is_form = request.headers.get("Content-Type", "").partition(";")[0].strip().lower() == FORM
+        try:
+            actor, secret = await run_in_threadpool(authenticate, request), cookie_of(request)
+            if actor is not None and secret:
+                await run_in_threadpool(sign_out, self.runtime.store, actor, secret, now=self.runtime.clock.now())
+        except Exception as error:  # as above
+            return answer(as_problem(error))
+        response = RedirectResponse(SIGN_IN, 303) if is_form else Response(status_code=204)
+        give(response, "", secure=is_secure(request))
+        return response
+
+    async def come_first(self, request: Request) -> Response:
+        """GET: the first-run link, which lets in the person who opens it first."""
+        if request.method == "HEAD":  # of a program that looks at links before people do
+            return Response()
+        try:
+            done = await self._let_in(request, request.query_params.get("code", ""))
+        except Exception as error:  # as above
+            return _plain(as_problem(error))
+        sentence = "you are signed in as the operator, until there is a user: campaigns users add NAME --role admin\n"
+        return _with_session(request, PlainTextResponse(sentence), done)
+
+    async def _let_in(self, request: Request, code: str) -> SignedIn:
+        origin, now, done = origin_of(request), self.runtime.clock.now(), None
+        if wait := self._addresses.wait_seconds(neighbourhood(origin)):
+            raise CallProblem(Fault.TOO_MANY, "wait a little, and try again", headers={"Retry-After": str(wait)})
+        if self.first is not None and self.first.take(code):
+            old = cookie_of(request)
+            done = await run_in_threadpool(sign_in_first, self.runtime.store, origin=origin, replaces=old, now=now)
+        if done is None:
+            raise CallProblem(Fault.NOT_ALLOWED, NO_ENTRY)
+        return done
+
+
+async def _name_and_password(request: Request, *, is_form: bool) -> tuple[str, str]:
+    body = bytearray()
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for part in request.stream():
+                body += part
+                if len(body) > MOST_BYTES:
+                    raise CallProblem(Fault.TOO_LARGE, f"at most {MOST_BYTES} bytes are read")
+        given = _form(bytes(body)) if is_form else json.loads(body)
+    except (TimeoutError, ValueError, RecursionError):
+        given = None
+    match given:
+        case {"name": str(name), "password": str(password)}:
+            return name, password
+    raise CallProblem(Refusal.INVALID, "send a name and a password, as JSON or as a form")
+
+
+def _form(body: bytes) -> Mapping[str, Any]:
+    fields = parse_qs(body.decode(), keep_blank_values=True, max_num_fields=10)
+    return {name: values[0] for name, values in fields.items() if len(values) == 1}
+
+
+def _plain(problem: CallProblem) -> Response:
+    """Return a problem as a sentence: what a form was sent to is read by a person."""
+    answered = answer(problem)
+    return PlainTextResponse(f"{problem}\n", answered.status_code, headers=dict(problem.headers or {}))
+
+
+def _with_session(request: Request, response: Response, done: SignedIn) -> Response:
+    give(response, done.secret, secure=is_secure(request))
+    return response

@@ -1,0 +1,400 @@
+"""Who gets in at the front door, by which key, and who does not: asked of a real server."""
+
+import http.client
+import json
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from http.cookies import SimpleCookie
+from itertools import product
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+import pytest
+from starlette.routing import Mount
+
+from campaigns.access import Role, Scope
+from scheduler.actions.access.users import add_user, remove_user, set_password, set_role
+from scheduler.actions.acting import Actor, ActorKind
+from scheduler.processes.doors import Listeners, open_doors
+from scheduler.web.api.app import routes as api_routes
+from scheduler.web.api.guard import scope_of
+from scheduler.web.app import make_app, make_webhook_app
+from scheduler.web.entries import Entry
+from scheduler.web.first_run import CODE_SECONDS, FirstRun
+from scheduler.web.metrics import METRICS
+from scheduler.web.serving import FrontDoor, listen, url_of
+from scheduler.web.slowing import MOST_KEPT, Slowing
+from tests.scheduler.web.conftest import runtime_of
+from tests.support.clocks import FakeClock
+from worker.runtime import Runtime
+from worker.settings.settings import Settings, SettingsError
+from worker.store.access import sessions, tokens
+
+ROOT = Actor(ActorKind.CLI, "root")
+PASSWORD = "correct horse battery"
+PAGE = {"Sec-Fetch-Site": "same-origin"}
+HOSTS = ("desk.example.com",)
+
+
+@dataclass(frozen=True)
+class Reply:
+    status: int
+    headers: Mapping[str, str]
+    cookies: SimpleCookie
+    text: str
+
+    @property
+    def cookie(self) -> str:
+        """The session that this answer gives, as a browser sends it back; empty: none."""
+        return "; ".join(f"{name}={m.value}" for name, m in self.cookies.items() if m.value and m["max-age"] != "0")
+
+
+Ask = Callable[..., Reply]
+
+
+def asking(url: str) -> Ask:
+    def ask(method: str, path: str, headers: Mapping[str, str] | None = None, body: bytes | str | None = None) -> Reply:
+        parts = urlsplit(url)
+        connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=60)
+        try:
+            connection.request(method, path, body, dict(headers or {}))
+            answer = connection.getresponse()
+            cookies = SimpleCookie()
+            for line in answer.headers.get_all("Set-Cookie") or []:
+                cookies.load(line)
+            found = {name.lower(): value for name, value in answer.getheaders()}
+            return Reply(answer.status, found, cookies, answer.read().decode())
+        finally:
+            connection.close()
+
+    return ask
+
+
+@pytest.fixture
+def desk(tmp_path: Path, migrated: Callable[[Path], None]) -> Iterator[Runtime]:
+    """An installation that is reached under a name, too, and has the users anna and bob."""
+    migrated(tmp_path)
+    made = runtime_of(f"sqlite:///{tmp_path / 'campaigns.db'}", http_hosts=HOSTS)
+    for name, role in (("anna", Role.OPERATOR), ("bob", Role.VIEWER)):
+        add_user(made.store, ROOT, name, role, PASSWORD, now=made.clock.now())
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def ask(desk: Runtime) -> Iterator[Ask]:
+    listener = listen("127.0.0.1:0")
+    with FrontDoor(make_app(desk), listener):
+        yield asking(url_of(listener))
+
+
+def sign_in(ask: Ask, name: str = "anna", password: str = PASSWORD, **headers: str) -> Reply:
+    sent = PAGE | {"Content-Type": "application/json"} | {k.replace("_", "-"): v for k, v in headers.items()}
+    return ask("POST", "/signin", sent, json.dumps({"name": name, "password": password}))
+
+
+READ = "/v1/devices"
+
+ENTRIES = {
+    ("POST", "/signin"): "public",
+    ("POST", "/signout"): "public",
+    ("GET", "/first"): "public",
+    ("GET", "/metrics"): "read",
+    ("GET", "/healthz"): "public, any host",
+    ("POST", "/webhook/inbound"): "public, any host",
+}
+"""Every route outside the API, and who may call it. Those of the API: tests/scheduler/web/api/test_api_access.py."""
+
+
+def declared(app: Any) -> dict[tuple[str, str], str]:
+    found = {}
+    for route in app.routes:
+        if isinstance(route, Mount):
+            assert (route.path, len(api_routes())) == ("/v1", len([scope_of(each) for each in api_routes()]))
+            continue
+        assert isinstance(route, Entry), route
+        said = (route.scope.value if route.scope else "public") + (", any host" if route.any_host else "")
+        found |= {(method, route.path): said for method in (route.methods or set()) - {"HEAD"}}
+    return found
+
+
+def test_every_route_says_who_may_call_it(desk: Runtime) -> None:
+    assert declared(make_app(desk)) == ENTRIES
+    at_the_gateways_door = {place: said for place, said in ENTRIES.items() if said == "public, any host"}
+    assert declared(make_webhook_app(desk)) == at_the_gateways_door
+    assert declared(make_app(desk, has_webhook=False)).keys() == ENTRIES.keys() - {("POST", "/webhook/inbound")}
+
+
+def test_whoever_signs_in_may_do_what_the_role_says_until_they_sign_out(ask: Ask) -> None:
+    done = sign_in(ask)
+    assert (done.status, json.loads(done.text)["role"]) == (200, "operator")
+    assert "control" in json.loads(done.text)["scopes"]
+    given = done.cookies["campaigns_session"]
+    assert (given["httponly"], given["samesite"].lower(), given["secure"], given["path"]) == (True, "strict", "", "/")
+    cookie = {"Cookie": done.cookie}
+    assert ask("GET", READ, cookie).status == 200
+    # when
+    out = ask("POST", "/signout", cookie | PAGE)
+    # then
+    assert (out.status, out.cookie) == (204, "")
+    assert ask("GET", READ, cookie).status == 401
+
+
+def test_a_form_signs_in_too_and_gets_a_secure_cookie_behind_tls(ask: Ask) -> None:
+    sent = PAGE | {"Content-Type": "application/x-www-form-urlencoded", "Origin": "https://desk.example.com"}
+    done = ask("POST", "/signin", sent, urlencode({"name": "Anna", "password": PASSWORD}))
+    assert (done.status, done.headers["location"]) == (303, "/")
+    given = done.cookies["__Host-campaigns_session"]
+    assert (given["secure"], given["httponly"], given["path"], given["domain"]) == (True, True, "/", "")
+    assert ask("GET", READ, {"Cookie": done.cookie}).status == 200
+    wrong = ask("POST", "/signin", sent, urlencode({"name": "Anna", "password": "x"}))
+    assert (wrong.status, wrong.text) == (401, "the name or the password is wrong\n")
+
+
+@pytest.mark.parametrize("site", [None, "cross-site", "same-site", "none", "same-origin, cross-site"])
+def test_a_browser_changes_nothing_on_behalf_of_another_site(ask: Ask, site: str | None) -> None:
+    """Neither with the cookie of somebody, nor by signing somebody in under another name."""
+    cookie = {"Cookie": sign_in(ask).cookie}
+    sent = {} if site is None else {"Sec-Fetch-Site": site}
+    refused = ask("POST", "/signout", cookie | sent)
+    assert (refused.status, json.loads(refused.text)["code"]) == (403, "cross_site")
+    assert ask("GET", READ, cookie).status == 200
+    elsewhere = sent | {"Origin": "https://evil.example", "Content-Type": "application/json"}
+    forged = ask("POST", "/signin", elsewhere, json.dumps({"name": "bob", "password": PASSWORD}))
+    assert (forged.status, forged.cookie) == (403, "")
+
+
+def test_a_session_is_never_one_that_the_browser_brought(ask: Ask) -> None:
+    """Session fixation: somebody planted a cookie, of their own or made up."""
+    planted = sign_in(ask, "bob").cookie
+    for brought in (planted, "campaigns_session=made-up", "__Host-campaigns_session=made-up"):
+        done = sign_in(ask, Cookie=brought)
+        assert done.cookie
+        assert done.cookie.partition("=")[2] != brought.partition("=")[2]
+    assert ask("GET", READ, {"Cookie": planted}).status == 401, "the session that was there has ended"
+
+
+def test_what_changes_for_a_user_counts_at_once_where_they_are_signed_in(ask: Ask, desk: Runtime) -> None:
+    def control(cookie: str) -> int:
+        me = ask("GET", "/v1/people/%2B393331234567", {"Cookie": cookie})
+        return me.status
+
+    store, now = desk.store, desk.clock.now()
+    first = sign_in(ask).cookie
+    set_role(store, ROOT, "anna", Role.VIEWER, now=now)
+    assert json.loads(sign_in(ask).text)["role"] == "viewer"
+    assert control(first) == 200
+    set_password(store, ROOT, "anna", "another " + PASSWORD, now=now)
+    assert control(first) == 401
+    second = sign_in(ask, password="another " + PASSWORD).cookie
+    assert control(second) == 200
+    remove_user(store, ROOT, "anna", now=now)
+    assert control(second) == 401
+    assert sign_in(ask, password="another " + PASSWORD).status == 401
+
+
+KNOWN_HOSTS = ("127.0.0.1", "127.0.0.1:81", "LocalHost:8080", "[::1]", "[::1]:80", *HOSTS, "desk.example.com:443")
+FORGED_HOSTS = ("evil.example:80", "127.0.0.1.evil.example", "desk.example.com.evil", "10.0.0.1", "a@127.0.0.1", "[::2]")
+GUARDED = (("GET", READ), ("POST", "/signin"), ("POST", "/signout"), ("GET", METRICS), ("GET", "/first"))
+
+
+def test_a_call_under_another_name_is_not_answered(ask: Ask) -> None:
+    """A page elsewhere can give its own name our address (DNS rebinding)."""
+    cookie = sign_in(ask).cookie
+    for host in KNOWN_HOSTS:
+        assert ask("GET", READ, {"Cookie": cookie, "Host": host}).status == 200, host
+    for host in FORGED_HOSTS:
+        for method, path in GUARDED:
+            refused = ask(method, path, PAGE | {"Cookie": cookie, "Host": host})
+            assert (refused.status, refused.cookie) in {(421, ""), (400, "")}, (host, path)
+        assert ask("GET", "/healthz", {"Host": host}).status in {200, 400}
+    assert ask("GET", READ, {"Cookie": cookie}).status == 200
+
+
+def test_a_token_counts_for_programs_and_needs_no_page(ask: Ask, desk: Runtime) -> None:
+    now = desk.clock.now()
+    with desk.store.write() as session:
+        good = tokens.create(session, "crm", [Scope.READ], by="tests", now=now)
+        old = tokens.create(session, "old", [Scope.READ], expires_at=now, by="tests", now=now)
+        gone = tokens.create(session, "gone", [Scope.READ], by="tests", now=now)
+        tokens.end(session, "gone", now=now)
+    cookie = sign_in(ask).cookie
+    assert ask("GET", READ, {"Authorization": f"Bearer {good}"}).status == 200
+    for wrong in (f"Bearer {old}", f"Bearer {gone}", f"Bearer {good}x", f"Basic {good}", "Bearer", ""):
+        # a cookie beside it does not help: a call says who makes it once
+        assert ask("GET", READ, {"Authorization": wrong, "Cookie": cookie}).status == 401, wrong
+    with desk.store.look() as session:
+        used = {token.name for token in tokens.listed(session) if token.last_used_at is not None}
+    assert used == {"crm"}
+
+
+def test_metrics_ask_for_the_scope_read_where_others_reach_them(ask: Ask, desk: Runtime) -> None:
+    assert ask("GET", METRICS).status == 401
+    assert "campaigns_build_info" in ask("GET", METRICS, {"Cookie": sign_in(ask).cookie}).text
+    alone = desk.settings.model_copy(update={"http_hosts": ()})
+    for is_local, status in ((True, 200), (False, 401)):
+        listener = listen("127.0.0.1:0")
+        with FrontDoor(make_app(runtime_with(desk, alone), is_local=is_local), listener):
+            assert asking(url_of(listener))("GET", METRICS).status == status
+
+
+def runtime_with(runtime: Runtime, settings: Settings) -> Runtime:
+    return replace(runtime, settings=settings)
+
+
+def test_a_proxys_word_counts_only_from_its_address(desk: Runtime) -> None:
+    def door(**changes: object) -> tuple[FrontDoor, Ask]:
+        proxied = Settings(**{"trusted_user_header": "X-User", "_env_file": None, **changes})  # type: ignore[arg-type]  # whatever a row sets
+        listener = listen("127.0.0.1:0")
+        return FrontDoor(make_app(runtime_with(desk, proxied)), listener), asking(url_of(listener))
+
+    named = {"X-User": "anna"}
+    front, ask = door(trusted_proxies="10.0.0.0/8,192.0.2.1")
+    with front:  # from another peer nothing that a header says makes it one
+        for lie in ({}, {"X-Forwarded-For": "10.0.0.1"}, {"Forwarded": "for=10.0.0.1"}, {"X-Real-IP": "10.0.0.1"}):
+            assert ask("GET", READ, named | lie).status == 401
+    front, ask = door(trusted_proxies="127.0.0.0/30")
+    with front:
+        assert ask("GET", READ, named).status == 200
+        assert ask("GET", READ, {"X-User": "ANNA"}).status == 200
+        for stranger in ("mallory", "", "anna, bob"):
+            assert ask("GET", READ, {"X-User": stranger}).status == 401, stranger
+        assert ask("GET", READ).status == 401
+        # a browser behind the proxy sends its word with every call, so pages elsewhere could use it
+        assert ask("POST", "/signout", named).status == 403
+        assert ask("POST", "/signout", named | PAGE).status == 204
+
+
+def test_wrong_passwords_are_slowed_down_for_the_name_and_for_the_address(ask: Ask) -> None:
+    tried = [sign_in(ask, password="wrong").status for _ in range(7)]
+    assert tried == [*5 * [401], 429, 429]
+    slowed = sign_in(ask)
+    # the right one does not help now, or it would tell
+    assert (slowed.status, int(slowed.headers["retry-after"]) > 0) == (429, True)
+    # and another name from the same address goes on, until the address has tried too many names
+    assert sign_in(ask, "bob").status == 200
+    names = [sign_in(ask, f"name{n}", "wrong").status for n in range(20)]
+    assert names.count(401) <= 15
+    assert names[-1] == 429
+    assert sign_in(ask, "bob").status == 429
+
+
+def test_slowing_forgives_with_time_and_its_memory_is_bounded() -> None:
+    clock = FakeClock()
+    slowing = Slowing(clock, burst=2, seconds=30)
+    assert [slowing.wait_seconds("anna") for _ in range(3)] == [0, 0, 30]
+    clock.advance(timedelta(seconds=29))
+    assert slowing.wait_seconds("anna") == 1
+    clock.advance(timedelta(seconds=1))
+    assert [slowing.wait_seconds("anna"), slowing.wait_seconds("anna")] == [0, 30]
+    slowing.forgive("anna")
+    assert slowing.wait_seconds("anna") == 0
+    for n in range(2 * MOST_KEPT):
+        slowing.wait_seconds(str(n))
+    assert len(slowing._free_at) == MOST_KEPT
+
+
+NONSENSE = (b"", b"{", b"[]", b'{"name": "anna"}', b'{"name": 1, "password": "x"}', b"\xff", b"[" * 9_000)
+
+
+def test_what_is_not_a_name_and_a_password_is_refused(ask: Ask) -> None:
+    for body, kind in product(NONSENSE, ("application/json", "application/x-www-form-urlencoded")):
+        assert ask("POST", "/signin", PAGE | {"Content-Type": kind}, body).status == 422, body
+    assert ask("POST", "/signin", PAGE, b"x" * 20_000).status == 413
+
+
+def test_an_unknown_name_takes_as_long_as_a_wrong_password(ask: Ask) -> None:
+    def seconds(name: str) -> float:
+        began = time.process_time()
+        assert sign_in(ask, name, "wrong").status == 401
+        return time.process_time() - began
+
+    known, unknown = min(seconds("anna") for _ in range(3)), min(seconds(f"nobody{n}") for n in range(3))
+    assert unknown > known / 3
+
+
+def test_signing_in_is_in_the_audit_and_no_password_is_anywhere(ask: Ask, tmp_path: Path) -> None:
+    sign_in(ask)
+    sign_in(ask, password="a wrong guess")
+    sign_in(ask, "a password as a name", "a wrong guess")
+    stored = b"".join(path.read_bytes() for path in tmp_path.iterdir() if path.is_file())
+    for secret in (PASSWORD, "a wrong guess", "a password as a name"):
+        assert secret.encode() not in stored
+
+
+def test_every_answer_forbids_what_a_page_of_others_could_do_with_it(ask: Ask) -> None:
+    for method, path in (*GUARDED, ("GET", "/healthz"), ("GET", "/nowhere")):
+        headers = ask(method, path).headers
+        assert headers["content-security-policy"].startswith("default-src 'none'")
+        assert "frame-ancestors 'none'" in headers["content-security-policy"]
+        assert (headers["x-content-type-options"], headers["referrer-policy"]) == ("nosniff", "no-referrer")
+        assert headers["cache-control"] == "no-store"
+        assert not [name for name in headers if name.startswith("access-control")]
+
+
+@pytest.fixture
+def empty(tmp_path: Path, migrated: Callable[[Path], None]) -> Iterator[Runtime]:
+    """An installation without a user."""
+    migrated(tmp_path)
+    made = runtime_of(f"sqlite:///{tmp_path / 'campaigns.db'}")
+    yield made
+    made.close()
+
+
+def test_the_first_run_link_lets_one_person_in_once(empty: Runtime) -> None:
+    told: list[str] = []
+    with open_doors(empty, Listeners(listen("127.0.0.1:0")), None, told.append):
+        (link,) = re.findall(r"http://\S+", told[0])
+        url, path = link.split("/first")[0], "/first" + link.split("/first")[1]
+        ask = asking(url)
+        assert ask("GET", path[:-1]).status == 403
+        assert ask("GET", "/first").status == 403
+        assert ask("HEAD", path).status == 200  # a program that looks at links before people do
+        done = ask("GET", path)
+        assert (done.status, "you are signed in as the operator" in done.text) == (200, True)
+        assert ask("GET", path).status == 403, "used once"
+        cookie = {"Cookie": done.cookie}
+        assert ask("GET", READ, cookie).status == 200
+        # when there is a user, the link's session is over
+        add_user(empty.store, ROOT, "anna", Role.ADMIN, PASSWORD, now=empty.clock.now())
+        assert ask("GET", READ, cookie).status == 401
+
+
+def test_a_first_run_link_that_nobody_opened_lets_nobody_in_after_a_quarter_of_an_hour_or_once_there_is_a_user(
+    empty: Runtime,
+) -> None:
+    clock = FakeClock()
+    first = FirstRun(clock)
+    clock.advance(timedelta(seconds=CODE_SECONDS))
+    assert not first.take(first.path.partition("=")[2])
+    told: list[str] = []
+    with open_doors(empty, Listeners(listen("127.0.0.1:0")), None, told.append):
+        (link,) = re.findall(r"http://\S+", told[0])
+        add_user(empty.store, ROOT, "anna", Role.ADMIN, PASSWORD, now=empty.clock.now())
+        url, _, path = link.partition("/first")
+        late = asking(url)("GET", "/first" + path)
+        assert (late.status, late.cookie) == (403, "")
+        with empty.store.look() as session:
+            assert sessions.find(session, "", now=empty.clock.now()) is None
+
+
+def test_where_others_reach_it_nothing_opens_before_there_is_a_user(empty: Runtime) -> None:
+    told: list[str] = []
+    with pytest.raises(SettingsError) as refused, open_doors(empty, Listeners(listen("0.0.0.0:0")), None, told.append):
+        pass
+    assert "campaigns users add NAME --role admin" in str(refused.value)
+    assert "CAMPAIGNS_WEBHOOK_HTTP=0.0.0.0:" in str(refused.value)
+    # the gateway's door may be reached from everywhere: it has nothing else
+    apart = listen("0.0.0.0:0")
+    with open_doors(empty, Listeners(None, apart), None, told.append):
+        ask = asking(url_of(apart))
+        calls = (("GET", "/healthz"), ("POST", "/webhook/inbound"), *GUARDED)
+        assert [ask(*call).status for call in calls] == [200, 400, *5 * [404]]
+    assert told == []
+    add_user(empty.store, ROOT, "anna", Role.ADMIN, PASSWORD, now=empty.clock.now())
+    with open_doors(empty, Listeners(listen("0.0.0.0:0")), None, told.append):
+        assert told == []
