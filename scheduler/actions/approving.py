@@ -15,6 +15,7 @@ from scheduler.actions.acting import Actor, acting, audited, nothing_done
 from scheduler.actions.naming import latest_run
 from scheduler.actions.refusals import Refusal, Refused
 from worker.definitions import Definitions
+from worker.store.audit import has_submitted
 from worker.store.engine import Store
 from worker.store.locks import lock_run
 from worker.store.runs import approvals
@@ -34,10 +35,10 @@ class Approved:
     is_news: bool
 
 
-def approve(store: Store, actor: Actor, campaign: str, plan: str, *, now: datetime) -> Approved:
+def approve(store: Store, actor: Actor, campaign: str, plan: str, *, four_eyes: bool, now: datetime) -> Approved:
     """Approve exactly this plan of a campaign, named by its hash or the beginning of it. Raises `Refused`.
 
-    Any change to the plan before its moment voids the approval.
+    Any change to the plan before its moment voids the approval. `four_eyes`: not by somebody who submitted it.
     """
     prefix = plan.strip().casefold()
     if not re.fullmatch(rf"[0-9a-f]{{{SHORTEST},64}}", prefix):
@@ -59,6 +60,8 @@ def approve(store: Store, actor: Actor, campaign: str, plan: str, *, now: dateti
             raise _why_not(session, campaign, prefix, runs, waiting)
         is_news = False
         for run, hash_ in chosen:
+            if four_eyes:
+                _refuse_own(session, actor, campaign, definitions.get(run.definition_id))
             if run.approved_hash != hash_:
                 approvals.approve(session, run.id, hash_, by=actor.name, now=now)
                 is_news = True
@@ -67,6 +70,12 @@ def approve(store: Store, actor: Actor, campaign: str, plan: str, *, now: dateti
         if not is_news:
             nothing_done(session)
         return Approved(run.id, approval, is_news)
+
+
+def _refuse_own(session: Session, actor: Actor, campaign: str, definition: Definition) -> None:
+    if has_submitted(session, actor.name, campaign, definition.content_hash):
+        sentence = f"{actor.name} submitted {campaign}, so somebody else has to approve it (CAMPAIGNS_FOUR_EYES)"
+        raise Refused(Refusal.FOUR_EYES, sentence)
 
 
 def _waits(run: RunView, definition: Definition) -> bool:

@@ -119,7 +119,8 @@ def serve_dashboard(settings: Settings, stop: Stop, at: Listeners, tell: Tell) -
         return stop.exit_code
     get_logger().info("service.started", role="dashboard")
     try:
-        with _heartbeat(runtime) as heartbeat, open_doors(runtime, at, None, tell) as doors:
+        apart = nullcontext() if at.front else _metrics_door(settings)
+        with apart, _heartbeat(runtime) as heartbeat, open_doors(runtime, at, None, tell) as doors:
             while all(door.is_alive() for door in doors):
                 heartbeat.beat()
                 if stop.wait(BEAT_SECONDS):

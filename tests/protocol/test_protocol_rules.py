@@ -92,7 +92,8 @@ def test_a_plan_waits_for_approval_that_was_required_later(bench: Installation) 
     assert (waiting.state, bench.gateway.stored) == (RunState.AWAITING_APPROVAL, [])
     assert [line["run"] for line in log if line["event"] == "run.awaits_approval"] == [waiting.id]
 
-    approve(bench.store, Actor(ActorKind.CLI, "anna"), "sale", waiting.plan_hash, now=bench.clock.now())
+    anna = Actor(ActorKind.CLI, "anna")
+    approve(bench.store, anna, "sale", waiting.plan_hash, four_eyes=False, now=bench.clock.now())
     later.live_until(at("01T12:30"))
 
     assert len(bench.gateway.stored) == 1

@@ -195,6 +195,16 @@ def entries(session: Session, wanted: AuditFilter, *, after: int | None = None, 
     return [Audited(*row) for row in session.execute(query)]
 
 
+def has_submitted(session: Session, actor: str, campaign: str, definition_hash: str) -> bool:
+    """Return whether somebody of this name, in whatever capitals, has submitted exactly this version of a campaign."""
+    found = sa.select(audit_entries.c.actor).where(
+        audit_entries.c.campaign == campaign,
+        audit_entries.c.action == SUBMIT,
+        audit_entries.c.plan_hash == definition_hash,
+    )
+    return actor.lower() in {name.lower() for name in session.scalars(found.distinct())}
+
+
 def head_of(session: Session) -> Head:
     """Return the end of the chain as it is stored."""
     found = session.execute(_head_query()).one_or_none()

@@ -15,7 +15,8 @@ from sqlmodel import col
 
 from campaigns.lifecycle import RecipientState, RunState
 from scheduler.actions import approving, control, resending, resolving, test_message, throttling
-from scheduler.actions.acting import acting
+from scheduler.actions.acting import Actor, ActorKind, acting
+from scheduler.actions.approving import Approved
 from scheduler.actions.numbers import normalised
 from scheduler.actions.opening import campaign_store
 from scheduler.actions.reading.replies import replies_to_review
@@ -52,12 +53,16 @@ def test_what_is_paused_goes_on_and_is_cancelled_with_results_that_cannot_change
     assert (seen.run.state, seen.in_flight) == (RunState.CANCELLED, 0)
 
 
+def approve(runtime: Runtime, campaign: str, plan: str, by: Actor = ANNA, *, four_eyes: bool = False) -> Approved:
+    return approving.approve(runtime.store, by, campaign, plan, four_eyes=four_eyes, now=runtime.clock.now())
+
+
 REFUSED: Final[list[tuple[Callable[[Any], object], Refusal, str]]] = [
     (lambda r: control.pause(r.store, ANNA, "spring-sael", now=r.clock.now()), Refusal.UNKNOWN_CAMPAIGN, ""),
     (lambda r: read_runs(r.store, "spring-sale", 7, now=r.clock.now()), Refusal.UNKNOWN_RUN, ""),
     (lambda r: control.resume(r.store, ANNA, "spring-sale", now=r.clock.now()), Refusal.WRONG_STATE, ""),
-    (lambda r: approving.approve(r.store, ANNA, "spring-sale", "no", now=r.clock.now()), Refusal.INVALID, ""),
-    (lambda r: approving.approve(r.store, ANNA, "spring-sale", 8 * "0", now=r.clock.now()), Refusal.WRONG_STATE, ""),
+    (lambda r: approve(r, "spring-sale", "no"), Refusal.INVALID, ""),
+    (lambda r: approve(r, "spring-sale", 8 * "0"), Refusal.WRONG_STATE, ""),
     (lambda r: resolving.to_decide(r.store, "spring-sale"), Refusal.WRONG_STATE, ""),
     (lambda r: resending.failed_texts(r.store, "spring-sale", rehearsal=True), Refusal.WRONG_STATE, ""),
     (lambda _: throttling.new_limits("fast", None, None), Refusal.INVALID, "rate"),
@@ -138,13 +143,31 @@ def test_who_approved_is_kept(runtime: Runtime, folder: Path) -> None:
     path.write_text(CAMPAIGN.replace("spring-sale", "sale") + "approval: true\n")
     waiting = submit(runtime, ANNA, read_file(path, runtime.settings), source=path.name)
     # when
-    plan, now = waiting.run.plan_hash, runtime.clock.now()
-    first, again = (approving.approve(runtime.store, ANNA, "sale", plan[:8], now=now) for _ in range(2))
+    plan = waiting.run.plan_hash
+    first, again = (approve(runtime, "sale", plan[:8]) for _ in range(2))
     # then
     assert (first.plan, first.is_news, again.is_news) == (plan, True, False)
     with runtime.store.read() as session:
         (detail,) = session.scalars(sa.select(col(Event.detail)).where(col(Event.name) == EventName.PLAN_APPROVED))
     assert detail["by"] == "anna"
+
+
+def test_with_four_eyes_nobody_approves_what_they_submitted_through_whatever_door(
+    runtime: Runtime, folder: Path
+) -> None:
+    # given
+    path = folder / "sale.yaml"
+    path.write_text(CAMPAIGN.replace("spring-sale", "sale") + "approval: true\n")
+    waiting = submit(runtime, ANNA, read_file(path, runtime.settings), source=path.name)
+    plan = waiting.run.plan_hash
+    # when
+    for same in (ANNA, Actor(ActorKind.USER, "anna"), Actor(ActorKind.TOKEN, "Anna")):
+        with pytest.raises(Refused, match="somebody else has to approve it") as refused:
+            approve(runtime, "sale", plan, same, four_eyes=True)
+        assert refused.value.code is Refusal.FOUR_EYES
+    # then
+    done = approve(runtime, "sale", plan, Actor(ActorKind.USER, "bob"), four_eyes=True)
+    assert (done.plan, done.is_news) == (plan, True)
 
 
 def test_a_limit_is_set_shown_and_forgotten(runtime: Runtime) -> None:

@@ -32,7 +32,9 @@ from tests.scheduler.web.conftest import runtime_of
 from tests.support.clocks import FakeClock
 from worker.runtime import Runtime
 from worker.settings.settings import Settings, SettingsError
+from worker.store import audit
 from worker.store.access import sessions, tokens
+from worker.store.audit import Audited, AuditFilter
 
 ROOT = Actor(ActorKind.CLI, "root")
 PASSWORD = "correct horse battery"
@@ -198,7 +200,7 @@ def test_what_changes_for_a_user_counts_at_once_where_they_are_signed_in(ask: As
 
 
 KNOWN_HOSTS = ("127.0.0.1", "127.0.0.1:81", "LocalHost:8080", "[::1]", "[::1]:80", *HOSTS, "desk.example.com:443")
-FORGED_HOSTS = ("evil.example:80", "127.0.0.1.evil.example", "desk.example.com.evil", "10.0.0.1", "a@127.0.0.1", "[::2]")
+FORGED_HOSTS = ("evil.example:80", "127.0.0.1.evil.org", "desk.example.com.evil", "10.0.0.1", "a@127.0.0.1", "[::2]")
 GUARDED = (("GET", READ), ("POST", "/signin"), ("POST", "/signout"), ("GET", METRICS), ("GET", "/first"))
 
 
@@ -317,10 +319,23 @@ def test_an_unknown_name_takes_as_long_as_a_wrong_password(ask: Ask) -> None:
     assert unknown > known / 3
 
 
-def test_signing_in_is_in_the_audit_and_no_password_is_anywhere(ask: Ask, tmp_path: Path) -> None:
+def entries_of(runtime: Runtime) -> list[Audited]:
+    with runtime.store.read() as session:
+        assert audit.verify(session) is None
+    with runtime.store.read() as session:
+        return audit.entries(session, AuditFilter())
+
+
+def test_signing_in_is_in_the_audit_and_no_password_is_anywhere(ask: Ask, desk: Runtime, tmp_path: Path) -> None:
     sign_in(ask)
     sign_in(ask, password="a wrong guess")
     sign_in(ask, "a password as a name", "a wrong guess")
+    said = [(e.actor_kind, e.actor, e.action, e.subject, e.origin) for e in entries_of(desk)][:3]
+    failed = ("sign_in_failed", "unknown"), ("sign_in_failed", "anna")
+    assert said == [
+        *(("user", name, action, name, "127.0.0.1") for action, name in failed),
+        ("user", "anna", "sign_in", "anna", "127.0.0.1"),
+    ]
     stored = b"".join(path.read_bytes() for path in tmp_path.iterdir() if path.is_file())
     for secret in (PASSWORD, "a wrong guess", "a password as a name"):
         assert secret.encode() not in stored

@@ -28,8 +28,9 @@ def approve(
     from scheduler.cli.user import this_user
     from worker.settings.settings import load_settings
 
-    with campaign_store(load_settings()) as store:
-        done = approving.approve(store, this_user(), campaign, plan, now=SystemClock().now())
+    settings, now = load_settings(), SystemClock().now()
+    with campaign_store(settings) as store:
+        done = approving.approve(store, this_user(), campaign, plan, four_eyes=settings.four_eyes, now=now)
     if json:
         print_json({"campaign": campaign, "run": done.run_id, "plan": done.plan, "was_approved": not done.is_news})
     else:
