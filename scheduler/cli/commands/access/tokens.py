@@ -5,12 +5,19 @@ from typing import Annotated
 import typer
 
 from scheduler.cli.errors import values_of_options
-from scheduler.cli.options import AsJson
+from scheduler.cli.options import AsJson, AsOutput
+from scheduler.cli.rendering.listing import chosen, print_listed
 from scheduler.cli.rendering.output import local_time, print_json, print_table, say, warn
 
 tokens = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Keys for programs that call the API.")
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="What the program is called, in lists and in the audit.")]
+
+
+COLUMNS = (
+    *("name", "prefix", "scopes", "recipients_daily"),
+    *("created_at", "created_by", "expires_at", "last_used_at"),
+)
 
 
 @tokens.command()
@@ -56,7 +63,7 @@ def add(
 
 
 @tokens.command("list")
-def list_(json: AsJson = False) -> None:
+def list_(output: AsOutput = None, json: AsJson = False) -> None:
     """Show every token by the beginning of it, with its scopes, and when it was last used."""
     from campaigns.clock import SystemClock
     from campaigns.display import utc
@@ -64,24 +71,25 @@ def list_(json: AsJson = False) -> None:
     from scheduler.actions.opening import existing_store
     from worker.settings.settings import load_settings
 
-    settings, now = load_settings(), SystemClock().now()
+    form, settings, now = chosen(output, as_json=json), load_settings(), SystemClock().now()
     with existing_store(settings) as store:
         found = list_tokens(store)
-    if json:
-        for token in found:
-            print_json(
-                {
-                    "name": token.name,
-                    "prefix": token.prefix,
-                    "scopes": list(token.scopes),
-                    "recipients_daily": token.recipients_daily,
-                    "created_at": utc(token.created_at),
-                    "created_by": token.created_by,
-                    "expires_at": utc(token.expires_at),
-                    "last_used_at": utc(token.last_used_at),
-                }
-            )
-    elif not found:
+    said = (
+        {
+            "name": token.name,
+            "prefix": token.prefix,
+            "scopes": list(token.scopes),
+            "recipients_daily": token.recipients_daily,
+            "created_at": utc(token.created_at),
+            "created_by": token.created_by,
+            "expires_at": utc(token.expires_at),
+            "last_used_at": utc(token.last_used_at),
+        }
+        for token in found
+    )
+    if print_listed(form, COLUMNS, said):
+        return
+    if not found:
         say("there is no token yet: campaigns tokens add NAME --scope read")
     else:
         headings = ("name", "begins with", "scopes", "a day", "expires", "last used")

@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from campaigns.access import Role
-from scheduler.cli.options import AsJson
+from scheduler.cli.options import AsJson, AsOutput
+from scheduler.cli.rendering.listing import chosen, print_listed
 from scheduler.cli.rendering.output import local_time, print_json, print_table, say
 
 users = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Who may sign in, and what they may do.")
@@ -15,6 +16,9 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="The name to sign in w
 FromStdin = Annotated[
     bool, typer.Option("--password-stdin", help="Read the password from the first line of standard input.")
 ]
+
+
+COLUMNS = ("name", "role", "created_at", "password_at", "created_by")
 
 
 @users.command()
@@ -50,21 +54,29 @@ def add(
 
 
 @users.command("list")
-def list_(json: AsJson = False) -> None:
+def list_(output: AsOutput = None, json: AsJson = False) -> None:
     """Show every user."""
     from campaigns.display import utc
     from scheduler.actions.access.users import list_users
     from scheduler.actions.opening import existing_store
     from worker.settings.settings import load_settings
 
-    settings = load_settings()
+    form, settings = chosen(output, as_json=json), load_settings()
     with existing_store(settings) as store:
         found = list_users(store)
-    if json:
-        for user in found:
-            since = {"created_at": utc(user.created_at), "password_at": utc(user.password_at)}
-            print_json({"name": user.name, "role": user.role.value, **since, "created_by": user.created_by})
-    elif not found:
+    said = (
+        {
+            "name": user.name,
+            "role": user.role.value,
+            "created_at": utc(user.created_at),
+            "password_at": utc(user.password_at),
+            "created_by": user.created_by,
+        }
+        for user in found
+    )
+    if print_listed(form, COLUMNS, said):
+        return
+    if not found:
         say("there is no user yet: campaigns users add NAME --role admin")
     else:
         rows = [(u.name, u.role.value, local_time(u.created_at, settings.zone), u.created_by) for u in found]
