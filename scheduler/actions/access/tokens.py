@@ -45,12 +45,19 @@ def add_token(
     if recipients_daily is not None and recipients_daily < 1:
         raise Refused(Refusal.INVALID, "must be 1 or more", field="recipients-daily")
     with acting(store, actor, "add_token", subject=name, now=now) as session:
-        limits = {"recipients_daily": recipients_daily, "expires_at": expires_at}
-        secret = tokens.create(session, name, scopes, **limits, by=actor.name, now=now)
+        secret = tokens.create(
+            session,
+            name,
+            scopes,
+            recipients_daily=recipients_daily,
+            expires_at=expires_at,
+            by=actor.name,
+            now=now,
+        )
         if not secret:
             sentence = f"there is a token {name} already; to replace it: campaigns tokens remove {name}"
             raise Refused(Refusal.WRONG_STATE, sentence)
-        audited(session, scopes=sorted(scopes), **limits)
+        audited(session, scopes=sorted(scopes), recipients_daily=recipients_daily, expires_at=expires_at)
     return secret
 
 

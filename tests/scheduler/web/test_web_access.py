@@ -113,7 +113,7 @@ ENTRIES = {
 
 
 def declared(app: Any) -> dict[tuple[str, str], str]:
-    found = {}
+    found: dict[tuple[str, str], str] = {}
     for route in app.routes:
         if isinstance(route, Mount):
             assert (route.path, len(api_routes())) == ("/v1", len([scope_of(each) for each in api_routes()]))

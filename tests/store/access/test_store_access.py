@@ -129,6 +129,7 @@ def test_the_use_of_a_token_is_noted_once_a_minute(store: Store) -> None:
             (shown,) = tokens.listed(session)
             noted.append((shown.last_used_at - NOW).seconds if shown.last_used_at else None)
     assert noted == [0, 0, 0, 60, 60, 125]
+    assert found is not None
     assert (found.scopes, found.recipients_daily, found.prefix) == (("plan", "read"), 5, secret[:12])
 
 
@@ -148,7 +149,12 @@ def test_no_secret_is_in_the_database(store: Store) -> None:
 def test_a_password_is_checked_against_its_hash_and_nobody_has_one() -> None:
     hash_ = passwords.hashed("correct horse battery")
     assert hash_ != passwords.hashed("correct horse battery")
-    checks = [("correct horse battery", hash_), ("correct horse batterx", hash_), ("", hash_), ("x" * 5_000, hash_)]
+    checks: list[tuple[str, str | None]] = [
+        ("correct horse battery", hash_),
+        ("correct horse batterx", hash_),
+        ("", hash_),
+        ("x" * 5_000, hash_),
+    ]
     assert passwords.is_right("e\u0301\ud800" * 6, passwords.hashed("\u00e9\ud800" * 6))  # another keyboard's
     checks += [("", ""), ("any", ""), ("any", None), ("any", "not a hash")]
     assert [passwords.is_right(*check) for check in checks] == [True, *7 * [False]]

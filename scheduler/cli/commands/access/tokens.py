@@ -52,8 +52,7 @@ def add(
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--expires") from None
     with own_store(settings) as store:
-        quota = {"lasts": lasts, "recipients_daily": recipients_daily}
-        secret = add_token(store, this_user(), name, scopes, **quota, now=now)
+        secret = add_token(store, this_user(), name, scopes, lasts=lasts, recipients_daily=recipients_daily, now=now)
     if json:
         expires_at = utc(now + lasts) if lasts else None
         print_json({"name": name, "token": secret, "scopes": sorted(scopes), "expires_at": expires_at})
