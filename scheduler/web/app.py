@@ -15,10 +15,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount
 
 from scheduler.replies.inbound import take_in
-from scheduler.web.entries import Entry, KnownHosts, SafeHeaders
+from scheduler.web.door_routes import DoorRoute, KnownHosts, SafeHeaders
 from scheduler.web.first_run import FIRST, FirstRun
 from scheduler.web.inbound import BODY_SECONDS, WebhookReceiver
-from scheduler.web.metrics import metrics_entry
+from scheduler.web.metrics import metrics_route
 from scheduler.web.taking import ReplyBatcher
 from worker.gateway import Message
 from worker.runtime import Runtime
@@ -52,14 +52,14 @@ def make_app(
     leaving, signing_in = Event(), SigningIn(runtime, first)
     routes: list[BaseRoute] = [
         Mount(PREFIX, make_api(runtime, leaving), middleware=[Middleware(KnownHosts)]),
-        Entry(SIGN_IN, signing_in.sign_in, None, methods=["POST"], any_host=False),
-        Entry(SIGN_OUT, signing_in.sign_out, None, methods=["POST"], any_host=False),
-        Entry(FIRST, signing_in.come_first, None, any_host=False),
-        metrics_entry(runtime.settings, is_local=is_local),
-        health_entry(runtime),
+        DoorRoute(SIGN_IN, signing_in.sign_in, None, methods=["POST"], any_host=False),
+        DoorRoute(SIGN_OUT, signing_in.sign_out, None, methods=["POST"], any_host=False),
+        DoorRoute(FIRST, signing_in.come_first, None, any_host=False),
+        metrics_route(runtime.settings, is_local=is_local),
+        health_route(runtime),
     ]
     if has_webhook:
-        routes.append(webhook_entry(runtime, key, body_seconds=body_seconds))
+        routes.append(webhook_route(runtime, key, body_seconds=body_seconds))
     app = Starlette(routes=routes, middleware=[Middleware(SafeHeaders)])
     app.state.runtime = runtime
     app.state.leaving = leaving  # set when the door closes: answers without an end are ended then
@@ -68,11 +68,11 @@ def make_app(
 
 def make_webhook_app(runtime: Runtime, key: SecretStr | None = None) -> Starlette:
     """The door for the gateway alone, which may be reached from everywhere."""
-    routes = [health_entry(runtime), webhook_entry(runtime, key, body_seconds=BODY_SECONDS)]
+    routes = [health_route(runtime), webhook_route(runtime, key, body_seconds=BODY_SECONDS)]
     return Starlette(routes=routes, middleware=[Middleware(SafeHeaders)])
 
 
-def webhook_entry(runtime: Runtime, key: SecretStr | None, *, body_seconds: float) -> Entry:
+def webhook_route(runtime: Runtime, key: SecretStr | None, *, body_seconds: float) -> DoorRoute:
     """The gateway's webhook, which anybody may call: a signature says whether it is the gateway."""
 
     def take(messages: Sequence[Message]) -> None:
@@ -91,12 +91,12 @@ def webhook_entry(runtime: Runtime, key: SecretStr | None, *, body_seconds: floa
         return [key or runtime.settings.key(), *runtime.settings.further_webhook_keys()]
 
     receiver = WebhookReceiver(keys, ReplyBatcher(take), runtime.clock, body_seconds)
-    return Entry(WEBHOOK, receiver.answer, None, methods=["POST"], any_host=True)
+    return DoorRoute(WEBHOOK, receiver.answer, None, methods=["POST"], any_host=True)
 
 
-def health_entry(runtime: Runtime) -> Entry:
+def health_route(runtime: Runtime) -> DoorRoute:
     """Whether the database answers, for load balancers, which call it by any name."""
-    return Entry(HEALTH, Health(runtime.store).answer, None, any_host=True)
+    return DoorRoute(HEALTH, Health(runtime.store).answer, None, any_host=True)
 
 
 class Health:

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from campaigns.access import Scope
-from scheduler.web.entries import Entry
+from scheduler.web.door_routes import DoorRoute
 from worker import metrics
 from worker.settings.settings import Settings
 
@@ -41,7 +41,7 @@ class MetricsPage:
         return Response(body, headers={"Content-Type": media_type})
 
 
-def metrics_entry(settings: Settings, *, is_local: bool) -> Entry:
+def metrics_route(settings: Settings, *, is_local: bool) -> DoorRoute:
     """The page at the front door; this process counts from now on.
 
     It asks for the scope `read`, unless nobody but this machine reaches the door (`is_local`). A proxy on this machine
@@ -49,7 +49,7 @@ def metrics_entry(settings: Settings, *, is_local: bool) -> Entry:
     """
     metrics.begin()
     is_open = is_local and not settings.trusted_proxies and not settings.http_hosts
-    return Entry(METRICS, MetricsPage(is_open=is_open).answer, None if is_open else Scope.READ, any_host=False)
+    return DoorRoute(METRICS, MetricsPage(is_open=is_open).answer, None if is_open else Scope.READ, any_host=False)
 
 
 def make_metrics_app() -> Starlette:

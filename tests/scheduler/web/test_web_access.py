@@ -23,7 +23,7 @@ from scheduler.processes.doors import Listeners, open_doors
 from scheduler.web.api.app import routes as api_routes
 from scheduler.web.api.guard import scope_of
 from scheduler.web.app import make_app, make_webhook_app
-from scheduler.web.entries import Entry
+from scheduler.web.door_routes import DoorRoute
 from scheduler.web.first_run import CODE_SECONDS, FirstRun
 from scheduler.web.metrics import METRICS
 from scheduler.web.serving import FrontDoor, listen, url_of
@@ -101,7 +101,7 @@ def sign_in(ask: Ask, name: str = "anna", password: str = PASSWORD, **headers: s
 
 READ = "/v1/devices"
 
-ENTRIES = {
+ROUTES = {
     ("POST", "/signin"): "public",
     ("POST", "/signout"): "public",
     ("GET", "/first"): "public",
@@ -118,17 +118,17 @@ def declared(app: Any) -> dict[tuple[str, str], str]:
         if isinstance(route, Mount):
             assert (route.path, len(api_routes())) == ("/v1", len([scope_of(each) for each in api_routes()]))
             continue
-        assert isinstance(route, Entry), route
+        assert isinstance(route, DoorRoute), route
         said = (route.scope.value if route.scope else "public") + (", any host" if route.any_host else "")
         found |= {(method, route.path): said for method in (route.methods or set()) - {"HEAD"}}
     return found
 
 
 def test_every_route_says_who_may_call_it(desk: Runtime) -> None:
-    assert declared(make_app(desk)) == ENTRIES
-    at_the_gateways_door = {place: said for place, said in ENTRIES.items() if said == "public, any host"}
+    assert declared(make_app(desk)) == ROUTES
+    at_the_gateways_door = {place: said for place, said in ROUTES.items() if said == "public, any host"}
     assert declared(make_webhook_app(desk)) == at_the_gateways_door
-    assert declared(make_app(desk, has_webhook=False)).keys() == ENTRIES.keys() - {("POST", "/webhook/inbound")}
+    assert declared(make_app(desk, has_webhook=False)).keys() == ROUTES.keys() - {("POST", "/webhook/inbound")}
 
 
 def test_whoever_signs_in_may_do_what_the_role_says_until_they_sign_out(ask: Ask) -> None:

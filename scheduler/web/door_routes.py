@@ -14,7 +14,7 @@ from campaigns.access import Scope
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
-class Entry(Route):
+class DoorRoute(Route):
     """A route with the scope that it asks for; None: anybody may call it."""
 
     def __init__(
