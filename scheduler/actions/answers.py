@@ -1,15 +1,23 @@
 """What every door answers with, as objects for programs. Numbers and texts are in full only if `full` says so."""
 
+from datetime import datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from campaigns.display import utc
 from campaigns.phone_numbers.numbers import mask
 from campaigns.planning.approval import command
+from campaigns.protocol.declarations import Declared
+from scheduler.actions.approving import Approved
+from scheduler.actions.control import Resumed, Stopped
+from scheduler.actions.reading.held import Held
 from scheduler.actions.reading.lists import HeldRequest
 from scheduler.actions.reading.people import KnownPerson
 from scheduler.actions.reading.plans import StoredPlan
 from scheduler.actions.reading.recipients import RecipientRow
+from scheduler.actions.reading.replies import WaitingReply
+from scheduler.actions.resending import FailedTexts
+from scheduler.actions.suppressing.opt_outs import Changed
 from scheduler.report.evidence import request_json
 from scheduler.report.opt_outs import entry_json, listed_json, reply_json
 from scheduler.report.people import Chapter
@@ -17,6 +25,7 @@ from scheduler.report.story import chapter_json
 from worker.store.people.stored_replies import Reply
 from worker.store.people.suppressions import Entry
 from worker.store.reports.lists import News
+from worker.store.runs.held import Resolved
 
 
 def person_json(person: KnownPerson, zone: ZoneInfo, *, full: bool) -> dict[str, Any]:
@@ -106,3 +115,120 @@ def news_json(news: News) -> dict[str, Any]:
 
 def _without_text(value: dict[str, Any], full: bool) -> dict[str, Any]:
     return value if full else value | {"text": None}
+
+
+def approved_json(campaign: str, done: Approved) -> dict[str, Any]:
+    """Return which plan is approved, and whether it was before."""
+    return {"campaign": campaign, "run": done.run_id, "plan": done.plan, "was_approved": not done.is_news}
+
+
+def paused_json(campaign: str, done: Stopped, now: datetime) -> dict[str, Any]:
+    """Return a campaign that was paused, and what of it is under way."""
+    return {"campaign": campaign, "run": done.run_id, "state": "paused", "in_flight": _in_flight(done, now)}
+
+
+def cancelled_json(campaign: str, done: Stopped, now: datetime) -> dict[str, Any]:
+    """Return a campaign that was cancelled, how many people get nothing, and what of it is under way."""
+    said = {"campaign": campaign, "run": done.run_id, "state": "cancelled", "unsent": done.unsent}
+    return said | {"in_flight": _in_flight(done, now)}
+
+
+def resumed_json(campaign: str, done: Resumed) -> dict[str, Any]:
+    """Return what resumes. `state` is null if only the account does; `account`: why it sends nothing, if it does not.
+
+    `held`: the requests in doubt that a person has to decide on, if there are any.
+    """
+    state = done.state and done.state.value
+    said = {"campaign": campaign, "run": done.run_id, "state": state, "account": done.account_reason or None}
+    return said | ({"held": done.held} if done.held else {})
+
+
+def resolved_json(campaign: str, run_id: int, declared: Declared, done: Resolved) -> dict[str, Any]:
+    """Return what was decided, about how many people and contact lists."""
+    return {
+        "campaign": campaign,
+        "run": run_id,
+        "state": done.run_state.value,
+        "as": declared.value,
+        "people": done.people,
+        "lists": done.lists,
+        "cancelled": done.cancelled,
+    }
+
+
+def failures_json(found: FailedTexts) -> dict[str, Any]:
+    """Return why texts failed, and which of them can be sent again."""
+    failures = [
+        {"people": each.people, "reason": each.reason, "result_code": each.result_code, "sent_again": each.is_proven}
+        for each in found.failures
+    ]
+    return {"failures": failures}
+
+
+def resend_json(
+    campaign: str, found: FailedTexts, only: str, *, run_id: int | None = None, people: int = 0
+) -> dict[str, Any]:
+    """Return the run that sends again what failed, or null, and to how many people."""
+    said = {"campaign": campaign, "run": run_id, "only": only, "parent": found.root.id, "people": people}
+    return said | failures_json(found)
+
+
+def changed_json(done: str, changed: Changed) -> dict[str, Any]:
+    """Return how many numbers were `done` (`added`, `removed`), and which rows of a table could not be used."""
+    said: dict[str, Any] = {done: changed.changed, "unchanged": changed.unchanged}
+    if changed.bad:
+        problems = [{"row": row.line, "problem": row.problem} for row in changed.bad]
+        said |= {"bad_rows": changed.bad_rows, "problems": problems}
+    return said
+
+
+def reviewed_json(count: int, *, is_stop: bool) -> dict[str, Any]:
+    """Return how many replies were read, and as what."""
+    return {"opted_out" if is_stop else "kept": count, "unchanged": 0}
+
+
+def waiting_json(reply: WaitingReply) -> dict[str, Any]:
+    """Return a reply that a person has to read; its number is masked already."""
+    return {
+        "id": reply.id,
+        "number": reply.number,
+        "received_at": utc(reply.received_at),
+        "campaign": reply.campaign,
+        "of_nobody_known": reply.is_of_nobody_known,
+        "text": reply.text,
+    }
+
+
+def run_held_json(campaign: str, seen: Held) -> dict[str, Any]:
+    """Return who is held in a run, by reason; numbers are masked."""
+    return {
+        "campaign": campaign,
+        "run": seen.run.id,
+        "state": seen.run.state.value,
+        "held": seen.people,
+        "lists": seen.lists,
+        "groups": [
+            {
+                "batch": group.batch_id,
+                "contact_list": group.list_id,
+                "reason": group.reason,
+                "people": [mask(person.number) for person in group.people],
+                "requests": [request_json(request) for request in group.requests],
+            }
+            for group in seen.groups
+        ],
+        "failed_request": request_json(seen.failed) if seen.failed else None,
+    }
+
+
+def age_seconds(started_at: datetime, now: datetime) -> float:
+    """Return for how long a request has been under way."""
+    return max(0.0, round((now - started_at).total_seconds(), 1))
+
+
+def _in_flight(stopped: Stopped, now: datetime) -> list[dict[str, float]]:
+    """Return the requests that are under way or being looked up."""
+    return [
+        {"batch": r.batch_id, "recipients": r.recipients, "age_seconds": age_seconds(r.started_at, now)}
+        for r in stopped.in_flight
+    ]

@@ -10,27 +10,17 @@ if TYPE_CHECKING:
     from scheduler.actions.control import Stopped
 
 
-def in_flight_json(stopped: "Stopped", now: datetime) -> list[dict[str, float]]:
-    """Return the requests that are under way or being looked up."""
-    return [
-        {"batch": r.batch_id, "recipients": r.recipients, "age_seconds": _age_seconds(r.started_at, now)}
-        for r in stopped.in_flight
-    ]
-
-
 def tell_unstoppable(stopped: "Stopped", now: datetime) -> None:
     """Print what is under way, and what the gateway already has."""
+    from scheduler.actions.answers import age_seconds
+
     if stopped.in_flight:
         say("under way, or looked up at the gateway, and perhaps still delivered:")
     for request in stopped.in_flight:
         people = f"{request.recipients:,} to be sent to" if request.recipients else "a contact list"
-        say(f"  batch {request.batch_id}: {people}, for {_age_seconds(request.started_at, now):g} s")
+        say(f"  batch {request.batch_id}: {people}, for {age_seconds(request.started_at, now):g} s")
     for handed in stopped.handed_over:
         say(
             f"{amount(handed.texts, 'text is', 'texts are')} at the gateway already, which sends them "
             f"{handed.start:%Y-%m-%d %H:%M} UTC; only there they can be taken back"
         )
-
-
-def _age_seconds(started_at: datetime, now: datetime) -> float:
-    return max(0.0, round((now - started_at).total_seconds(), 1))

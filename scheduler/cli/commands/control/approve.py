@@ -24,6 +24,7 @@ def approve(
     """
     from campaigns.clock import SystemClock
     from scheduler.actions import approving
+    from scheduler.actions.answers import approved_json
     from scheduler.actions.opening import campaign_store
     from scheduler.cli.user import this_user
     from worker.settings.settings import load_settings
@@ -32,7 +33,7 @@ def approve(
     with campaign_store(settings) as store:
         done = approving.approve(store, this_user(), campaign, plan, four_eyes=settings.four_eyes, now=now)
     if json:
-        print_json({"campaign": campaign, "run": done.run_id, "plan": done.plan, "was_approved": not done.is_news})
+        print_json(approved_json(campaign, done))
     else:
         already = "" if done.is_news else " already"
         say(f"{campaign} is approved{already}: exactly the plan {done.plan[:SHOWN]} is sent, and no other")

@@ -9,7 +9,7 @@ from campaigns.counting import amount
 from campaigns.display import state_words
 from scheduler.cli.options import AsJson, Slug
 from scheduler.cli.rendering.output import print_json, say
-from scheduler.cli.rendering.stopped import in_flight_json, tell_unstoppable
+from scheduler.cli.rendering.stopped import tell_unstoppable
 
 
 def cancel(
@@ -23,6 +23,7 @@ def cancel(
     """
     from campaigns.clock import SystemClock
     from scheduler.actions import control
+    from scheduler.actions.answers import cancelled_json
     from scheduler.actions.opening import campaign_store
     from scheduler.actions.reading.runs import state_of
     from scheduler.cli.user import this_user
@@ -39,8 +40,7 @@ def cancel(
         now = SystemClock().now()
         stopped = control.cancel(store, this_user(), campaign, now=now)
     if json:
-        said = {"campaign": campaign, "run": stopped.run_id, "state": "cancelled", "unsent": stopped.unsent}
-        print_json(said | {"in_flight": in_flight_json(stopped, now)})
+        print_json(cancelled_json(campaign, stopped, now))
         return
     say(f"{campaign} is cancelled: {amount(stopped.unsent, 'recipient')} will never be sent to")
     tell_unstoppable(stopped, now)

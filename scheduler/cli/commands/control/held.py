@@ -25,6 +25,7 @@ def held(campaign: Slug, number_of_run: RunNumber = None, output: AsOutput = Non
     The gateway's answers do not prove whether these texts were sent. Look at its own list of messages, or at the
     phone's, then say what you found with: campaigns resolve
     """
+    from scheduler.actions.answers import run_held_json
     from scheduler.actions.opening import campaign_store
     from scheduler.actions.reading.held import read_held
     from worker.settings.settings import load_settings
@@ -34,7 +35,7 @@ def held(campaign: Slug, number_of_run: RunNumber = None, output: AsOutput = Non
     with campaign_store(settings) as store:
         seen = read_held(store, campaign, number_of_run)
     if form is Output.JSON:
-        print_json({"campaign": campaign} | _as_json(seen))
+        print_json(run_held_json(campaign, seen))
         return
     if print_listed(form, COLUMNS, _rows(campaign, seen)):
         return
@@ -76,29 +77,6 @@ def _show_group(group: "HeldGroup", zone: "ZoneInfo") -> None:
     if not group.requests:
         say("  no request was made for them")
     say("")
-
-
-def _as_json(seen: "Held") -> dict[str, Any]:
-    from campaigns.phone_numbers.numbers import mask
-    from scheduler.report.evidence import request_json
-
-    return {
-        "run": seen.run.id,
-        "state": seen.run.state.value,
-        "held": seen.people,
-        "lists": seen.lists,
-        "groups": [
-            {
-                "batch": group.batch_id,
-                "contact_list": group.list_id,
-                "reason": group.reason,
-                "people": [mask(person.number) for person in group.people],
-                "requests": [request_json(request) for request in group.requests],
-            }
-            for group in seen.groups
-        ],
-        "failed_request": request_json(seen.failed) if seen.failed else None,
-    }
 
 
 def _rows(campaign: str, seen: "Held") -> "Iterator[dict[str, Any]]":

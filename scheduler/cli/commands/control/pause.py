@@ -2,7 +2,7 @@
 
 from scheduler.cli.options import AsJson, Slug
 from scheduler.cli.rendering.output import print_json, say
-from scheduler.cli.rendering.stopped import in_flight_json, tell_unstoppable
+from scheduler.cli.rendering.stopped import tell_unstoppable
 
 
 def pause(campaign: Slug, json: AsJson = False) -> None:
@@ -12,6 +12,7 @@ def pause(campaign: Slug, json: AsJson = False) -> None:
     """
     from campaigns.clock import SystemClock
     from scheduler.actions import control
+    from scheduler.actions.answers import paused_json
     from scheduler.actions.opening import campaign_store
     from scheduler.cli.user import this_user
     from worker.settings.settings import load_settings
@@ -20,8 +21,7 @@ def pause(campaign: Slug, json: AsJson = False) -> None:
     with campaign_store(load_settings()) as store:
         stopped = control.pause(store, this_user(), campaign, now=now)
     if json:
-        in_flight = in_flight_json(stopped, now)
-        print_json({"campaign": campaign, "run": stopped.run_id, "state": "paused", "in_flight": in_flight})
+        print_json(paused_json(campaign, stopped, now))
         return
     say(f"{campaign} is paused; let it go on with: campaigns resume {campaign}")
     tell_unstoppable(stopped, now)

@@ -33,6 +33,7 @@ def resolve(
     """
     from campaigns.clock import SystemClock
     from scheduler.actions import resolving
+    from scheduler.actions.answers import resolved_json
     from scheduler.actions.numbers import normalised
     from scheduler.actions.opening import campaign_store
     from scheduler.cli.user import this_user
@@ -48,17 +49,7 @@ def resolve(
             return
         done = resolving.resolve(store, this_user(), about, declared, now=SystemClock().now())
     if json:
-        print_json(
-            {
-                "campaign": campaign,
-                "run": about.run_id,
-                "state": done.run_state.value,
-                "as": declared.value,
-                "people": done.people,
-                "lists": done.lists,
-                "cancelled": done.cancelled,
-            }
-        )
+        print_json(resolved_json(campaign, about.run_id, declared, done))
     else:
         what = _what(done.people, done.lists)
         _tell(f"{what} of {campaign}", campaign, declared, done.run_state, is_cancelled=bool(done.cancelled))

@@ -29,6 +29,7 @@ def resume(
     """Resume a paused campaign where it left off."""
     from campaigns.clock import SystemClock
     from scheduler.actions import control
+    from scheduler.actions.answers import resumed_json
     from scheduler.actions.opening import campaign_store
     from scheduler.cli.user import this_user
     from worker.settings.settings import load_settings
@@ -36,14 +37,13 @@ def resume(
     now = SystemClock().now()
     with campaign_store(load_settings()) as store:
         done = control.resume(store, this_user(), campaign, account=account, new_gateway=new_gateway, now=now)
+    if json:
+        print_json(resumed_json(campaign, done))
+        return
     if done.held:
         say(f"{amount(done.held, 'request was', 'requests were')} in doubt and is held for you: campaigns held")
     if done.state is None:
         say("the gateway account goes on")
-        return
-    if json:
-        waits = done.account_reason or None
-        print_json({"campaign": campaign, "run": done.run_id, "state": done.state.value, "account": waits})
         return
     say(f"{campaign} is {state_words(done.state)} again")
     if done.account_reason:

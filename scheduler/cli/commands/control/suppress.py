@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -171,6 +171,7 @@ def review(
     listed, with their texts. Example: campaigns suppress review 12 15 --opt-out
     """
     from campaigns.clock import SystemClock
+    from scheduler.actions.answers import reviewed_json
     from scheduler.actions.opening import existing_store
     from scheduler.actions.reading.replies import replies_to_review
     from scheduler.actions.suppressing.replies import review as decide
@@ -186,29 +187,18 @@ def review(
     with existing_store(settings) as store:
         if ids and (opts_out or keep):
             count = decide(store, this_user(), ids, is_stop=opts_out, now=now)
-            done = "opted_out" if opts_out else "kept"
-            if not print_listed(form, (done, "unchanged"), [{done: count, "unchanged": 0}]):
-                say(f"{done.replace('_', ' ')}: {count:,}")
+            done = reviewed_json(count, is_stop=opts_out)
+            if not print_listed(form, tuple(done), [done]):
+                say(f"{'opted out' if opts_out else 'kept'}: {count:,}")
             return
         replies = replies_to_review(store, ids)
     _show_replies(replies, settings.zone, form)
 
 
 def _show_replies(replies: "Sequence[WaitingReply]", zone: "ZoneInfo", form: Output) -> None:
-    from campaigns.display import utc
+    from scheduler.actions.answers import waiting_json
 
-    rows = (
-        {
-            "id": reply.id,
-            "number": reply.number,
-            "received_at": utc(reply.received_at),
-            "campaign": reply.campaign,
-            "of_nobody_known": reply.is_of_nobody_known,
-            "text": reply.text,
-        }
-        for reply in replies
-    )
-    if print_listed(form, WAITING_COLUMNS, rows):
+    if print_listed(form, WAITING_COLUMNS, map(waiting_json, replies)):
         return
     if not replies:
         say("no reply is waiting to be read")
@@ -230,11 +220,9 @@ def _show_replies(replies: "Sequence[WaitingReply]", zone: "ZoneInfo", form: Out
 def _tell(done: str, changed: "Changed", why: str, *, as_json: bool) -> None:
     """Print the result; `why` says why the other numbers did not change."""
     if as_json:
-        said: dict[str, Any] = {done: changed.changed, "unchanged": changed.unchanged}
-        if changed.bad:
-            problems = [{"row": row.line, "problem": row.problem} for row in changed.bad]
-            said |= {"bad_rows": changed.bad_rows, "problems": problems}
-        print_json(said)
+        from scheduler.actions.answers import changed_json
+
+        print_json(changed_json(done, changed))
         return
     say(f"{done}: {changed.changed:,}" + (f"; {why}: {changed.unchanged:,}" if changed.unchanged else ""))
     for row in changed.bad[:SHOWN]:

@@ -3,7 +3,7 @@
 import sys
 from contextlib import nullcontext
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -39,6 +39,7 @@ def resend(
 
     from rich.console import Console
 
+    from scheduler.actions.answers import failures_json, resend_json
     from scheduler.actions.opening import campaign_store
     from scheduler.actions.resending import failed_texts
     from scheduler.cli.rendering.live import LiveProgress
@@ -55,13 +56,11 @@ def resend(
         settings = rehearsal_settings(settings)
     with campaign_store(settings) as store:
         found = failed_texts(store, campaign, number_of_run, rehearsal=sandbox)
-    nothing = {"campaign": campaign, "run": None, "only": only.value, "parent": found.root.id, "people": 0}
-    nothing |= _as_json(found)
     if not json:
         _show(campaign, found)
     if dry_run or not (found.people or found.goes_on):
         if json:
-            print_json(nothing | {"people": found.people})
+            print_json(resend_json(campaign, found, only.value, people=found.people))
         return
     who = amount(found.people, "person", "people")
     if sys.stdin.isatty() and not yes and not typer.confirm(f"Send to {who} again?", err=True):
@@ -80,10 +79,10 @@ def resend(
         if not json:
             print_run(summary)
         elif progress.run.id == done.run_id:
-            print_json(summary | _as_json(found))
+            print_json(summary | failures_json(found))
     if done.run_id is None and not done.outcome.reason:
         if json:
-            print_json(nothing)
+            print_json(resend_json(campaign, found, only.value))
         else:
             say("there is nobody left to send to: the gateway shows none of these texts as failed any more")
     raise typer.Exit(done.outcome.exit_code)
@@ -103,12 +102,3 @@ def _show(campaign: str, found: "FailedTexts") -> None:
     ]
     print_table(("people", "failed because", ""), rows, numeric=("people",))
     say(f"\n{amount(found.people, 'person', 'people')} of {campaign} to be sent to again\n")
-
-
-def _as_json(found: "FailedTexts") -> dict[str, Any]:
-    return {
-        "failures": [
-            {"people": f.people, "reason": f.reason, "result_code": f.result_code, "sent_again": f.is_proven}
-            for f in found.failures
-        ]
-    }
