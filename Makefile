@@ -58,6 +58,7 @@ prove: .setup-dev  ## the proof in its long form: hours; every line names its se
 	$(BIN)/python -m tests.prove.stuck --fleet
 	$(BIN)/python -m tests.prove.webhook --rounds 12
 	$(BIN)/python -m tests.prove.fuzz --count 200000 --seed 1
+	$(BIN)/python -m tests.prove.api --count 10000 --seed 1
 	$(BIN)/python -m tests.prove.timing --count 5000 --seed 1
 	$(BIN)/python -m tests.prove.year
 	$(BIN)/python -m tests.prove.week --count 12 --seed 1

@@ -110,6 +110,18 @@ def joined(session: Session) -> Iterator[None]:
 
 
 @contextmanager
+def seeing(store: Store) -> Iterator[Session]:
+    """A view of the database that has what joined actions did already."""
+    session = _joined.get()
+    if session is None or session.get_bind() is not store.engine:
+        with store.read() as own:
+            yield own
+        return
+    session.flush()
+    yield session
+
+
+@contextmanager
 def _transaction(store: Store, name: str) -> Iterator[Session]:
     session = _joined.get()
     if session is None or session.get_bind() is not store.engine:

@@ -18,6 +18,7 @@ from scheduler.actions.reading.recipients import RecipientRow
 from scheduler.actions.reading.replies import WaitingReply
 from scheduler.actions.resending import FailedTexts
 from scheduler.actions.suppressing.opt_outs import Changed
+from scheduler.actions.uploading import StoredTable
 from scheduler.report.evidence import request_json
 from scheduler.report.opt_outs import entry_json, listed_json, reply_json
 from scheduler.report.people import Chapter
@@ -218,6 +219,19 @@ def run_held_json(campaign: str, seen: Held) -> dict[str, Any]:
             for group in seen.groups
         ],
         "failed_request": request_json(seen.failed) if seen.failed else None,
+    }
+
+
+def table_json(kept: StoredTable) -> dict[str, Any]:
+    """Return a table that was uploaded, and which of its rows have no usable number."""
+    return {
+        "table": kept.name,
+        "digest": kept.digest,
+        "bytes": kept.size,
+        "changed": kept.is_news,
+        "rows": kept.rows,
+        "bad_rows": kept.bad_rows,
+        "problems": [{"row": row.line, "problem": row.problem} for row in kept.bad],
     }
 
 

@@ -21,7 +21,8 @@ class Refusal(StrEnum):
     OPTED_OUT = "opted_out"
     FOUR_EYES = "four_eyes"  # whoever submitted something may not approve it
     INVALID = "invalid"  # a value that cannot be used
-    KEY_REUSED = "key_reused"  # the key of a single text was used for another text
+    KEY_REUSED = "key_reused"  # the key of a call, or of a single text, was used for another one
+    UNDER_WAY = "under_way"  # the same is being done by another call
     FORBIDDEN = "forbidden"  # the operator's rules do not allow it
     QUOTA_SPENT = "quota_spent"  # the token has sent to as many people today as it may
 

@@ -66,7 +66,12 @@ def resend(runtime: Runtime, actor: Actor, root: RunView) -> int | None:
 
     The gateway is first asked about each of these messages. Raises `GatewayError` if it does not show them.
     """
-    _ask_again(runtime, root)
+    ask_again(runtime, root)
+    return resend_failed(runtime, actor, root)
+
+
+def resend_failed(runtime: Runtime, actor: Actor, root: RunView) -> int | None:
+    """Like `resend`, for a run about whose texts the gateway has just been asked: in one transaction."""
     definition = runtime.definitions.get(root.definition_id)
     now = runtime.clock.now()
     with acting(runtime.store, actor, "resend", campaign=root.campaign, now=now) as session:
@@ -86,7 +91,7 @@ def resend(runtime: Runtime, actor: Actor, root: RunView) -> int | None:
     return run_id
 
 
-def _ask_again(runtime: Runtime, root: RunView) -> None:
+def ask_again(runtime: Runtime, root: RunView) -> None:
     """Read every failed message once more: the gateway may have tried again by itself meanwhile."""
     with runtime.store.read() as session:
         failed = resends.failed_messages(session, root.id)

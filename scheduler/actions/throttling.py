@@ -9,7 +9,7 @@ from typing import Any, Final
 from sqlmodel import Session
 
 from campaigns.values.rates import parse_rate
-from scheduler.actions.acting import Actor, acting, audited
+from scheduler.actions.acting import Actor, acting, audited, seeing
 from scheduler.actions.naming import latest_run
 from scheduler.actions.refusals import Refusal, Refused
 from scheduler.report.limits import Limit, limits_in_force
@@ -98,7 +98,7 @@ def change_limits(
 
 def read_limits(store: Store, settings: Settings, place: LimitPlace, *, now: datetime) -> list[Limit]:
     """Return every limit in force at a place, and where it comes from."""
-    with store.read() as session:
+    with seeing(store) as session:
         limits = limits_in_force(session, place.account_id, settings, now=now)
     return [limit for limit in limits if place.scope is None or limit.scope == place.scope]
 

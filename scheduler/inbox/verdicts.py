@@ -22,10 +22,12 @@ from scheduler.inbox.notices import (
     taken_notice,
 )
 from scheduler.inbox.sidecars import Left
+from scheduler.inbox.uploads import SOURCE
 from scheduler.intake.outcome import EditRefused
 from scheduler.intake.taking import read_file, take_up
 from worker.logs import get_logger
 from worker.runtime import Runtime
+from worker.store.runs import inbox_files as store
 from worker.store.runs import runs
 from worker.store.runs.inbox_files import InboxEntry
 from worker.store.runs.runs import RunView
@@ -70,6 +72,8 @@ def judge(
             if rivals := [other for other in others if original_of(other) != path]:
                 return FileVerdict(run_id, taken_notice(path.name, slug, inbox.name(rivals[0])))
             copies = tuple(others)
+        if known and (uploaded := upload_of(runtime, known.campaign_id)):
+            return FileVerdict(run_id, taken_notice(path.name, slug, uploaded))
         if (left := _foreign(runtime, inbox, path, slug)) is not None:
             notice = foreign_notice(path.name, slug, status_name(path, left), left.installation)
             if entry is None or entry.problem != notice:
@@ -110,6 +114,13 @@ def _foreign(runtime: Runtime, inbox: InboxFolder, path: Path, slug: str) -> Lef
 def reminds(runtime: Runtime, definition_id: int) -> bool:
     """Return whether this version of a campaign reminds."""
     return runtime.definitions.get(definition_id).schedule.remind is not None
+
+
+def upload_of(runtime: Runtime, campaign_id: int) -> str:
+    """Return the name of the file over HTTP that stands for the campaign; empty if none does."""
+    with runtime.store.read() as session:
+        keys = store.files_of(session, campaign_id)
+    return next((key for key in keys if key.removeprefix("rehearsal:").startswith(SOURCE)), "")
 
 
 def others_of(

@@ -9,6 +9,7 @@ from scheduler.inbox.arrivals import Arrivals
 from scheduler.inbox.folder import Entries, Presence, inbox_folder
 from scheduler.inbox.removals import Removals
 from scheduler.inbox.status import StatusBoard
+from scheduler.inbox.uploads import SOURCE, uploads_in
 from scheduler.inbox.verdicts import reminds
 from scheduler.inbox.watch import QUIET, InboxWatch
 from scheduler.intake.repeating import repeat
@@ -81,7 +82,7 @@ class InboxTick:
             removed = self._removals.cancel(runtime, inbox, entries, listing, now)
             if removed:
                 entries = inbox.entries(runtime)
-            if self._repeat(runtime, entries, now):
+            if self._repeat(runtime, entries, uploads_in(inbox.folder), now):
                 entries = inbox.entries(runtime)
             shown = {key: known for key, known in entries.items() if key not in self._removals.unseen}
         else:
@@ -91,8 +92,10 @@ class InboxTick:
         written = self._board.refresh(runtime, shown, now, since=began)
         return {"taken": taken, "removed": removed, "written": written}
 
-    def _repeat(self, runtime: Runtime, entries: Entries, now: datetime) -> bool:
+    def _repeat(self, runtime: Runtime, entries: Entries, uploads: Path, now: datetime) -> bool:
         """Make and plan the runs of campaigns that repeat. A file whose report is written stands for the next run.
+
+        `uploads`: the folder of files that came over HTTP.
 
         Return whether any does so from now on.
         """
@@ -101,6 +104,8 @@ class InboxTick:
             repeating = all_repeating(session, rehearsal=runtime.rehearsal)
             campaigns = campaigns_of(session, pointed) if repeating else {}
         folders = {campaigns[run_id]: path.parent for run_id, path in pointed.items() if run_id in campaigns}
+        uploaded = {each.campaign_id: uploads for each in repeating if each.source.startswith(SOURCE)}
+        folders = uploaded | folders
         if not folders:
             return False
         repeat(runtime, lambda campaign: folders.get(campaign.campaign_id), now, self._repeat_after)

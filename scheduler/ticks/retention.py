@@ -8,6 +8,7 @@ from typing import Final
 from scheduler.ticks.every import RESTS, Every
 from worker.logs import get_logger
 from worker.runtime import Runtime
+from worker.store.access import calls as kept_calls
 from worker.store.events import EventName
 from worker.store.notifications import retention
 
@@ -23,9 +24,24 @@ PASSING: Final = frozenset(
 """Events that are of interest only in the database. The others tell the story of a campaign or a person."""
 
 
+CALLS_KEPT: Final = timedelta(hours=24)
+"""How long a call with an `Idempotency-Key` has the answer that it had. Nobody tries again for longer."""
+
+
+def _forget_calls(runtime: Runtime, before: datetime) -> int:
+    forgotten = 0
+    for _ in range(PARTS):
+        with runtime.store.write("forget_calls") as session:
+            some = kept_calls.forget(session, before=before)
+        forgotten += some
+        if some < kept_calls.AT_ONCE:
+            break
+    return forgotten
+
+
 @dataclass(slots=True)
 class ForgetTick:
-    """Deletes what is older than `notice_days`, one part per transaction. Only a service does."""
+    """Deletes what is older than `notice_days`, and answers of calls after a day, in parts. Only a service does."""
 
     look: Every = field(default_factory=lambda: Every(EVERY.total_seconds()))
 
@@ -37,7 +53,7 @@ class ForgetTick:
             return RESTS
         self.look.rest(at)
         before = now - timedelta(days=runtime.settings.notice_days)
-        forgotten = 0
+        forgotten = _forget_calls(runtime, now - CALLS_KEPT)
         for _ in range(PARTS):
             with runtime.store.read() as session:
                 notices = retention.old_notices(session, before)

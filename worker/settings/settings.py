@@ -164,6 +164,12 @@ class Settings(BaseSettings):
         default="", description="the header in which such a server names the user who has signed in there"
     )
     four_eyes: bool = Field(default=False, description="`true`: whoever submitted a campaign cannot approve it")
+    api_rate: int = Field(
+        default=20,
+        ge=1,
+        le=100_000,
+        description="calls a second that each caller of the API may make; a burst: 5 times",
+    )
     metrics_http: HostPort = Field(
         default="", description="`host:port` where this process serves `/metrics` to Prometheus; empty: nowhere"
     )

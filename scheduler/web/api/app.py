@@ -11,8 +11,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from scheduler.web.api.document import complete
 from scheduler.web.api.feed import NewsFeed
+from scheduler.web.api.limits import CallRates
 from scheduler.web.api.problems import answer_error
-from scheduler.web.api.routes import campaigns, events, installation, messages, people
+from scheduler.web.api.routes import campaigns, control, events, files, installation, messages, opt_outs, people
 from worker.runtime import Runtime
 
 PREFIX: Final = "/v1"
@@ -21,7 +22,16 @@ MOST_BYTES: Final = 1024 * 1024
 
 PRIVATE: Final = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
 
-ROUTERS: Final = (campaigns.router, people.router, installation.router, messages.router, events.router)
+ROUTERS: Final = (
+    campaigns.router,
+    control.router,
+    files.router,
+    people.router,
+    opt_outs.router,
+    installation.router,
+    messages.router,
+    events.router,
+)
 
 
 class Private:
@@ -45,6 +55,7 @@ def make_api(runtime: Runtime, leaving: Event) -> FastAPI:
     """Make the API of a runtime. `leaving` is set when the door closes."""
     api = _api()
     api.state.runtime = runtime
+    api.state.rates = CallRates(runtime.settings.api_rate)
     api.state.feed = NewsFeed(runtime.store, leaving)
     return api
 

@@ -19,6 +19,12 @@ async def _runtime(request: Request) -> Runtime:
 
 
 Reader = Annotated[Actor, needs(Scope.READ)]
+Approver = Annotated[Actor, needs(Scope.APPROVE)]
+Controller = Annotated[Actor, needs(Scope.CONTROL)]
+Suppressor = Annotated[Actor, needs(Scope.SUPPRESS)]
+Submitter = Annotated[Actor, needs(Scope.SUBMIT)]
+Planner = Annotated[Actor, needs(Scope.SUBMIT, or_else=Scope.PLAN)]
+"""Submits, or may at least ask for a plan."""
 Behind = Annotated[Runtime, Depends(_runtime)]
 """What the call works on."""
 

@@ -12,8 +12,11 @@ from starlette.exceptions import HTTPException
 
 from campaigns.problems import CampaignFileError, Problem
 from scheduler.actions.refusals import Refusal, Refused
+from scheduler.inbox.foreign import OfAnotherInstallation
+from scheduler.inbox.uploads import UploadsAway
 from scheduler.intake.outcome import EditRefused
 from scheduler.web.access import CrossSite
+from worker.gateway.errors import GatewayError
 from worker.logs import get_logger
 from worker.settings.settings import SettingsError
 from worker.store.errors import STORE_FAILS, StoreError
@@ -35,8 +38,11 @@ class Fault(StrEnum):
     NOT_FOUND = "not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     NOT_ACCEPTABLE = "not_acceptable"
+    TOO_SLOW = "too_slow"
     TOO_LARGE = "too_large"
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
+    NO_CONDITION = "no_condition"  # the header If-Match is missing
+    GATEWAY_FAILED = "gateway_failed"
     UNAVAILABLE = "unavailable"
     INTERNAL_ERROR = "internal_error"
 
@@ -60,6 +66,8 @@ STATUSES: Final[Mapping[str, int]] = {
     Refusal.OPTED_OUT: 409,
     Refusal.FOUR_EYES: 403,
     Refusal.INVALID: 422,
+    Refusal.KEY_REUSED: 422,
+    Refusal.UNDER_WAY: 409,
     Fault.NOT_SIGNED_IN: 401,
     Fault.NOT_ALLOWED: 403,
     Fault.CROSS_SITE: 403,
@@ -68,8 +76,11 @@ STATUSES: Final[Mapping[str, int]] = {
     Fault.NOT_FOUND: 404,
     Fault.METHOD_NOT_ALLOWED: 405,
     Fault.NOT_ACCEPTABLE: 406,
+    Fault.TOO_SLOW: 408,
     Fault.TOO_LARGE: 413,
     Fault.UNSUPPORTED_MEDIA_TYPE: 415,
+    Fault.NO_CONDITION: 428,
+    Fault.GATEWAY_FAILED: 502,
     Fault.UNAVAILABLE: 503,
     Fault.INTERNAL_ERROR: 500,
 }
@@ -93,7 +104,7 @@ SCHEMA: Final = {
         "title": {"type": "string"},
         "status": {"type": "integer"},
         "detail": {"type": "string"},
-        "code": {"type": "string", "enum": sorted(code.value for code in (*Refusal, *Fault))},
+        "code": {"type": "string", "enum": sorted({code.value for code in (*Refusal, *Fault)})},
         "errors": {
             "type": "array",
             "items": {
@@ -118,7 +129,7 @@ def declared(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in statuses}
 
 
-ALWAYS: Final = (401, 403, 421, 422, 500, 503)
+ALWAYS: Final = (401, 403, 421, 422, 429, 500, 503)
 """The problems that any call may be answered with."""
 
 MOST_ERRORS: Final = 100
@@ -164,10 +175,11 @@ def as_problem(error: Exception) -> CallProblem:
             return error
         case Refused():
             places = [{"pointer": error.field, "detail": str(error)}] if error.field else []
-            return CallProblem(error.code, str(error), errors=places)
+            again = {"Retry-After": str(RETRY_SECONDS)} if error.code is Refusal.UNDER_WAY else {}
+            return CallProblem(error.code, str(error), errors=places, headers=again)
         case CampaignFileError():
             return CallProblem(Refusal.INVALID, str(error), errors=[_in_file(each) for each in error.problems])
-        case EditRefused():
+        case EditRefused() | OfAnotherInstallation():
             return CallProblem(Refusal.WRONG_STATE, str(error))
         case RequestValidationError():
             return _invalid(error)
@@ -175,6 +187,10 @@ def as_problem(error: Exception) -> CallProblem:
             return _of_http(error)
         case CrossSite():
             return CallProblem(Fault.CROSS_SITE, str(error))
+        case UploadsAway():
+            return CallProblem(Fault.UNAVAILABLE, str(error), headers={"Retry-After": str(RETRY_SECONDS)})
+        case GatewayError():
+            return CallProblem(Fault.GATEWAY_FAILED, str(error))
         case StoreError() | SettingsError():
             return CallProblem(Fault.UNAVAILABLE, str(error), headers={"Retry-After": str(RETRY_SECONDS)})
         case _ if isinstance(error, STORE_FAILS):
@@ -196,7 +212,8 @@ async def answer_error(_request: Request, error: Exception) -> JSONResponse:
 def _in_file(problem: Problem) -> dict[str, Any]:
     what = f"{problem.path}: {problem.problem}" if problem.path else problem.problem
     detail = f"{what} ({problem.hint})" if problem.hint else what
-    return {"file": problem.file, "line": problem.line, "column": problem.column, "detail": detail}
+    place = {"pointer": problem.path} if problem.path else {}
+    return place | {"file": problem.file, "line": problem.line, "column": problem.column, "detail": detail}
 
 
 def _invalid(error: RequestValidationError) -> CallProblem:

@@ -25,7 +25,7 @@ Number = Annotated[
 ]
 
 
-@router.get("/people/{number}")
+@router.get("/people/{number}", responses=declared(404))
 def person(number: Number, runtime: Behind, actor: Reader) -> dict[str, Any]:
     """Everything known about one number, over all campaigns. As `campaigns why NUMBER --json`."""
     settings = runtime.settings

@@ -18,16 +18,17 @@ from worker.runtime import Runtime
 def api_runtime(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, migrated: Callable[[Path], None]
 ) -> Iterator[Runtime]:
+    folder = tmp_path_factory.mktemp("api")
+    more = {"inbox": folder / "inbox", "api_rate": 10_000}
     if request.param == "sqlite":
-        folder = tmp_path_factory.mktemp("api")
         migrated(folder)
-        made = runtime_of(f"sqlite:///{folder / 'campaigns.db'}")
+        made = runtime_of(f"sqlite:///{folder / 'campaigns.db'}", **more)
         yield made
         made.close()
         return
     shared: SharedPostgres = request.getfixturevalue("shared_postgres")
     name = shared.create_migrated()
-    made = runtime_of(shared.url(name))
+    made = runtime_of(shared.url(name), **more)
     try:
         yield made
     finally:
@@ -57,3 +58,9 @@ def reader(callers: Callers) -> Caller:
 def operator(callers: Callers) -> Caller:
     """Somebody who may also see numbers and texts."""
     return callers.with_scopes(Scope.READ, Scope.READ_NUMBERS)
+
+
+@pytest.fixture(scope="module")
+def admin(callers: Callers) -> Caller:
+    """Somebody who may do everything."""
+    return callers.with_scopes(Scope.ADMIN)

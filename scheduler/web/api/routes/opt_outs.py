@@ -1,0 +1,89 @@
+"""Who gets nothing, changed by hand; and what a person decides about replies."""
+
+from typing import Annotated, Any, Literal
+
+from fastapi import Path, Query, Response
+from pydantic import Field
+
+from campaigns.definition import Kind
+from scheduler.actions.answers import changed_json, reviewed_json
+from scheduler.actions.numbers import all_normalised
+from scheduler.actions.suppressing import opt_outs
+from scheduler.actions.suppressing.replies import review as decide
+from scheduler.web.api.guard import guarded_router
+from scheduler.web.api.idempotency import MadeOnce
+from scheduler.web.api.parameters import MOST_ID, PLAIN, Behind, Suppressor
+from scheduler.web.api.problems import declared
+from scheduler.web.api.routes.control import Asked
+
+router = guarded_router()
+
+MOST_NUMBERS = 1_000
+"""In one call; more of them are a table: `campaigns suppress import`."""
+
+Number = Annotated[str, Field(min_length=1, max_length=32, pattern=PLAIN)]
+
+
+class OptOuts(Asked):
+    """As the arguments of `campaigns suppress add`."""
+
+    numbers: Annotated[list[Number], Field(min_length=1, max_length=MOST_NUMBERS)]
+    kind: Kind | None = Field(default=None, description="Only for campaigns of this kind; default: for all.")
+    reason: Annotated[str, Field(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")] = ""
+
+
+class Review(Asked):
+    """What a reply was understood as."""
+
+    decision: Literal["opt-out", "keep"] = Field(description="It is a stop, or it is none.")
+
+
+@router.post("/suppressions", responses=declared(413))
+def add(runtime: Behind, actor: Suppressor, once: MadeOnce, asked: OptOuts) -> Response:
+    """Send nothing more to these numbers, from the next request on. As `campaigns suppress add --json`."""
+    numbers = all_normalised(asked.numbers, runtime.settings.region)
+    now = runtime.clock.now()
+
+    def act() -> dict[str, Any]:
+        done = opt_outs.suppress(runtime.store, actor, numbers, kind=asked.kind, reason=asked.reason, now=now)
+        return changed_json("added", done)
+
+    return once(act)
+
+
+@router.delete("/suppressions", responses=declared(413))
+def remove(
+    runtime: Behind,
+    actor: Suppressor,
+    once: MadeOnce,
+    number: Annotated[list[Number], Query(min_length=1, max_length=100, description="With `+` as `%2B`; repeat it.")],
+    kind: Annotated[Kind | None, Query(description="Only the entries of this kind.")] = None,
+) -> Response:
+    """Let these numbers get texts again, if their owners asked for it. As `campaigns suppress remove --json`."""
+    numbers = all_normalised(number, runtime.settings.region)
+    now = runtime.clock.now()
+
+    def act() -> dict[str, Any]:
+        return changed_json("removed", opt_outs.unsuppress(runtime.store, actor, numbers, kind=kind, now=now))
+
+    return once(act)
+
+
+@router.post("/replies/{reply}/review", responses=declared(404, 409, 413))
+def review(
+    reply: Annotated[int, Path(ge=1, le=MOST_ID, description="The `id` of a reply that waits to be read.")],
+    runtime: Behind,
+    actor: Suppressor,
+    once: MadeOnce,
+    asked: Review,
+) -> Response:
+    """Say whether a reply that may mean stop is one. As `campaigns suppress review ID --json`."""
+    if (known := once.kept()) is not None:  # it would be refused now: it waits no more
+        return known
+    is_stop = asked.decision == "opt-out"
+    now = runtime.clock.now()
+
+    def act() -> dict[str, Any]:
+        return reviewed_json(decide(runtime.store, actor, [reply], is_stop=is_stop, now=now), is_stop=is_stop)
+
+    return once(act)

@@ -1,0 +1,123 @@
+"""The pipeline of the papers, as it is printed there, against `campaigns up --sandbox`: killed at each of its lines."""
+
+import csv
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import sqlalchemy as sa
+
+from campaigns.access import Scope
+from campaigns.clock import SystemClock
+from tests.support.tcp_server import unused_port
+from worker.runtime import open_store
+from worker.settings.settings import Settings
+from worker.store.access import tokens
+from worker.store.tables import audit_entries, recipients
+
+PAPER = Path(__file__).parents[4] / "scheduler" / "web" / "README.md"
+PEOPLE = 1_000
+FILE = """\
+campaign: spring-sale
+message: Hi {{ name }}, our spring sale begins today.
+approval: true
+audience:
+  - file: customers.csv
+    number: phone
+default_region: IT
+follow:
+  until: 30s
+"""
+RUNNER = """
+import os, signal, sys
+source = open(sys.argv[1]).read()
+code = compile(source, "pipeline", "exec")
+
+def run(victim):
+    def trace(frame, event, _):
+        if frame.f_code.co_filename != "pipeline":
+            return None
+        if event == "line" and frame.f_lineno == victim:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return trace
+    sys.settrace(trace)
+    exec(code, {"__name__": "__main__"})
+
+lines = sorted({line for part in [code, *(c for c in code.co_consts if hasattr(c, "co_lines"))]
+                for _, _, line in part.co_lines() if line})
+for victim in [*lines, 0]:
+    child = os.fork()
+    if not child:
+        run(victim)
+        os._exit(0)
+    status = os.waitpid(child, 0)[1]
+    print("END", victim, os.waitstatus_to_exitcode(status), flush=True)
+"""
+
+
+@contextmanager
+def service(folder: Path) -> Iterator[str]:
+    """`campaigns up --sandbox`, at an address."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("CAMPAIGNS_")}
+    address = f"127.0.0.1:{unused_port()}"
+    environment = kept | {
+        "CAMPAIGNS_HTTP": address,
+        "CAMPAIGNS_DATABASE_URL": f"sqlite:///{folder / 'campaigns.db'}",
+        "CAMPAIGNS_INBOX": str(folder / "inbox"),
+        "CAMPAIGNS_TIMEZONE": "UTC",
+    }
+    command = [sys.executable, "-c", "from scheduler.cli import main; main()", "up", "--sandbox"]
+    with (folder / "up.log").open("wb") as log:
+        process = subprocess.Popen(command, env=environment, cwd=folder, stderr=log)
+    try:
+        yield f"http://{address}"
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def test_the_pipeline_may_be_killed_at_any_line(tmp_path: Path) -> None:
+    """30 lines, of which none does anything twice."""
+    script = re.findall(r"```python\n(.*?)```", PAPER.read_text(encoding="utf-8"), re.DOTALL)[0]
+    assert len([line for line in script.splitlines() if line.strip()]) <= 32
+    (tmp_path / "pipeline.py").write_text(script, encoding="utf-8")
+    (tmp_path / "spring-sale.yaml").write_text(FILE, encoding="utf-8")
+    with (tmp_path / "customers.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([("phone", "name"), *((f"+39333{place:07}", "Anna") for place in range(PEOPLE))])
+    store = open_store(Settings(database_url=f"sqlite:///{tmp_path / 'campaigns.db'}", _env_file=None))
+    with store.write() as session:
+        token = tokens.create(session, "ci", list(Scope), by="tests", now=SystemClock().now())
+    with service(tmp_path) as url:
+        environment = os.environ | {"CAMPAIGNS_URL": url, "CAMPAIGNS_TOKEN": token}
+        _wait_for(url)
+        command = [sys.executable, "-c", RUNNER, "pipeline.py"]
+        done = subprocess.run(
+            command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=900, check=False
+        )
+    assert done.returncode == 0, done.stderr[-2_000:]
+    ends = [line.split()[1:] for line in done.stdout.splitlines() if line.startswith("END")]
+    assert ends[-1] == ["0", "0"], (ends, done.stderr[-2_000:])
+    assert [code for _, code in ends].count("-9") >= len(ends) - 4  # the line of `raise`, for one, is never reached
+    with store.read() as session:
+        actions = list(session.scalars(sa.select(audit_entries.c.action).where(audit_entries.c.actor == "ci")))
+        assert sorted(actions) == ["approve", "submit", "upload"]
+        assert session.scalars(sa.select(sa.func.count()).select_from(recipients)).one() == PEOPLE
+    store.close()
+    assert f"'audience': {PEOPLE}" in done.stdout
+
+
+def _wait_for(url: str) -> None:
+    until = time.monotonic() + 120
+    while time.monotonic() < until:
+        try:
+            if httpx.get(f"{url}/healthz").status_code == 200:
+                return
+        except httpx.TransportError:
+            time.sleep(0.1)
+    raise TimeoutError
