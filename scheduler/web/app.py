@@ -9,6 +9,7 @@ from typing import Final
 
 from pydantic import SecretStr
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -47,6 +48,7 @@ def make_app(
     """
     # Here, because only a process that listens needs it: FastAPI takes a quarter of a second.
     from scheduler.web.api.app import PREFIX, make_api
+    from scheduler.web.api.problems import answer_error
     from scheduler.web.signing_in import SIGN_IN, SIGN_OUT, SigningIn
 
     leaving, signing_in = Event(), SigningIn(runtime, first)
@@ -60,7 +62,9 @@ def make_app(
     ]
     if has_webhook:
         routes.append(webhook_route(runtime, key, body_seconds=body_seconds))
-    app = Starlette(routes=routes, middleware=[Middleware(SafeHeaders)])
+    # Also what no address leads to is answered with a problem: one with a line break in it never comes to the API.
+    handlers = {HTTPException: answer_error}
+    app = Starlette(routes=routes, middleware=[Middleware(SafeHeaders)], exception_handlers=handlers)
     app.state.runtime = runtime
     app.state.leaving = leaving  # set when the door closes: answers without an end are ended then
     return app

@@ -93,9 +93,11 @@ def approve(
 ) -> Response:
     """Approve exactly this plan of a campaign. As `campaigns approve --json`; 412 if anything has changed."""
     plan = _etag(if_match)
+    four_eyes, now = runtime.settings.four_eyes, runtime.clock.now()
 
     def act() -> dict[str, Any]:
-        return approved_json(name, approving.approve(runtime.store, actor, name, plan, now=runtime.clock.now()))
+        done = approving.approve(runtime.store, actor, name, plan, four_eyes=four_eyes, now=now)
+        return approved_json(name, done)
 
     return once(act)
 

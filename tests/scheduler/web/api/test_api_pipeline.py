@@ -103,7 +103,9 @@ def test_the_pipeline_may_be_killed_at_any_line(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr[-2_000:]
     ends = [line.split()[1:] for line in done.stdout.splitlines() if line.startswith("END")]
     assert ends[-1] == ["0", "0"], (ends, done.stderr[-2_000:])
-    assert [code for _, code in ends].count("-9") >= len(ends) - 4  # the line of `raise`, for one, is never reached
+    # What is never reached, such as the line of `raise`, or the events of what is completed by then, ends by itself.
+    codes = [code for _, code in ends]
+    assert (set(codes), codes.count("-9") >= 20) == ({"-9", "0"}, True), ends
     with store.read() as session:
         actions = list(session.scalars(sa.select(audit_entries.c.action).where(audit_entries.c.actor == "ci")))
         assert sorted(actions) == ["approve", "submit", "upload"]

@@ -174,6 +174,7 @@ def test_the_plan_of_a_run_says_what_waits_for_approval(run_id: int, reader: Cal
         ("/campaigns/", 404, "not_found"),
         ("/campaigns/../../healthz", 404, "not_found"),
         ("//devices", 404, "not_found"),
+        ("/campaigns/a%0Ab", 404, "not_found"),
     ],
 )
 def test_what_cannot_be_answered_is_a_problem(run_id: int, reader: Caller, path: str, status: int, code: str) -> None:
