@@ -66,7 +66,6 @@ STATUSES: Final[Mapping[str, int]] = {
     Refusal.OPTED_OUT: 409,
     Refusal.FOUR_EYES: 403,
     Refusal.INVALID: 422,
-    Refusal.KEY_REUSED: 422,
     Refusal.UNDER_WAY: 409,
     Fault.NOT_SIGNED_IN: 401,
     Fault.NOT_ALLOWED: 403,
