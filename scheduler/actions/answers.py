@@ -18,7 +18,7 @@ from scheduler.actions.reading.recipients import RecipientRow
 from scheduler.actions.reading.replies import WaitingReply
 from scheduler.actions.resending import FailedTexts
 from scheduler.actions.suppressing.opt_outs import Changed
-from scheduler.actions.uploading import StoredTable
+from scheduler.actions.uploading.tables import StoredTable
 from scheduler.report.evidence import request_json
 from scheduler.report.opt_outs import entry_json, listed_json, reply_json
 from scheduler.report.people import Chapter

@@ -23,7 +23,8 @@ from scheduler.actions.plans.facts import preview_json
 from scheduler.actions.reading.plans import read_plan
 from scheduler.actions.refusals import Refusal, Refused
 from scheduler.actions.submitting import Submitted
-from scheduler.actions.uploading import keep_table, plan_upload, submit_upload, table_name
+from scheduler.actions.uploading.files import plan_upload, submit_upload
+from scheduler.actions.uploading.tables import keep_table, table_name
 from scheduler.inbox.uploads import Upload, open_uploads, sole
 from scheduler.web.api.guard import guarded_router, require
 from scheduler.web.api.listing import JSON

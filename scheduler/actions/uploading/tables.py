@@ -1,0 +1,91 @@
+"""Tables that come over HTTP are kept for the campaigns that name them, once every row was read."""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from campaigns.audience import AudienceProblem, open_source
+from campaigns.phone_numbers.numbers import InvalidNumber, Normaliser
+from scheduler.actions.acting import Actor, acting, audited
+from scheduler.actions.refusals import Refusal, Refused
+from scheduler.actions.suppressing.tables import BadRow
+from scheduler.inbox.uploads import Upload, as_header, has_digest
+from worker.runtime import Runtime
+
+MOST_SHOWN: Final = 100
+"""How many bad rows of a table are told one by one."""
+
+SUFFIXES: Final = (".csv", ".tsv", ".jsonl", ".xlsx")
+
+_TABLE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,94}")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTable:
+    """A table that was uploaded. `is_news`: it was not there in this form. `bad`: the first of its `bad_rows`."""
+
+    name: str
+    digest: str
+    size: int
+    is_news: bool
+    rows: int
+    bad_rows: int
+    bad: tuple[BadRow, ...]
+
+
+def table_name(name: str) -> str:
+    """Return the name if a table may be called so. Raises `Refused`."""
+    if not _TABLE.fullmatch(name) or Path(name).suffix.lower() not in SUFFIXES:
+        sentence = (
+            "a table is called by letters, digits, '.', '_' and '-', and ends in .csv, .tsv, .jsonl or .xlsx: "
+            "customers-2026.csv"
+        )
+        raise Refused(Refusal.INVALID, sentence, field="name")
+    return name
+
+
+def keep_table(
+    runtime: Runtime, actor: Actor, name: str, upload: Upload, *, number: str, claimed: str, now: datetime
+) -> StoredTable:
+    """Keep a table for the campaigns that name it, once every row was read. Raises `Refused` for an unusable table.
+
+    `number`: the column that holds the numbers. `claimed`: what the caller says is its digest, as in `as_header`.
+    """
+    digest = as_header(upload.digest)
+    if digest != claimed:
+        sentence = f"what arrived is not what was sent: {upload.size} bytes with the digest {digest}; send it again"
+        raise Refused(Refusal.INVALID, sentence, field="Content-Digest")
+    try:
+        rows, bad_rows, bad = _checked(upload.path, number, runtime.settings.region)
+    except AudienceProblem as error:
+        raise Refused(Refusal.INVALID, f"{name}: {error}") from None
+    place = upload.path.with_name(name)
+    is_news = not has_digest(place, upload.digest)
+    if is_news:
+        upload.finish()
+        with acting(runtime.store, actor, "upload", subject=name, now=now) as session:
+            audited(session, sha256=upload.digest.hex(), bytes=upload.size, rows=rows)
+            session.flush()
+            upload.keep_as(place)
+    return StoredTable(name, digest, upload.size, is_news, rows, bad_rows, bad)
+
+
+def _checked(path: Path, number: str, region: str | None) -> tuple[int, int, tuple[BadRow, ...]]:
+    """Read every row; return how many there are, how many have no usable number, and the first of those."""
+    normaliser = Normaliser(region)
+    rows, bad_rows, bad = 0, 0, list[BadRow]()
+    for row in open_source(path, number_column=number, folder=path.parent):
+        rows += 1
+        problem = row.problem
+        if not problem:
+            try:
+                normaliser.normalise(row.number)
+            except InvalidNumber as error:
+                problem = error.reason
+        if problem:
+            bad_rows += 1
+            if len(bad) < MOST_SHOWN:
+                bad.append(BadRow(row.line, problem))
+    return rows, bad_rows, tuple(bad)
