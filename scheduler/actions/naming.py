@@ -6,17 +6,10 @@ from sqlmodel import Session
 
 from scheduler.actions.opening import NOTHING_YET
 from scheduler.actions.refusals import Refusal, Refused
-from worker.store.engine import Store
 from worker.store.runs.held import held_lists, held_people, runs_with_held
 from worker.store.runs.repetitions import first_unfinished
 from worker.store.runs.resends import resends_of
-from worker.store.runs.runs import RunView, campaign_runs, find_run, list_runs, run_view, slugs_beginning
-
-
-def slugs_beginning_with(store: Store, beginning: str, *, most: int) -> list[str]:
-    """Return at most `most` campaigns whose name begins so, the newest first."""
-    with store.read() as session:
-        return slugs_beginning(session, beginning, most=most)
+from worker.store.runs.runs import RunView, campaign_runs, find_run, list_runs, run_view
 
 
 def run_to_decide_on(session: Session, slug: str, number: int | None = None) -> RunView:

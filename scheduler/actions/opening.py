@@ -7,7 +7,6 @@ import sqlalchemy as sa
 
 from scheduler.actions.refusals import Refusal, Refused
 from worker.marker import FileMarker, beside
-from worker.runtime import open_store
 from worker.settings.settings import Settings
 from worker.store.engine import Store
 from worker.store.errors import DatabaseLost
@@ -50,6 +49,8 @@ def campaign_store(settings: Settings) -> Iterator[Store]:
 @contextmanager
 def own_store(settings: Settings) -> Iterator[Store]:
     """The database with its schema up to date, made if there is none. Raises `StoreError`."""
+    from worker.runtime import open_store  # with the gateway and its libraries, which no reader needs
+
     store = open_store(settings)
     try:
         require_here(store)

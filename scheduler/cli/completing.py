@@ -24,7 +24,8 @@ def campaign_names(incomplete: str) -> list[str]:
     found: list[str] = []
     # The shell takes what is printed for names, and shows errors in the middle of the line that is being typed.
     with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()), suppress(Exception):
-        from scheduler.actions import naming, opening  # noqa: F401 - they take half a second, which is not the database's
+        from scheduler.actions import opening  # noqa: F401 - they take a second, which is not the database's
+        from scheduler.actions.reading import names  # noqa: F401
         from worker.settings.settings import load_settings
 
         looking = Thread(target=_look, args=(load_settings(), incomplete, found), daemon=True)
@@ -34,8 +35,8 @@ def campaign_names(incomplete: str) -> list[str]:
 
 
 def _look(settings: "Settings", incomplete: str, found: list[str]) -> None:
-    from scheduler.actions.naming import slugs_beginning_with
     from scheduler.actions.opening import existing_store
+    from scheduler.actions.reading.names import slugs_beginning_with
 
     with suppress(Exception), existing_store(settings) as store:
         if store is not None:

@@ -142,12 +142,6 @@ def find_run(session: Session, slug: str) -> RunView | None:
     return views[0] if views else None
 
 
-def slugs_beginning(session: Session, beginning: str, *, most: int) -> list[str]:
-    """Return at most `most` campaigns whose slug begins so, the newest first."""
-    query = sa.select(campaigns.c.slug).where(sa.func.substr(campaigns.c.slug, 1, len(beginning)) == beginning)
-    return list(dict.fromkeys(session.scalars(query.order_by(campaigns.c.id.desc()).limit(most))))
-
-
 def campaign_runs(session: Session, slug: str) -> list[RunView]:
     """Return every run of a campaign and of its rehearsal, the oldest first."""
     return _views(session, _VIEW.where(campaigns.c.slug == slug).order_by(runs.c.id))
