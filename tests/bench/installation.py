@@ -1,5 +1,6 @@
 """The product on real servers as users run it: processes of its command line, an inbox, a gateway with a ledger."""
 
+import json
 import os
 import tempfile
 import time
@@ -27,6 +28,9 @@ from worker.settings.settings import Settings
 
 GIVE_UP_SECONDS: Final = 120.0
 PACE_PER_SECOND: Final = 1_000_000.0  # phones that never make anybody wait: they are not what is measured
+
+SIGNS: Final = {"worker": "service.started", "dashboard": "front_door.opened"}
+"""What a process that leads nothing logs when it is at work."""
 
 DEFAULTS: Final = {
     name: str(Settings.model_fields[name].default)
@@ -113,17 +117,15 @@ class Installation:
         started, signs = [], {}
         for role in roles:
             started.append(self._product.fork(role, "--json", victim=TIED))
-            signs[self._product.outputs[-1]] = (
-                "service.started" if role in {"worker", "dashboard"} else "scheduler.leads"
-            )
+            signs[self._product.outputs[-1]] = SIGNS.get(role, "scheduler.leads")
         self.processes += started
         self.wait(lambda: all(log.exists() and sign in log.read_text() for log, sign in signs.items()), "at work")
         return started
 
     def door(self) -> str:
         """The address at which a process of it listens."""
-        opened = [line for path in self._product.outputs for line in whole_lines(path) if line.get("at")]
-        return next(str(line["at"]) for line in opened if line["event"] == "front_door.opened")
+        said = "".join(self._product.said().values()).splitlines()
+        return next(str(json.loads(line)["at"]) for line in said if '"front_door.opened"' in line)
 
     def kill_all(self) -> None:
         """Kill every process of the product with SIGKILL."""

@@ -12,6 +12,7 @@ import pytest
 from tests.bench.exporting import measure_exporting
 from tests.bench.installation import Servers
 from tests.bench.limiters import How, measure_limiter
+from tests.bench.messages import measure, percentile
 from tests.bench.pacing import attained, noon_zone
 from tests.bench.planning import measure_planning
 from tests.bench.reporting.results import BenchError, Paced, Planned, Sent, Waited
@@ -174,3 +175,15 @@ def test_a_run_is_followed_in_a_process_of_its_own() -> None:
     figures = json.loads(ran.stdout.splitlines()[0])
     assert figures["people"] == 50
     assert all(20 < figures[name] < 200 for name in ("peak_mib", "export_peak_mib"))
+
+
+@pytest.mark.parametrize(("share", "value"), [(0.5, 50.0), (0.99, 99.0), (0.991, 100.0), (1.0, 100.0)])
+def test_a_percentile_is_the_smallest_value_that_so_many_do_not_exceed(share: float, value: float) -> None:
+    assert percentile([float(n) for n in range(100, 0, -1)], share) == value
+
+
+def test_single_texts_are_measured_beside_a_campaign() -> None:
+    measured = measure(None, "20/second", calls=2)
+
+    assert len(measured.arrived) == len(measured.answered) == 2
+    assert min(measured.arrived) > 0
