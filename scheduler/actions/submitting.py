@@ -10,6 +10,8 @@ from campaigns.definition import Definition
 from campaigns.problems import CampaignFileError, Problem
 from campaigns.take_up import Taken
 from scheduler.actions.acting import Actor, asked_by
+from scheduler.actions.refusals import Refusal, Refused
+from scheduler.intake.outcome import QuotaSpent
 from scheduler.intake.taking import read_file, take_up
 from worker.runtime import Runtime
 from worker.settings.settings import Settings
@@ -74,11 +76,14 @@ def read_files(paths: Sequence[Path], settings: Settings, *, now: datetime) -> l
 
 
 def submit(runtime: Runtime, actor: Actor, definition: Definition, *, source: str) -> Submitted:
-    """Make the runs of a campaign, or continue the existing ones. Raises as `take_up`; `source` is the file's name.
+    """Make the runs of a campaign, or continue the existing ones. Raises as `take_up`, and `Refused` for a spent quota.
 
-    A plan is written in many transactions; a later call clears or continues it.
+    `source` is the file's name. A plan is written in many transactions; a later call clears or continues it.
     """
-    with asked_by(actor):
-        intake = take_up(runtime, definition, source=source, by=actor)
+    try:
+        with asked_by(actor):
+            intake = take_up(runtime, definition, source=source, by=actor)
+    except QuotaSpent as spent:
+        raise Refused(Refusal.QUOTA_SPENT, str(spent)) from None
     with runtime.store.read() as session:
         return Submitted(run_view(session, intake.run_id), intake.taken, intake.added)

@@ -18,7 +18,7 @@ from campaigns.planning.splitting import Split
 from campaigns.problems import CampaignFileError, Problem
 from campaigns.take_up import Taken
 from campaigns.timing.placing import Placer
-from scheduler.intake.outcome import note_submitted
+from scheduler.intake.outcome import count_people, note_submitted
 from scheduler.intake.planning import suppressed_in
 from worker.limits.batch_limits import limits_of
 from worker.logs import get_logger
@@ -65,7 +65,7 @@ def extend(runtime: Runtime, run: RunView, definition: Definition, *, source: st
             note = partial(
                 note_submitted, by=by, definition=definition, run_id=run.id, taken=Taken.EXTENDED, source=source
             )
-            added += _add(runtime, run, rows_of, limits, None if added else note)
+            added += _add(runtime, run, rows_of, limits, by, None if added else note)
     if added:
         get_logger().info("run.extended", campaign=run.campaign, run=run.id, rows=added)
     return added
@@ -79,12 +79,18 @@ def _numbered(row: PlannedRecipient, again: Counter[str]) -> Numbered:
 
 
 def _add(
-    runtime: Runtime, run: RunView, chunk: Sequence[Numbered], limits: BatchLimits, note: Callable[..., None] | None
+    runtime: Runtime,
+    run: RunView,
+    chunk: Sequence[Numbered],
+    limits: BatchLimits,
+    by: Actor,
+    note: Callable[..., None] | None,
 ) -> int:
     now = runtime.clock.now()
     with runtime.store.write("plan_more") as session:
         lock_run(session, run.id)
         new = new_people(chunk, reminders.known_in(session, run.id, {each.row.number for each in chunk}))
+        count_people(session, by, sum(row.state is RecipientState.PENDING for row in new), now=now)
         first = plans.next_ordinal(session, run.id)
         for placed in into_batches(new, limits, chunk_rows=len(chunk)):
             shifted = [(row, None if batch is None else first + batch) for row, batch in placed]

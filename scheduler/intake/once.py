@@ -67,7 +67,7 @@ def take_up_once(
         added = extend(runtime, found, definition, source=source, by=by)
         return Intake(run_id, Taken.EXTENDED if added else decision.taken, added)
     if decision == PLAN:
-        plan_run(runtime, run_id, definition, source)
+        plan_run(runtime, run_id, definition, source, by=by)
     return Intake(run_id, decision.taken)
 
 

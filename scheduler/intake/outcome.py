@@ -5,10 +5,11 @@ from datetime import datetime
 
 from sqlmodel import Session
 
-from campaigns.access import Actor
+from campaigns.access import Actor, ActorKind
 from campaigns.definition import Definition
 from campaigns.take_up import EditCode, Refuse, Taken, TakeUp
 from worker.store import audit
+from worker.store.access import quotas
 from worker.store.runs.repetitions import first_unfinished
 
 
@@ -25,6 +26,20 @@ def accepted(decision: TakeUp | Refuse) -> TakeUp:
     if isinstance(decision, Refuse):
         raise EditRefused(decision)
     return decision
+
+
+class QuotaSpent(Exception):
+    """A token would send to more people today than it may; nothing of this was planned."""
+
+
+def count_people(session: Session, by: Actor, people: int, *, now: datetime) -> None:
+    """Count the people that are planned to be sent to against the quota of a token. Raises `QuotaSpent`.
+
+    A plan that is made anew counts anew: what a quota is for, a program gone wrong, submits again and again.
+    """
+    if by.kind is ActorKind.TOKEN and not quotas.take(session, by.name, people, now=now):
+        sentence = f"the token {by.name} may not send to {people:,} more people today; its day ends at 00:00 UTC"
+        raise QuotaSpent(sentence)
 
 
 def note_submitted(

@@ -3,8 +3,9 @@
 import json
 from collections.abc import Sequence, Set
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
+from campaigns.access import SCHEDULER, Actor
 from campaigns.audience import AudienceProblem
 from campaigns.definition import Definition, Kind
 from campaigns.definition.schedule import LocalTime, Schedule
@@ -19,6 +20,7 @@ from campaigns.planning.planner import Plan, Suppressed, plan_recipients
 from campaigns.planning.repeats import WITHIN, AlreadyTold, ToldBefore, literal_as_seen
 from campaigns.problems import CampaignFileError, Problem
 from campaigns.timing.placing import Placer
+from scheduler.intake.outcome import QuotaSpent, count_people
 from worker import tracing
 from worker.limits.batch_limits import gates, limits_of
 from worker.logs import get_logger
@@ -34,17 +36,25 @@ LARGE: Final = 10_000
 
 
 def plan_run(
-    runtime: Runtime, run_id: int, definition: Definition, source: str, *, firing: datetime | None = None
+    runtime: Runtime,
+    run_id: int,
+    definition: Definition,
+    source: str,
+    *,
+    firing: datetime | None = None,
+    by: Actor = SCHEDULER,
 ) -> None:
-    """Plan an unplanned run from the current tables. Raises `CampaignFileError`; the run has then failed.
+    """Plan an unplanned run from the current tables. Raises `CampaignFileError`, `QuotaSpent`; the run has then failed.
 
-    `firing` is the moment of a run that repeats.
+    `firing` is the moment of a run that repeats. `by` is who submitted it: a token may have a quota.
     """
     with tracing.span("plan", campaign=definition.campaign, run=run_id) as note:
-        note(recipients=_plan_run(runtime, run_id, definition, source, firing))
+        note(recipients=_plan_run(runtime, run_id, definition, source, firing, by))
 
 
-def _plan_run(runtime: Runtime, run_id: int, definition: Definition, source: str, firing: datetime | None) -> int:
+def _plan_run(
+    runtime: Runtime, run_id: int, definition: Definition, source: str, firing: datetime | None, by: Actor
+) -> int:
     """Return the size of the audience."""
     now = runtime.clock.now()
     if problem := too_late_to_hand_over(definition.schedule, now):
@@ -77,19 +87,31 @@ def _plan_run(runtime: Runtime, run_id: int, definition: Definition, source: str
         runtime.store.renew_statistics()
     shared, phones = gates(runtime.ceilings.current(), runtime.settings.zone, definition)
     figures = summary_json(summary, forecast(agenda, shared, phones))
-    with runtime.store.write("plan_finished") as session:
-        if definition.schedule.local_time is LocalTime.RECIPIENT:
-            plans.start_with_first(session, run_id)
-        plans.finish_plan(session, run_id, plan_hash=plan.hash, summary=figures, now=runtime.clock.now())
-        if is_needed(definition, summary.to_look_at):
-            counts = {"audience": summary.audience} | figures["counts"]
-            plan_now = Approvable(to_approve(definition, plan.hash), definition.content_hash, counts)
-            approvals.await_approval(session, run_id, plan_now, runtime.clock.now())
+    try:
+        _finish(runtime, run_id, definition, plan, figures, by)
+    except QuotaSpent as spent:
+        _failed(runtime, run_id, Problem(source, 1, 1, "", str(spent)))
+        raise
     get_logger().info("run.planned", campaign=definition.campaign, run=run_id, audience=summary.audience)
     if summary.audience >= LARGE:
         del plan, agenda
         give_back()
     return summary.audience
+
+
+def _finish(
+    runtime: Runtime, run_id: int, definition: Definition, plan: Plan, figures: dict[str, Any], by: Actor
+) -> None:
+    summary, now = plan.summary, runtime.clock.now()
+    with runtime.store.write("plan_finished") as session:
+        count_people(session, by, summary.counts[RecipientState.PENDING], now=now)
+        if definition.schedule.local_time is LocalTime.RECIPIENT:
+            plans.start_with_first(session, run_id)
+        plans.finish_plan(session, run_id, plan_hash=plan.hash, summary=figures, now=now)
+        if is_needed(definition, summary.to_look_at):
+            counts = {"audience": summary.audience} | figures["counts"]
+            plan_now = Approvable(to_approve(definition, plan.hash), definition.content_hash, counts)
+            approvals.await_approval(session, run_id, plan_now, now)
 
 
 def _failed(runtime: Runtime, run_id: int, found: Problem) -> CampaignFileError:

@@ -13,6 +13,7 @@ from campaigns.access import Scope
 from scheduler.inbox.uploads import uploads_in
 from tests.scheduler.web.api.api_caller import Answer, Caller, Callers
 from worker.runtime import Runtime
+from worker.store.access import tokens
 from worker.store.tables import audit_entries, recipients, runs
 
 YAML = "application/yaml"
@@ -233,6 +234,21 @@ def test_a_mistake_is_told_with_its_place(
             first = answer.json["errors"][0]
             assert {key: first.get(key) for key in place} == place
     assert rows_of(api_runtime, runs) == before
+
+
+def test_a_token_sends_to_as_many_people_a_day_as_it_may(
+    table: str, author: Caller, callers: Callers, api_runtime: Runtime
+) -> None:
+    with api_runtime.store.write() as session:
+        scopes = [Scope.SUBMIT, Scope.READ]
+        made = tokens.create(session, "small", scopes, recipients_daily=3, by="tests", now=api_runtime.clock.now())
+    small = Caller(callers.url, made)
+    assert put(small, "first", file_of("first")).json["taken"] == "planned"  # two people
+    refused = put(small, "second", file_of("second")).problem(429, "quota_spent")
+    assert refused == "the token small may not send to 2 more people today; its day ends at 00:00 UTC"
+    assert author.get("/campaigns/second").json["state"] == "failed"
+    assert put(small, "first", file_of("first")).json["taken"] == "continued"
+    assert put(author, "second", file_of("second")).json["taken"] == "planned"
 
 
 def test_a_plan_needs_less_than_a_campaign(table: str, callers: Callers) -> None:
