@@ -35,6 +35,8 @@ LISTING: Final = {
     "suppress review": "",
     "notify": "targets",
     "calls": "",
+    "users list": "",
+    "tokens list": "",
     "doctor": "findings",
 }
 """Every command that lists things, and the key of its list in an object of `--json`; empty: each line is an item."""
@@ -73,6 +75,8 @@ def full(run: Cli, planned: Planned, monkeypatch: pytest.MonkeyPatch) -> Cli:
         notice = DueNotice(1, "webhook", "https://a.example/", "run.paused", {}, run_id, START, 0)
         record_call(session, notice, at=START, target="a.example", status=500, problem="HTTP 500", seconds=0.1)
     assert run("suppress", "add", "+393331000009", "--reason", "=1+1").exit_code == 0
+    assert run("users", "add", "anna", "--role", "viewer", "--no-password").exit_code == 0
+    assert run("tokens", "add", "crm", "--scope", "read").exit_code == 0
     monkeypatch.setenv("CAMPAIGNS_REPORT_WEBHOOK", "https://example.com/hook")
     return run
 
@@ -117,7 +121,9 @@ def as_cell(value: object) -> str:
     return text.replace("\n", " ").replace("'", "")
 
 
-@pytest.mark.parametrize("command", ["status", "devices", "suppress list", "suppress review", "notify", "calls"])
+@pytest.mark.parametrize(
+    "command", ["status", "devices", "suppress list", "suppress review", "notify", "calls", "users list", "tokens list"]
+)
 def test_without_anything_to_list_csv_is_its_header(run: Cli, command: str) -> None:
     result = run(*command.split(), "--output", "csv")
     assert (result.exit_code, len(result.stdout.splitlines())) == (0, 1)
