@@ -9,6 +9,7 @@ from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from campaigns.problems import CampaignFileError, Problem
 from scheduler.actions.refusals import Refusal, Refused
@@ -186,6 +187,8 @@ def as_problem(error: Exception) -> CallProblem:
             return _of_http(error)
         case CrossSite():
             return CallProblem(Fault.CROSS_SITE, str(error))
+        case ClientDisconnect():  # nobody reads this
+            return CallProblem(Fault.TOO_SLOW, "the caller hung up before its call was whole")
         case UploadsAway():
             return CallProblem(Fault.UNAVAILABLE, str(error), headers={"Retry-After": str(RETRY_SECONDS)})
         case GatewayError():
