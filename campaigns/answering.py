@@ -26,12 +26,12 @@ def checked_answer(text: str) -> str:
     """Return the text as it is sent, stripped. Raises ValueError with the problem."""
     text = text.strip()
     if any(not character.isprintable() and character != "\n" for character in text):
-        raise ValueError("has an invisible control character; write plain text")
+        raise ValueError("contains an invisible control character; write plain text")
     if any(mark in text for mark in ("{{", "{%", "{#")):
-        raise ValueError("has {{, {% or {#, and is sent as it stands: it has no fields; write plain text")
+        raise ValueError("contains {{, {% or {#, and is sent as written: it has no fields; write plain text")
     cost = segmentation(text).segments if text else 0
     if cost > MAX_SEGMENTS:
-        raise ValueError(f"takes {cost} segments, and at most {MAX_SEGMENTS} are sent; write a shorter text")
+        raise ValueError(f"takes {cost} segments, but at most {MAX_SEGMENTS} are allowed; write a shorter text")
     return text
 
 
@@ -42,7 +42,7 @@ def help_answers(text: str, timezone: str) -> Definition:
         description="Answers to people who wrote HELP",
         kind=Kind.TRANSACTIONAL,
         message=text,
-        audience=(InlineSource(recipients=({"number": "of whoever wrote HELP"},)),),
+        audience=(InlineSource(recipients=({"number": "of anyone who wrote HELP"},)),),
         schedule=Schedule(timezone=timezone, if_late=IfLate(within=FRESH_FOR)),
         follow=Follow(until=FOLLOWED_FOR),
     )

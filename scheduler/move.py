@@ -129,7 +129,7 @@ def _marks(settings: Settings, store: Store) -> list[FileMarker | RedisMarker]:
         except redis.RedisError as error:
             raise StoreError(
                 f"Redis does not answer ({type(error).__name__}), and it keeps a mark of how far the database is; "
-                "start it or mend CAMPAIGNS_REDIS_URL, then run this again"
+                "start it or correct CAMPAIGNS_REDIS_URL, then run this again"
             ) from None
         marks.append(RedisMarker(client, REDIS_KEY))
     if store.sqlite_path is not None:

@@ -117,7 +117,7 @@ def excluded_numbers(
             unreadable, first = unreadable + 1, first or row.line
         yield from (int(phone_key(number)) for number in numbers)
     if unreadable and not readable:
-        hint = "mend its numbers, or say which column holds them with number:"
+        hint = "correct its numbers, or say which column holds them with number:"
         raise AudienceProblem(f"{file}: none of its rows holds a phone number, so it would exclude nobody", hint)
     if not readable and not unreadable:
         warnings.append(f"{file} has no rows and so excludes nobody")
@@ -175,9 +175,7 @@ class RowPlanner:
                     yield from self.judged(rows, index, excluded)
                 case ContactListSource():
                     self._names.append(f"contact list {source.contact_list}")
-                    self._warnings.append(
-                        f"who is in {self._names[-1]} is known only to the gateway, until it has sent"
-                    )
+                    self._warnings.append(f"only the gateway knows who is in {self._names[-1]}, until it has sent")
 
     def _listed(self, source: FileSource) -> set[int]:
         rows = open_table(self._definition.folder, source, frozenset(), self._warnings)

@@ -37,7 +37,9 @@ def refusals_told(*, refused: int, audience: int) -> str:
 
 def failures_told(in_a_row: int, *, status: int | None, fingerprint: str) -> str:
     """Return the message about a run whose requests fail. `fingerprint` is that of an unknown error, or empty."""
-    return f"the last {in_a_row} requests failed, and the gateway has nothing of them; {_advice(status, fingerprint)}"
+    return (
+        f"the last {in_a_row} requests failed, and the gateway stored nothing from them; {_advice(status, fingerprint)}"
+    )
 
 
 def _advice(status: int | None, fingerprint: str) -> str:
@@ -46,6 +48,6 @@ def _advice(status: int | None, fingerprint: str) -> str:
     # Its words stay in `held`: this goes to logs, status files, webhooks and mail, and a gateway may quote a text.
     return (
         "it answered with an error that is not known here (`campaigns held NAME` shows its words);"
-        " if that has a cause, mend it; if it means that the account or the request is refused, "
+        " if that has a cause, correct it; if it means that the account or the request is refused, "
         f"set CAMPAIGNS_ERROR_TEXTS={fingerprint}=account or =refused; then resume"
     )

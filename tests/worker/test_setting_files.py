@@ -118,7 +118,7 @@ def test_s11_a_country_that_there_is_not_is_refused(env: Path, region: str, hint
         ("SETTLE_SECONDS", "soon", "must be a number from 0 to 86,400"),
         ("LOG_FORMAT", "xml", "must be auto, json or text"),
         ("ALLOW_PRIVATE_WEBHOOKS", "maybe", "must be true or false"),
-        ("KINDS", ",", "must be kinds of campaigns with commas between (marketing, reminder, transactional)"),
+        ("KINDS", ",", "must be kinds of campaigns, separated by commas (marketing, reminder, transactional)"),
     ],
 )
 def test_what_a_setting_takes_is_told_in_words(env: Path, name: str, value: str, problem: str) -> None:

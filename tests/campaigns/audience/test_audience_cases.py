@@ -135,7 +135,7 @@ def test_exclude_unread(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("table", "hint"),
     [
-        ("+12025550123,Anna Rossi,diagnosis flu\n+12025550124,Bea,x\n", "so it is no header"),
+        ("+12025550123,Anna Rossi,diagnosis flu\n+12025550124,Bea,x\n", "so it is not a header"),
         (",Umberto,diagnosis flu\n+12025550124,Bea,x\n", "name the column that holds the numbers"),
         ("Umberto\n", "name the column that holds the numbers"),
     ],

@@ -320,7 +320,7 @@ def test_texts_that_cells_share(tmp_path: Path) -> None:
 
     assert xs(book(tmp_path, HEADER + "".join(rows), texts=texts)) == ["Zoë", "Anna", ""]
     for index in (-1, 3, "x"):
-        with pytest.raises(AudienceProblem, match="is no workbook that can be read"):
+        with pytest.raises(AudienceProblem, match="is not a workbook that can be read"):
             xs(book(tmp_path, HEADER + row(2, cell("A2", "1"), cell("B2", index, "s")), texts=texts))
 
 
@@ -346,8 +346,8 @@ def in_no_time() -> Iterator[None]:
     ("rows", "times", "problem"),
     [
         ('<row r="999999999999"/>', 1, "a row beyond 1,048,576"),
-        ('<row r="0"/>', 1, "a row with a number below 1"),
-        ('<row r="-5"/>', 1, "a row with a number below 1"),
+        ('<row r="0"/>', 1, "a row numbered below 1"),
+        ('<row r="-5"/>', 1, "a row numbered below 1"),
         (f"|{'<x/>' * 10_000}|", 1_000, "more tags beside its cells"),
         (f"</sheetData>|{'<x/>' * 10_000}|<sheetData>", 1_000, "more tags beside its cells"),
         (f"|<row>{'<c/>' * 10_000}</row>|", 1_000, "takes over . seconds to read, too long for its size"),

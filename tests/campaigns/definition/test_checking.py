@@ -82,7 +82,7 @@ def test_every_variant_is_checked_against_the_tables(folder: Path) -> None:
         ("loop.csv", "'loop.csv'"),
         ("x" * 300 + ".csv", "cannot be opened"),
         ("sub", "is a folder"),
-        ("people.txt", "no kind of table"),
+        ("people.txt", "not a kind of table"),
         ("nothing.csv", "is empty"),
         ("binary.csv", "NUL"),
         ("phones.csv", "there is no column number"),
@@ -201,7 +201,7 @@ def test_no_problem_shows_a_number_or_a_text(folder: Path) -> None:
 def test_the_name_of_the_answers_to_help_is_taken(folder: Path) -> None:
     problems = problems_of(folder, "campaign: help-answers\nmessage: Hi\naudience: {file: people.csv}\n")
 
-    told = "is help-answers: by this name the answers to people who write HELP are sent (choose another name)"
+    told = "is help-answers: this name is reserved for the answers to people who write HELP (choose another name)"
     assert problems == [f"1:11: campaign: {told}"]
 
 
@@ -213,7 +213,7 @@ def test_a_field_in_the_brackets_of_another_program_is_refused(folder: Path, wri
 
     column = "city" if "city" in written else "first_name"
     hint = f"(write {{{{ {column} }}}}, with two curly brackets on each side)"
-    assert problems == [f"4:8: message: holds {written}, which everybody would get as it stands {hint}"]
+    assert problems == [f"4:8: message: holds {written}, which everybody would receive exactly as written {hint}"]
 
 
 FOREIGN = (
@@ -326,7 +326,7 @@ def test_an_expression_without_fields_that_cannot_be_computed_is_refused_at_its_
     problems = problems_of(folder, HEAD + 'message: "Hi {{ 1/0 }}"\naudience: {file: people.csv}\n')
 
     assert problems == [
-        "2:10: message: cannot be computed for anybody: it divides by zero (correct what stands in the {{ }})"
+        "2:10: message: cannot be computed for anybody: it divides by zero (correct what is in the {{ }})"
     ]
 
 
@@ -340,7 +340,7 @@ def test_a_character_that_cannot_be_sent_is_one_problem(folder: Path, escape: st
 def test_a_text_without_fields_that_is_too_long_for_everybody_is_refused(folder: Path) -> None:
     problems = problems_of(folder, HEAD + f"message: {'x' * 1531}\naudience: {{file: people.csv}}\n")
 
-    assert problems == ["2:10: message: takes 11 segments, and at most 10 are sent (shorten it)"]
+    assert problems == ["2:10: message: takes 11 segments, but at most 10 are allowed (shorten it)"]
 
 
 @pytest.mark.parametrize("message", ["'We are #1 in town' # ours", ">-\n  We are\n  #1 in town", "We are at town#1"])

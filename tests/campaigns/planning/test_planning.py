@@ -124,7 +124,7 @@ def test_suppression_is_asked_a_thousand_at_a_time(campaign: Callable[..., Defin
     [
         ("{{ first_name[:0] }}", "the text is empty"),
         ("{{ first_name[:0] }} ", "the text is empty"),
-        ("{{ first_name }}" + "x" * 1530, "the text takes 11 segments, and at most 10 are sent"),
+        ("{{ first_name }}" + "x" * 1530, "the text takes 11 segments, but at most 10 are allowed"),
     ],
 )
 def test_texts_that_are_not_sent(campaign: Callable[..., Definition], message: str, reason: str) -> None:

@@ -239,7 +239,7 @@ def test_an_edit_after_sending_began_is_refused_until_it_is_undone(world: InboxW
     world.restart()
     world.pass_time()
     refusal, _, counts = world.status().partition("\n\n")
-    assert refusal.startswith("spring.yaml was changed after spring-sale began to send; it goes on as it was planned.")
+    assert refusal.startswith("spring.yaml was changed after spring-sale began to send; it continues as planned.")
     assert "2 accepted" in counts
     # and disappears when the change is undone
     path.write_text(before, encoding="utf-8")

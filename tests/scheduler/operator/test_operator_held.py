@@ -90,7 +90,7 @@ def test_a_contact_list_is_held_as_a_whole(cli: Cli, world: HeldWorld) -> None:
     result = cli("held", "club")
 
     assert result.stdout.splitlines()[0] == (
-        "everybody on contact list 7 of the gateway: nobody can tell whether the gateway sent to the list"
+        "everybody on contact list 7 of the gateway: it is not known whether the gateway sent to the list"
     )
     assert "a contact list, device 1" in result.stdout
 

@@ -11,7 +11,7 @@ Run = Callable[..., Result]
 LIST = "message: Hello\naudience: {contact_list: 12}\n"
 TABLE = "message: Hello\naudience: {file: people.csv, number: phone}\n"
 GATEWAY = "schedule: {start: 2090-01-01 09:00, by: gateway%s}\n"
-KEEPS = "the gateway keeps its numbers to itself and sends to all"
+KEEPS = "the gateway does not reveal its numbers and sends to all"
 LISTS = [
     (
         "exclude: {file: people.csv, number: phone}",
@@ -34,8 +34,8 @@ HANDED_OVER = [
     ("schedule: {by: gateway}", "4:16", "schedule.by", "needs a start"),
     ("schedule: {by: gateway, start: now}", "4:16", "schedule.by", "needs a start"),
     (GATEWAY % ", window: {from: '09:00', to: '20:00'}", "4:58", "schedule.window", "no sending hours"),
-    (GATEWAY % ", spread: 3h", "4:58", "schedule.spread", "one moment for all"),
-    (GATEWAY % ", local_time: recipient", "4:62", "schedule.local_time", "one moment for all"),
+    (GATEWAY % ", spread: 3h", "4:58", "schedule.spread", "one moment for everybody"),
+    (GATEWAY % ", local_time: recipient", "4:62", "schedule.local_time", "one moment for everybody"),
     (GATEWAY % ", repeat: {cron: '@daily'}", "4:58", "schedule.repeat", "nothing is handed over ahead"),
     (GATEWAY % ", remind: {column: first_name, before: 1d}", "4:58", "schedule.remind", "cannot follow an appointment"),
     (GATEWAY % "" + "frequency_cap: {messages: 1, per: 7d}", "5:16", "frequency_cap", "and not when it is sent"),
@@ -66,7 +66,7 @@ def test_a_list_cannot_have_variants(run: Run, campaign_file: Path) -> None:
     campaign_file.write_text(f"campaign: sale\naudience: {{contact_list: 12}}\n{variants}\n")
 
     assert (
-        "3:11: variants: cannot go with a contact list: the gateway sends one text"
+        "3:11: variants: cannot be used with a contact list: the gateway sends one text"
         in run("check", campaign_file.name).stderr
     )
 
