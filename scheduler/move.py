@@ -68,7 +68,9 @@ def move(settings: Settings, actor: Actor, to: str, *, clock: Clock, told: Calla
             copy = secrets.token_hex(8)
             rows = _copy(source, target, copy, clock, told)
             if not lock.acquire():
-                raise StoreError("something else began to work on the database meanwhile; stop it and run this again")
+                raise StoreError(
+                    "something else began to work on the database in the meantime; stop it and run this again"
+                )
             with source.write("move_go") as session:
                 handover.go(session, copy=copy, to=shown(target.url), now=clock.now())
         _mark(settings, source, target)

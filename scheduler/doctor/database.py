@@ -142,7 +142,7 @@ def gone(*, rehearsal: bool) -> Finding:
     """There is no database to check, but there was one."""
     return problem(
         Area.DATABASE,
-        "the database is not there any more, and texts were sent from it",
+        "the database is no longer there, and texts were sent from it",
         _mending(rehearsal=rehearsal),
     )
 
@@ -151,7 +151,7 @@ def _mending(*, rehearsal: bool) -> str:
     """Return what to do about a lost database. A rehearsal has no gateway to ask."""
     if rehearsal:
         return REHEARSE_ANEW
-    return "stop the service, put the right database in its place if you have it, and run: campaigns recover"
+    return "stop the service, put the right database back if you have it, and run: campaigns recover"
 
 
 def _minutes(age: timedelta) -> str:

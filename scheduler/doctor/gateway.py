@@ -55,7 +55,7 @@ def _unreachable(error: httpx.HTTPError) -> Finding:
             f"the gateway does not answer ({type(error).__name__}: {error})",
             "see that its server runs, and that CAMPAIGNS_GATEWAY_URL is its address",
         )
-    advice = "renew it, or name the authority of your own that issued it in CAMPAIGNS_CA_FILE"
+    advice = "renew it, or set CAMPAIGNS_CA_FILE to the certificate of the authority that issued it"
     if is_for_another_name(refused):
         advice = "correct CAMPAIGNS_GATEWAY_URL to the name that it is for"
     return problem(GATEWAY, f"the gateway's certificate is not accepted ({refused})", advice)

@@ -141,9 +141,9 @@ TO_END_IT: Final = (
         (REPEAT, REMIND, EditCode.REMINDS_AFTER_OTHERS,
          "sale.yaml reminds of dates now, but sale was sent before; give the campaign that reminds another name"),
         (REPEAT, {}, EditCode.ENDS_REPEATING,
-         f"sale.yaml no longer repeats, and {TO_END_IT}"),
+         f"sale.yaml no longer repeats, but {TO_END_IT}"),
         (REMIND, {}, EditCode.ENDS_REMINDING,
-         f"sale.yaml no longer reminds, and {TO_END_IT}"),
+         f"sale.yaml no longer reminds, but {TO_END_IT}"),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("state", RunState)

@@ -54,7 +54,7 @@ class Settings(BaseSettings):
     api_key_file: Path | None = Field(default=None, description="a file that holds the API key (a mounted secret)")
     ca_file: Path | None = Field(
         default=None,
-        description="certificates in PEM of authorities of your own, for gateway, webhooks and mail server",
+        description="PEM certificates of your own authorities, for gateway, webhooks and mail server",
     )
     database_url: ServerAddress = Field(
         default="sqlite:///campaigns.db", description="SQLite, or PostgreSQL as `postgresql+psycopg://user@host/name`"

@@ -119,7 +119,7 @@ def test_a_campaign_that_cannot_be_planned_says_why_once(world: InboxWorld) -> N
     world.pass_time()
 
     assert world.a_run().state is RunState.FAILED
-    assert world.status().count("it could never go") == 1
+    assert world.status().count("it could never go out") == 1
     assert "Nothing is sent." in world.status()
 
 

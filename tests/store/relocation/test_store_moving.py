@@ -307,7 +307,7 @@ def test_a_database_that_has_gone_never_comes_back(world: World, target: Store) 
         give_up(world.store)
     with pytest.raises(StoreError, match=r"was moved to new on .* set CAMPAIGNS_DATABASE_URL"):
         leave(world.store)
-    with pytest.raises(StoreError, match="given up meanwhile"):
+    with pytest.raises(StoreError, match="given up in the meantime"):
         go(world.store)
 
 

@@ -230,7 +230,8 @@ def hold_list(session: Session, batch_id: int, account_id: int, text: str, since
     ]
     if alike:
         _use_up(session, account_id, alike)
-        reason = f"the gateway has {len(alike):,} messages with this text that `campaigns recover` found; were they it?"
+        found = f"the gateway has {len(alike):,} messages with this text that `campaigns recover` found"
+        reason = f"{found}; are any of them this one?"
         session.execute(move_batch(BatchState.HELD, batches.c.id == batch_id, reason=reason))
     return len(alike)
 
