@@ -239,7 +239,7 @@ def _plainly(name: str) -> Iterator[None]:
     except sa.exc.DBAPIError as error:
         raise StoreError(
             f"copying to {name} failed ({_first_line(error)}); nothing was kept of it and neither database sends: "
-            "run this again, or give it up with campaigns move --undo"
+            "run this again, or give it up with: campaigns move --undo"
         ) from None
 
 

@@ -133,7 +133,7 @@ def _transaction(store: Store, actor: Actor, slug: str) -> Iterator[tuple[Sessio
 
 
 def _already(campaign: str, run: RunView, what: str) -> Refused:
-    sentence = f"{campaign} is {state_words(run.state)} already: there is nothing to {what}"
+    sentence = f"{campaign} is already {state_words(run.state)}: there is nothing to {what}"
     return Refused(Refusal.WRONG_STATE, sentence)
 
 

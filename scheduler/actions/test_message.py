@@ -99,7 +99,7 @@ def refuse_opted_out(runtime: Runtime, to: str, definition: Definition) -> None:
     """Raise `Refused` for a number (E.164) that has opted out."""
     with runtime.store.read() as session:
         if suppressions.suppressed_among(session, [to], definition.kind):
-            sentence = "this number has opted out, and gets no test either; see: campaigns suppress list"
+            sentence = "this number has opted out, so it gets no test either; see: campaigns suppress list"
             raise Refused(Refusal.OPTED_OUT, sentence)
 
 
@@ -171,4 +171,4 @@ def give_up_test(runtime: Runtime, actor: Actor, run_id: int) -> None:
     """
     with acting(runtime.store, actor, "test_given_up") as session:
         if runs.run_view(session, run_id).state in {RunState.SCHEDULED, RunState.RUNNING}:
-            runs.cancel_run(session, run_id, "nobody waited for this test any more", runtime.clock.now())
+            runs.cancel_run(session, run_id, "nobody was waiting for this test any more", runtime.clock.now())

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-AsJson = Annotated[bool, typer.Option("--json", help="JSON on standard output, one object a line.")]
+AsJson = Annotated[bool, typer.Option("--json", help="JSON on standard output, one object per line.")]
 RunNumber = Annotated[
     int | None,
     typer.Option("--run", metavar="N", help="This run of a campaign that repeats, by its number in `status CAMPAIGN`."),

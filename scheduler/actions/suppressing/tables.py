@@ -69,7 +69,7 @@ class OptOutFile:
             return row.problem
         kind = self._kind or row.fields.get("kind", "").lower()
         if kind and kind not in set(Kind):
-            return f"its kind is none of {', '.join(Kind)}"
+            return f"its kind is not one of {', '.join(Kind)}"
         try:
             numbers: tuple[str, ...] = (self._normaliser.normalise(row.number),)
         except InvalidNumber as error:

@@ -145,7 +145,7 @@ def _look_up(runtime: Runtime, windows: WindowMemory, doubt: Doubt, now: datetim
             accounts.raise_floor(session, doubt.account_id, seen.newest)
         # A command that works on its own runs ends by itself, and says why.
         if seen.problem and now >= doubt.send_by + settle and runtime.only_runs is None:
-            reason = f"requests in doubt cannot be looked up, for the gateway cannot be read: {seen.problem}"
+            reason = f"requests in doubt cannot be looked up, because the gateway cannot be read: {seen.problem}"
             until = now + PROBE_LATER
             accounts.pause_account(session, doubt.account_id, PausedBy.GATEWAY, reason, now=now, probe_at=until)
     if is_decided:

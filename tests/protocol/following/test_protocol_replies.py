@@ -66,7 +66,7 @@ def test_the_first_text_waits_for_replies_to_be_read(bench: Installation) -> Non
     # then nothing is sent, the reason is given, and the pauses between two looks grow
     assert bench.gateway.copies() == {}
     assert bench.run(run_id).state is RunState.SCHEDULED
-    assert "nothing is sent before what people wrote in the last 24 hours is read" in bench.run(run_id).reason
+    assert "nothing is sent until the replies of the last 24 hours are read" in bench.run(run_id).reason
     assert 10 < bench.ticks.first_look.failures < 20
     # when they can be
     bench.gateway.reads = Reads.TRUE

@@ -83,7 +83,7 @@ def test_a_conflict_copy_is_never_sent_and_says_what_it_is(world: InboxWorld, na
 
     assert world.a_run().state is RunState.SCHEDULED
     assert world.run("other-name") is None
-    assert f"{name} is not used: by its name it is a copy that a sync program made" in world.status(name[:-5])
+    assert f"{name} is not used: its name says that it is a copy that a sync program made" in world.status(name[:-5])
 
 
 @pytest.mark.parametrize("name", COPIES)
@@ -149,7 +149,7 @@ def test_the_name_of_a_campaign_under_way_is_given_to_another_one(world: InboxWo
 
     assert world.a_run().state is RunState.RUNNING
     assert world.status().startswith(
-        "spring.yaml was the campaign spring-sale before. That one began to send and goes on; to see it: campaigns "
+        "spring.yaml was the campaign spring-sale before. That one began to send and continues; to see it: campaigns "
         "status spring-sale, to end it: campaigns cancel spring-sale.\n\nrome: planned"
     )
 

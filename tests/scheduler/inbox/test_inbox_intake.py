@@ -183,7 +183,7 @@ def test_a_second_file_of_the_same_campaign_is_refused_and_changes_nothing(world
     world.pass_time()
 
     assert world.status("second").startswith(
-        "second.yaml is not used: first.yaml is the campaign spring-sale already. Give this one another name"
+        "second.yaml is not used: first.yaml already is the campaign spring-sale. Give this one another name"
     )
     assert world.run() == before
 
@@ -198,7 +198,7 @@ def test_the_second_file_takes_over_when_the_first_is_removed(world: InboxWorld)
 
     assert world.a_run().state is RunState.SCHEDULED
     assert "Starts: Wed 2026-12-02" in world.status("second")
-    assert world.status("first").startswith("first.yaml is gone; its campaign goes on as second.yaml")
+    assert world.status("first").startswith("first.yaml is gone; its campaign continues as second.yaml")
 
 
 @pytest.mark.parametrize("replace_by_rename", [False, True])

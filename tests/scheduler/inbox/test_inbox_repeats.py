@@ -102,7 +102,7 @@ def test_taking_repeat_out_of_the_file_is_refused_once_it_was_sent(world: InboxW
     world.drop()
     world.pass_time()
 
-    assert "no longer repeats, and spring-sale was sent before; it goes on as it was" in world.status()
+    assert "no longer repeats, but spring-sale was sent before; it continues" in world.status()
     assert [run.state for run in world.runs()] == [RunState.COMPLETED, RunState.SCHEDULED]
 
 

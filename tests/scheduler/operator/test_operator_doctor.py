@@ -138,10 +138,10 @@ def test_a_lost_database_is_no_reason_to_send_to_everybody_again(cli: Cli, sandb
     # then the campaign waits, and nobody is told to remove what keeps it
     for examined in (gone, anew):
         said = " ".join(examined.stdout.split())
-        assert "c.yaml waits, and nothing of it is sent: the database that knew who got it is lost" in said
+        assert "c.yaml waits and is not sent: the database that knew who got it is lost" in said
         assert "another installation" not in said
         assert "campaigns recover. Do not remove its status" in said
-        assert "without its database nobody knows what was sent in the last 24 hours" in said
+        assert "without its database it is not known what was sent in the last 24 hours" in said
 
 
 def test_without_settings_it_says_which(cli: Cli, folder: Path) -> None:
@@ -268,9 +268,7 @@ def test_durability_is_read_from_the_connection_that_writes(store: Store) -> Non
     finding = only(database.check_durability(store))
 
     if store.is_sqlite:
-        assert finding == ok(
-            Area.DATABASE, "what is committed survives a power cut (journal_mode = wal, synchronous = 2)"
-        )
+        assert finding == ok(Area.DATABASE, "committed data survives a power cut (journal_mode = wal, synchronous = 2)")
     else:  # the server of the tests runs without fsync
         assert finding.standing is Standing.PROBLEM
         assert "fsync = off" in finding.says
@@ -293,12 +291,12 @@ def test_a_database_that_knows_less_than_its_mark_is_told(
 def test_who_runs_the_clock_is_told_without_taking_the_lock(store: Store) -> None:
     lock = leader_lock(store)
 
-    assert only(database.check_leader(store)).says.startswith("nobody runs the clock now")
+    assert only(database.check_leader(store)).says.startswith("nothing runs the clock now")
     migrate(store)
     assert lock.acquire()
     assert only(database.check_leader(store)).says.startswith("the clock is run by ")
     lock.release()
-    assert only(database.check_leader(store)).says.startswith("nobody runs the clock now")
+    assert only(database.check_leader(store)).says.startswith("nothing runs the clock now")
 
 
 @pytest.mark.parametrize(
@@ -405,11 +403,11 @@ def test_an_offset_counts_when_it_is_certain(offset_seconds: float, standing: St
 @pytest.mark.parametrize(
     ("python", "expat", "told"),
     [
-        ((3, 11, 9), (2, 6, 0), "Python 3.11.9 has known security faults, fixed in 3.11.10"),
+        ((3, 11, 9), (2, 6, 0), "Python 3.11.9 has known vulnerabilities, fixed in 3.11.10"),
         (
             (3, 11, 7),
             (2, 5, 0),
-            "fixed in 3.11.10, and expat 2.5.0 has known security faults, fixed in 2.6.0",
+            "fixed in 3.11.10, and expat 2.5.0 has known vulnerabilities, fixed in 2.6.0",
         ),
         ((3, 12, 3), (2, 6, 0), ""),
     ],

@@ -149,7 +149,7 @@ def test_a_paused_campaign_stays_paused(cli: Cli, world: HeldWorld) -> None:
 
     assert result.stdout.splitlines()[1:] == [
         "spring-sale is paused",
-        "let it go on with: campaigns resume spring-sale",
+        "resume it with: campaigns resume spring-sale",
     ]
 
 

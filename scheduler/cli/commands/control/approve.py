@@ -34,4 +34,4 @@ def approve(
         print_json({"campaign": campaign, "run": done.run_id, "plan": done.plan, "was_approved": not done.is_news})
     else:
         already = "" if done.is_news else " already"
-        say(f"{campaign} is approved{already}: exactly the plan {done.plan[:SHOWN]} is sent, and no other")
+        say(f"{campaign} is approved{already}: exactly the plan {done.plan[:SHOWN]} is sent, and nothing else")

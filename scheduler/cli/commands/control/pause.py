@@ -23,5 +23,5 @@ def pause(campaign: Slug, json: AsJson = False) -> None:
         in_flight = in_flight_json(stopped, now)
         print_json({"campaign": campaign, "run": stopped.run_id, "state": "paused", "in_flight": in_flight})
         return
-    say(f"{campaign} is paused; let it go on with: campaigns resume {campaign}")
+    say(f"{campaign} is paused; resume it with: campaigns resume {campaign}")
     tell_unstoppable(stopped, now)

@@ -22,7 +22,7 @@ suppress = typer.Typer(
 )
 
 Numbers = Annotated[
-    list[str], typer.Argument(metavar="NUMBER...", help="With +country, or of the region in the settings.")
+    list[str], typer.Argument(metavar="NUMBER...", help="With +country, or as dialled in the region of the settings.")
 ]
 Kind = Annotated[
     str | None,
@@ -156,7 +156,7 @@ def export(
 def review(
     ids: Annotated[list[int] | None, typer.Argument(metavar="ID...", help="Replies, as the list names them.")] = None,
     opts_out: Annotated[
-        bool, typer.Option("--opt-out", help="They are stops: send nothing more to the people who wrote them.")
+        bool, typer.Option("--opt-out", help="They are stops: send nothing more to these people.")
     ] = False,
     keep: Annotated[bool, typer.Option("--keep", help="They are not stops: keep sending.")] = False,
     json: AsJson = False,

@@ -54,7 +54,7 @@ def throttle(
     if (values or clear) and not named:
         raise typer.BadParameter("say what to change: a campaign, --account or --device ID")
     if clear and values:
-        raise typer.BadParameter("--clear forgets all of it: leave out the others", param_hint="--clear")
+        raise typer.BadParameter("--clear removes all limits: leave out the other options", param_hint="--clear")
     settings, now = load_settings(), SystemClock().now()
     with values_of_options():
         throttling.refuse_unfit(values, campaign=campaign, device=device)
@@ -68,7 +68,7 @@ def throttle(
             print_json(limit.as_json())
         return
     if not limits:
-        say("nothing of it is limited by hand or by its file")
+        say("nothing of it is limited, by hand or by its file")
         return
     _show(limits, settings.zone)
 

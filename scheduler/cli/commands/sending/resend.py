@@ -85,7 +85,7 @@ def resend(
         if json:
             print_json(nothing)
         else:
-            say("there is nobody left to send to: the gateway shows none of these texts as failed any more")
+            say("there is nobody left to send to: the gateway no longer shows any of these texts as failed")
     raise typer.Exit(done.outcome.exit_code)
 
 

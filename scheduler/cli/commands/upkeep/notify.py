@@ -30,7 +30,7 @@ def notify(
     if json:
         print_json({"targets": [_json(listener, was_told=test) for listener in found]})
     elif not found:
-        say("nobody is told: set CAMPAIGNS_REPORT_WEBHOOK, CAMPAIGNS_NOTIFY_EMAIL or CAMPAIGNS_NOTIFY_COMMAND")
+        say("nobody is notified: set CAMPAIGNS_REPORT_WEBHOOK, CAMPAIGNS_NOTIFY_EMAIL or CAMPAIGNS_NOTIFY_COMMAND")
     else:
         for each in found:
             say(f"{each.channel:<13}  {each.where:<40}  {each.problem or ('told' if test else '')}".rstrip())

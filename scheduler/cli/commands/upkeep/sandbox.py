@@ -15,7 +15,7 @@ def sandbox(
     ledger: Annotated[
         Path | None, typer.Option(help="File for what was accepted; an existing one is appended to.")
     ] = None,
-    profile: Annotated[str, typer.Option(help="How replies are written: strings or ints.")] = "strings",
+    profile: Annotated[str, typer.Option(help="How numbers in replies are written: strings or ints.")] = "strings",
     webhook: Annotated[str | None, typer.Option(help="Address on this machine to push inbound messages to.")] = None,
     pace: Annotated[float, typer.Option(help="Messages per second and SIM.")] = 50.0,
     failed: Annotated[float, typer.Option(help="Share of the numbers (0 to 1) that fail.")] = 0.0,

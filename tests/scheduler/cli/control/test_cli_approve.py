@@ -52,7 +52,7 @@ def test_a_plan_is_approved_by_the_beginning_of_its_hash_and_run_goes_on(
 @pytest.mark.parametrize(
     ("plan", "why"),
     [
-        ("1234567", "1234567 is not the hash of a plan: copy at least 8 of the digits that `plan` shows"),
+        ("1234567", "1234567 is not the hash of a plan: copy at least 8 of the digits shown by `plan`"),
         ("no-hash-at-all", "no-hash-at-all is not the hash of a plan"),
         ("12345678", "12345678 is not a plan of sale, whose plan is"),
     ],

@@ -93,7 +93,7 @@ def test_a_plan_says_what_it_means_that_the_gateway_keeps_the_time(run: Run, cam
     shown = run("plan", campaign_file.name).stdout
 
     assert "by the gateway's clock, as fast as its phones can" in shown
-    assert "what the gateway has is sent: neither pause, cancel, an edit nor a STOP takes it back" in shown
+    assert "what the gateway has is sent: no pause, cancel, edit or STOP takes it back" in shown
 
 
 def test_a_start_that_has_passed_cannot_be_handed_over(run: Run, campaign_file: Path) -> None:

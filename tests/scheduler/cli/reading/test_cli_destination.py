@@ -14,7 +14,7 @@ from worker.store.engine import Store
 Cli = Callable[..., Result]
 Planned = Callable[[str], tuple[Store, int]]
 
-ADVICE = "check the name, the permissions and the space that is left"
+ADVICE = "check the name, the permissions and the free space"
 EXPORTS = [("export", "spring-sale"), ("export", "spring-sale", "--format", "html"), ("suppress", "export")]
 
 
