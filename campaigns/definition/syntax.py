@@ -93,7 +93,7 @@ def explain(error: yaml.MarkedYAMLError, lines: Sequence[str]) -> tuple[int, int
 
 
 def _no_character(escape: re.Match[str], following: re.Match[str] | None) -> tuple[str, str]:
-    """Return problem and hint for an escape that is no character by itself. `following`: the escape right after it."""
+    """Return problem and hint for an escape that is half a character. `following`: the escape right after it."""
     code = int(escape[1] or escape[2], 16)
     low = int(following[1] or following[2], 16) if following else 0
     if 0xD800 <= code < 0xDC00 <= low < 0xE000:

@@ -43,7 +43,7 @@ CONTROLS: Final[Mapping[bool | None, str]] = {
 """What the control message says about the worth of a look-up."""
 
 NOT_SENT: Final = "not_sent"
-"""The outcome of a request of which no byte left."""
+"""The outcome of a request that sent no byte."""
 
 
 def request_lines(request: Request, zone: ZoneInfo) -> Iterator[str]:

@@ -218,7 +218,7 @@ class ServerTrouble(Exception):
 
 
 def trouble_of(error: BaseException | None) -> Trouble | None:
-    """Return the condition behind this error or its causes; None if it is no known one."""
+    """Return the condition behind this error or its causes; None if it is not a known one."""
     while error is not None:
         named = getattr(error, "trouble", None)
         found = named if isinstance(named, Trouble) else _by_code(error)

@@ -57,7 +57,7 @@ class WindowReads:
     """Reads windows and counts the `reads` that it takes. Without a `runtime` there is no ledger: only halves.
 
     `passes_over`: a single second that is too much for a reply is left out, and the rest is read. For replies alone,
-    where one message must not keep all others from being read: such a read is no proof that something is not there.
+    where one message must not keep all others from being read: such a read does not prove that something is not there.
     `passed_over` has when each of these windows began, and what was the matter with the last one.
     """
 

@@ -389,9 +389,9 @@ def test_a_clock_is_read_in_the_middle_of_the_time_it_took() -> None:
 @pytest.mark.parametrize(
     ("offset_seconds", "standing", "sentence"),
     [
-        (3.0, Standing.OK, "the clock of Redis is 3.0 s ahead of ours (give or take 1.0)"),
-        (-5.5, Standing.OK, "the clock of Redis is 5.5 s behind ours (give or take 1.0)"),
-        (-7.0, Standing.PROBLEM, "the clock of Redis is 7.0 s behind ours (give or take 1.0)"),
+        (3.0, Standing.OK, "the clock of Redis is 3.0 s ahead of this machine's (give or take 1.0)"),
+        (-5.5, Standing.OK, "the clock of Redis is 5.5 s behind this machine's (give or take 1.0)"),
+        (-7.0, Standing.PROBLEM, "the clock of Redis is 7.0 s behind this machine's (give or take 1.0)"),
     ],
 )
 def test_an_offset_counts_when_it_is_certain(offset_seconds: float, standing: Standing, sentence: str) -> None:

@@ -163,7 +163,7 @@ def review(
 ) -> None:
     """Read the replies that may mean stop, and decide.
 
-    Also stops from a number at which nobody was sent a text: find out whose it is. Without --opt-out or --keep they are
+    Also stops from a number that was never sent a text: find out whose it is. Without --opt-out or --keep they are
     listed, with their texts. Example: campaigns suppress review 12 15 --opt-out
     """
     from campaigns.clock import SystemClock
