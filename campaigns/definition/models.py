@@ -144,7 +144,7 @@ class RetryFailed(Part):
 class Follow(Part):
     """How texts are followed after the gateway has accepted them."""
 
-    until: Duration = Field(timedelta(hours=72), description="How long receipts are waited for.", examples=["72h"])
+    until: Duration = Field(timedelta(hours=72), description="How long to wait for receipts.", examples=["72h"])
     retry_failed: RetryFailed | None = Field(None, description="Retry texts that the phone reported as failed.")
     on_unknown: Annotated[OnUnknown, choice(OnUnknown)] = Field(
         OnUnknown.RECONCILE, description="When a request's outcome stays unknown.", examples=["reconcile"]

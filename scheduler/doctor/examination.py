@@ -75,7 +75,7 @@ def _all_but_surroundings(settings: Settings, sandbox: tuple[str, SecretStr] | N
             is_lost = any(finding.standing is Standing.PROBLEM for finding in marked)
         known = store if usable else None
         yield from _services(settings, known, key, clock, on_redis=sandbox is None)
-        # A rehearsal accepts files that any installation may have sent; an unreadable database may have written all statuses.
+        # A rehearsal accepts files sent by any installation; an unreadable database may have written every status.
         if sandbox is None and (usable or is_gone):
             yield from _inbox(settings, known, key, is_lost=is_lost)
         if client is None:

@@ -34,7 +34,7 @@ _DEFAULTS: Final = """\
 # Any key may be here except campaign, message and audience. Remove a # to use one.
 
 follow:
-  until: 72h                      # how long receipts are waited for
+  until: 72h                      # how long to wait for receipts
 
 # default_region: IT
 # schedule:
