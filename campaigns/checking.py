@@ -195,7 +195,7 @@ class _Check:
     def _foreign_placeholders(self, text: "_Text", columns: tuple[str, ...], number: str) -> Iterator[Problem]:
         for written, name in foreign_placeholders(text.template.literal, columns):
             place = place_in_text(self.document, text.path, place_of(written))
-            problem = f"holds {written}, which everybody would receive exactly as written"
+            problem = f"contains {written}, which everybody would receive exactly as written"
             # {nome} is like `number` and means another column: it is told which there are.
             is_meant = name != number or number in field_name(written)
             field = name if is_meant else next((column for column in columns if column != number), "field")

@@ -36,7 +36,7 @@ class SharedTexts:
         self._bytes += text.encode()
         self._ends.append(len(self._bytes))
         if len(self._bytes) > _MAX_TEXT_BYTES or len(self._ends) > _MAX_TEXTS:
-            raise AudienceProblem("holds more text than can be read at once", "save it as CSV UTF-8")
+            raise AudienceProblem("contains more text than can be read at once", "save it as CSV UTF-8")
 
     def __getitem__(self, index: int) -> str:
         if index < 0:

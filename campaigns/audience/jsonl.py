@@ -134,11 +134,11 @@ def _text(key: str, value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float) and isinf(value):
-        raise ValueError(f"holds a number that is too large in {key[:32]}")
+        raise ValueError(f"contains a number that is too large in {key[:32]}")
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     if not isinstance(value, str | int | float):
-        raise ValueError(f"holds more than one value in {key[:32]}")  # noqa: TRY004 - as above
+        raise ValueError(f"contains more than one value in {key[:32]}")  # noqa: TRY004 - as above
     text = str(value)
     if not is_sendable(text):
         raise ValueError(f"has a broken character in {key[:32]}")

@@ -188,7 +188,7 @@ class _Reader:
     def _refuse_unprintable(self, event: yaml.ScalarEvent, path: KeyPath) -> None:
         """Report control characters. Escapes in double quotes can produce characters that the file may not contain."""
         if found := NOT_PRINTABLE.search(event.value):
-            problem = f"holds an invisible control character (U+{ord(found[0]):04X})"
+            problem = f"contains an invisible control character (U+{ord(found[0]):04X})"
             self._note(self._place(event), problem, "remove the backslash that writes it, and its digits", path)
 
     def _unquoted(self, event: yaml.ScalarEvent, path: KeyPath) -> str:

@@ -42,7 +42,7 @@ _ALLOWED_NODES: Final = (
 )  # fmt: skip
 
 _CANNOT: Final = "the message cannot be computed: "
-_UNSENDABLE: Final = "holds a character that cannot be sent"
+_UNSENDABLE: Final = "contains a character that cannot be sent"
 _NOT_A_WORD: Final = re.compile(r"\W+")
 
 

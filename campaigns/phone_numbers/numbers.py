@@ -106,7 +106,7 @@ class Normaliser:
         if kind is not _LANDLINE:
             raise InvalidNumber(f"takes no texts: {kind}")
         if self._mobile_only:
-            raise InvalidNumber("landline, and the campaign is mobile_only")
+            raise InvalidNumber("landline, but the campaign is mobile_only")
         return number, True
 
     def read(self, raw: str) -> tuple[str, NumberKind]:
@@ -154,7 +154,7 @@ class Normaliser:
             head = text[: mark.start()].translate(PUNCTUATION)
             if PLAIN.fullmatch(head) and (first := self._number(head)):
                 # 1234567/8 means two lines, not one longer number
-                raise InvalidNumber("holds more than one number", (first,))
+                raise InvalidNumber("contains more than one number", (first,))
         return digits_of(text)
 
     def _number(self, text: str) -> str:

@@ -49,8 +49,8 @@ RULES: Final = (
     Rule(
         ("schedule", "by"),
         lambda case: case.is_kept_by_gateway and case.start is None,
-        "needs a start: the gateway is told when to send",
-        "add a start that lies ahead, or write by: service",
+        "needs a start: the gateway needs to know when to send",
+        "add a start in the future, or write by: service",
     ),
     Rule(
         ("schedule", "window"),
@@ -73,19 +73,22 @@ RULES: Final = (
     Rule(
         ("schedule", "repeat"),
         lambda case: case.is_kept_by_gateway and case.recurrence is not None,
-        "cannot be used with by: gateway: each run is planned minutes before it goes, and nothing is handed over ahead",
+        (
+            "cannot be used with by: gateway: each run is planned only minutes before it starts, and "
+            "nothing is handed over in advance"
+        ),
         "remove it, or write by: service",
     ),
     Rule(
         ("schedule", "remind"),
         lambda case: case.is_kept_by_gateway and case.remind is not None,
-        "cannot be used with by: gateway: a reminder that was handed over cannot follow an appointment that moves",
+        "cannot be used with by: gateway: a reminder that was handed over cannot follow an appointment that is moved",
         "remove it, or write by: service",
     ),
     Rule(
         ("frequency_cap",),
         lambda case: case.is_kept_by_gateway and case.has_cap,
-        "cannot be used with by: gateway: it is asked when a text is handed over, and not when it is sent",
+        "cannot be used with by: gateway: it is checked when a text is handed over, not when it is sent",
         "remove it, or write by: service",
     ),
     Rule(
@@ -193,7 +196,7 @@ RULES: Final = (
     Rule(
         ("schedule", "repeat", "until"),
         lambda case: case.until is not None and case.start is not None and case.until < case.start,
-        "lies before the start",
+        "is before the start",
         "move one of the two",
     ),
     Rule(

@@ -179,4 +179,4 @@ def _ids_grow(known: Sequence[KnownMessage]) -> Finding:
             "requests in doubt cannot be distinguished from older ones; send no campaign through this gateway, and "
             "report this",
         )
-    return ok(PROTOCOL, f"IDs grow: {len(known):,} messages lie above every ID seen before their requests")
+    return ok(PROTOCOL, f"IDs grow: {len(known):,} messages have IDs above every ID seen before their requests")

@@ -111,7 +111,7 @@ def unseen_notice(names: Sequence[str], many: int) -> str:
     """Known files that this process never saw, and whose status is missing, too."""
     return (
         f"{many:,} known {'file' if many == 1 else 'files'} ({', '.join(names)}{', ...' if many > len(names) else ''}) "
-        "and what stood beside them are not in this folder, and this process never saw them there. Nothing is "
+        "and what was beside them are not in this folder, and this process never saw them there. Nothing is "
         "cancelled for that: make the whole inbox visible here; if they were removed on purpose: campaigns cancel NAME"
     )
 

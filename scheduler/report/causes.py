@@ -76,13 +76,13 @@ def _in_doubt(chapter: Chapter, zone: ZoneInfo) -> str:
 def _accepted(chapter: Chapter, _zone: ZoneInfo) -> str:
     if chapter.row.gateway_id is None:
         return f"{chapter.row.reason}; it has no ID at the gateway, so no receipt can be followed"
-    return "the gateway has it, and no phone has sent it yet"
+    return "the gateway has it, but no phone has sent it yet"
 
 
 def _sent(chapter: Chapter, _zone: ZoneInfo) -> str:
     if chapter.row.finished_at is not None:
-        return "the phone sent it, and no delivery report came before following ended"
-    return "the phone sent it, and no delivery report has come yet"
+        return "the phone sent it, but no delivery report came before following ended"
+    return "the phone sent it, but no delivery report has come yet"
 
 
 def _failed(chapter: Chapter, zone: ZoneInfo) -> str:

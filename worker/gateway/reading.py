@@ -220,7 +220,7 @@ class ReplyReader:
     def _expect(self, signs: str) -> Generator[int, None, str]:
         sign = yield from self._next()
         if sign not in signs:
-            raise ValueError("it goes on in another way")
+            raise ValueError("it continues in an unexpected way")
         self._at += 1
         return sign
 

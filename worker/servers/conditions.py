@@ -65,7 +65,7 @@ WORDS: Final[Mapping[Trouble, ConditionWords]] = {
         "the database is starting, stopping or recovering", _NOTHING, "wait for it"
     ),
     Trouble.DATABASE_CROWDED: ConditionWords(
-        "the database has no connection left", _NOTHING, "raise its max_connections, or end what holds them"
+        "the database has no connection left", _NOTHING, "raise its max_connections, or close some of its connections"
     ),
     Trouble.DATABASE_READ_ONLY: ConditionWords(
         "the database accepts no changes, like a standby",
@@ -91,7 +91,9 @@ WORDS: Final[Mapping[Trouble, ConditionWords]] = {
         "check that its disk is mounted and writable, and check CAMPAIGNS_DATABASE_URL",
     ),
     Trouble.DATABASE_LOCKED: ConditionWords(
-        "another program keeps the database locked", _NOTHING, "end what has the file open, such as a backup or a shell"
+        "another program keeps the database locked",
+        _NOTHING,
+        "close what has the file open, such as a backup or a shell",
     ),
     Trouble.DATABASE_DAMAGED: ConditionWords(
         "the database is damaged",

@@ -440,7 +440,7 @@ class Notice(SQLModel, table=True):
     key: str = Field(max_length=200)  # what is reported to whom: reported once, however often it is noticed
     channel: str = Field(max_length=20)  # `webhook`, `reply_webhook`, `email`, `command`
     target: str = Field(sa_type=sa.Text)  # the address
-    event: str = Field(max_length=40)  # `run.started`, `run.paused`, `run.completed`, `needs_person`, `reply` ...
+    event: str = Field(max_length=40)  # `run.started`, `run.paused`, `run.completed`, `run.held`, `reply` ...
     body: dict[str, Any] = Field(default_factory=dict, sa_type=Json)
     run_id: int | None = Field(default=None, foreign_key="run.id")
     created_at: datetime

@@ -60,7 +60,7 @@ class OptOutFile:
             yield chunk
         if self.rows and self.rows == self.bad_rows:
             first = f"row {self.bad[0].line}: {self.bad[0].problem}"
-            hint = "correct its numbers, or say which column holds them with --number"
+            hint = "correct its numbers, or name the column that contains them with --number"
             raise AudienceProblem(f"none of its rows can be used, so nobody was put on the list; {first}", hint)
 
     def _entries(self, row: AudienceRow) -> list[Entry] | str:

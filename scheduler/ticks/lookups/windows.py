@@ -134,8 +134,8 @@ class WindowReads:
             self.memory.divides.rest(runtime.clock.elapsed_seconds())
             get_logger().warning("reads.window_too_full", status=status.value, second=at.isoformat(), problem=problem)
         return ReplyTooLong(
-            f"{problem} It does so for the single second {at:%Y-%m-%d %H:%M:%S} UTC, or does not heed the time that it"
-            " is asked for: nothing can be concluded from its reads by status and time."
+            f"{problem} It does so for the single second {at:%Y-%m-%d %H:%M:%S} UTC, or ignores the requested time: "
+            "nothing can be concluded from its reads by status and time."
         )
 
 

@@ -119,7 +119,11 @@ def test_a_reader_reads_again(opened: Opener) -> None:
         (b"", "is empty", "header"),
         (b"\n\n", "is empty", "header"),
         (b"phone,name\n1,x\n", "there is no column number", "did you mean number: phone?"),
-        (b"city,name\nRome,x\n", "there is no column number", "name the column that holds the numbers with number:"),
+        (
+            b"city,name\nRome,x\n",
+            "there is no column number",
+            "give the name of the column with the numbers as number:",
+        ),
         (b"numer,name\n1,x\n", "there is no column number", "did you mean number: numer?"),
         (b"number,Name,name\n", "columns 2 (Name) and 3 (name) are both called name", "rename"),
         (b"number\n1\0\n", "NUL", "CSV UTF-8"),

@@ -379,7 +379,7 @@ def test_h4_a_sheet_that_was_made_to_stop_its_reader(tmp_path: Path, rows: str, 
     ("texts", "times", "problem"),
     [
         (f"|<si><t>{'a' * MIB}</t></si>|", 192, "unpacks to over 200 MB"),
-        (f"|<si><t>{'a' * 10_000}</t></si>|", 10_100, "holds more text than can be read"),
+        (f"|<si><t>{'a' * 10_000}</t></si>|", 10_100, "contains more text than can be read"),
         (f"|<si><t>{'a' * MIB}</t></si>|", 64, ""),
         (f"|{'<si><t/></si>' * 10_000}|", 30, ""),
         (f"<si>|{'<r><t/></r>' * 10_000}|</si>", 300, "more tags beside its cells"),

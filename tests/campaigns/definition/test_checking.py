@@ -213,7 +213,7 @@ def test_a_field_in_the_brackets_of_another_program_is_refused(folder: Path, wri
 
     column = "city" if "city" in written else "first_name"
     hint = f"(write {{{{ {column} }}}}, with two curly brackets on each side)"
-    assert problems == [f"4:8: message: holds {written}, which everybody would receive exactly as written {hint}"]
+    assert problems == [f"4:8: message: contains {written}, which everybody would receive exactly as written {hint}"]
 
 
 FOREIGN = (

@@ -93,7 +93,7 @@ def problems_of(folder: Path, content: str | bytes, defaults: str | None = None)
         (HEAD + "kind: *k\n", "4:7", "kind", "the alias *k is not allowed"),
         (HEAD + "kind: !!str marketing\n", "4:7", "kind", "a tag (a word that starts with !)"),
         (HEAD + "campaign: other\n", "4:1", "campaign", "is given twice, first in line 1"),
-        (HEAD + 'description: "a\\0b"\n', "4:14", "description", "holds an invisible control character (U+0000)"),
+        (HEAD + 'description: "a\\0b"\n', "4:14", "description", "contains an invisible control character (U+0000)"),
         (
             "message: Hello\naudience: {file: a.csv}\n",
             "1:1",

@@ -173,7 +173,7 @@ def test_what_a_person_should_know_is_a_warning(campaign: Callable[..., Definiti
 
     assert warnings == (
         "2 rows of bought.csv hold no phone number and so exclude nobody (first: row 2)",
-        "old.csv is not UTF-8 and was read as Windows-1252: look at the accents in the samples",
+        "old.csv is not UTF-8 and was read as Windows-1252: check the accents in the samples",
     )
 
 

@@ -40,9 +40,9 @@ CASES = [
     pytest.param(KEPT + ", local_time: recipient", FILE, "local_time", "recipient with by: gateway", id="and clocks"),
     pytest.param(KEPT + ", repeat: {cron: '@daily'}", FILE, "repeat", "nothing is handed over", id="and repeat"),
     pytest.param(
-        KEPT + ", remind: {column: at, before: 1d}", FILE, "remind", "appointment that moves", id="and remind"
+        KEPT + ", remind: {column: at, before: 1d}", FILE, "remind", "appointment that is moved", id="and remind"
     ),
-    pytest.param(KEPT, FILE + CAP, "frequency_cap", "asked when a text is handed over", id="handed over, capped"),
+    pytest.param(KEPT, FILE + CAP, "frequency_cap", "checked when a text is handed over", id="handed over, capped"),
     pytest.param(
         "remind: {column: at, before: 1d}, repeat: {cron: '@daily'}",
         FILE,
@@ -147,7 +147,7 @@ CASES = [
         "repeat: {cron: '@daily', until: 2026-11-30}, start: 2026-12-01 09:00",
         FILE,
         "repeat.until",
-        "lies before the start",
+        "is before the start",
         id="until before start",
     ),
     pytest.param(

@@ -172,7 +172,7 @@ def test_what_only_another_scheduler_sees_is_not_cancelled(world: InboxWorld, re
     told = [entry["problem"] for entry in logs if entry["event"] == "inbox.files_unseen"]
     assert world.a_run("rome").state is (RunState.SCHEDULED if restarted else RunState.CANCELLED)
     assert len(told) == restarted
-    assert all(text.startswith("1 known file (rome.yaml) and what stood beside") for text in told)
+    assert all(text.startswith("1 known file (rome.yaml) and what was beside") for text in told)
     assert (world.inbox / "rome.status.txt").exists() is not restarted
     # and continues where it is seen
     assert world.a_run().state is RunState.SCHEDULED

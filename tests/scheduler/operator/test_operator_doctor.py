@@ -70,7 +70,7 @@ def test_after_a_rehearsal_everything_holds(cli: Cli, folder: Path) -> None:
     assert "a message is found by its ID" in said
     assert "replies can be read: 0 in the last 6 hours" in said
     assert "reads by status and time show all 1 messages of the last minutes of sending" in said
-    assert "IDs grow: 1 messages lie above every ID seen before their requests" in said
+    assert "IDs grow: 1 messages have IDs above every ID seen before their requests" in said
 
 
 def test_a_rehearsal_that_lost_its_database_is_told_a_way_on_that_needs_no_gateway(cli: Cli, folder: Path) -> None:

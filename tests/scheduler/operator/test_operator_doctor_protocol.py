@@ -85,7 +85,7 @@ def test_a_gateway_that_keeps_every_assumption() -> None:
         "a read by group shows all 3 messages of it": Standing.OK,
         "reads by status and time show all 3 messages of the last minutes of sending": Standing.OK,
         "a time window compares the date at which the phone sent": Standing.OK,
-        "IDs grow: 3 messages lie above every ID seen before their requests": Standing.OK,
+        "IDs grow: 3 messages have IDs above every ID seen before their requests": Standing.OK,
     }
 
 

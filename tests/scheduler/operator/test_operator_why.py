@@ -128,7 +128,7 @@ def test_why_somebody_still_waits(known: dict[str, Any], sentence: str) -> None:
             "a request with it is under way",
         ),
         ({"state": P.IN_DOUBT, "requests": [REQUEST]}, "it is looked up Mon 2025-12-01 10:01:00 (Europe/Rome)"),
-        ({"state": P.ACCEPTED, "gateway_id": 7}, "the gateway has it, and no phone has sent it yet"),
+        ({"state": P.ACCEPTED, "gateway_id": 7}, "the gateway has it, but no phone has sent it yet"),
         ({"state": P.ACCEPTED, "reason": "declared sent by a person"}, "declared sent by a person; it has no ID"),
         ({"state": P.SENT, "gateway_id": 7}, "no delivery report has come yet"),
         ({"state": P.SENT, "gateway_id": 7, "finished_at": START}, "no delivery report came before following ended"),

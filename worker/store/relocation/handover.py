@@ -123,7 +123,7 @@ def go(session: Session, *, copy: str, to: str, now: datetime) -> None:
     """
     _wait_for_intents(session)
     if standing(session).place is not MoveStage.LEAVING:
-        raise StoreError("the move was given up in the meantime; nothing was changed, look at `campaigns status`")
+        raise StoreError("the move was given up in the meantime; nothing was changed; see `campaigns status`")
     if session.scalars(sa.select(accounts.c.id).where(~is_stopped_by_move())).first() is not None:
         raise StoreError("something began to work on the database while it was copied; stop it and run the move again")
     _note(session, MoveStage.GONE, now, copy=copy, other=to)

@@ -23,7 +23,7 @@ def resolve(
         str | None, typer.Option("--number", metavar="NUMBER", help="Decide about this person only.")
     ] = None,
     number_of_run: RunNumber = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
     json: AsJson = False,
 ) -> None:
     """Decide whether held texts were sent.

@@ -154,7 +154,7 @@ def export(
 
 @suppress.command()
 def review(
-    ids: Annotated[list[int] | None, typer.Argument(metavar="ID...", help="Replies, as the list names them.")] = None,
+    ids: Annotated[list[int] | None, typer.Argument(metavar="ID...", help="Replies, by their IDs in the list.")] = None,
     opts_out: Annotated[
         bool, typer.Option("--opt-out", help="They are stops: send nothing more to these people.")
     ] = False,

@@ -26,7 +26,7 @@ def resend(
     only: Annotated[Only, typer.Option("--only", help="Whom to send to again.", show_default=False)],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show how many and why, and send nothing.")] = False,
     number_of_run: RunNumber = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
     sandbox: Sandbox = False,
     json: AsJson = False,
 ) -> None:

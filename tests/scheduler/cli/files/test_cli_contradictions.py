@@ -87,7 +87,7 @@ CASES = [
     (
         TABLE,
         "schedule: {start: 2098-12-02 09:00, repeat: {cron: '@daily', until: 2098-12-01}}",
-        "4:69: schedule.repeat.until: lies before the start (move one of the two)",
+        "4:69: schedule.repeat.until: is before the start (move one of the two)",
     ),
     (
         TABLE,

@@ -36,9 +36,9 @@ HANDED_OVER = [
     (GATEWAY % ", window: {from: '09:00', to: '20:00'}", "4:58", "schedule.window", "no sending hours"),
     (GATEWAY % ", spread: 3h", "4:58", "schedule.spread", "one moment for everybody"),
     (GATEWAY % ", local_time: recipient", "4:62", "schedule.local_time", "one moment for everybody"),
-    (GATEWAY % ", repeat: {cron: '@daily'}", "4:58", "schedule.repeat", "nothing is handed over ahead"),
+    (GATEWAY % ", repeat: {cron: '@daily'}", "4:58", "schedule.repeat", "nothing is handed over in advance"),
     (GATEWAY % ", remind: {column: first_name, before: 1d}", "4:58", "schedule.remind", "cannot follow an appointment"),
-    (GATEWAY % "" + "frequency_cap: {messages: 1, per: 7d}", "5:16", "frequency_cap", "and not when it is sent"),
+    (GATEWAY % "" + "frequency_cap: {messages: 1, per: 7d}", "5:16", "frequency_cap", "not when it is sent"),
 ]
 
 
