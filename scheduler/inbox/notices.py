@@ -102,7 +102,7 @@ def moved_notice(name: str, to: str) -> str:
 def replaced_notice(name: str, before: str) -> str:
     """Its name was given to another campaign while the previous one was being sent."""
     return (
-        f"{name} was the campaign {before} before. That one began to send and continues; to see it: campaigns status "
+        f"{name} used to be the campaign {before}. That one began to send and continues; to see it: campaigns status "
         f"{before}, to end it: campaigns cancel {before}."
     )
 
@@ -112,7 +112,8 @@ def unseen_notice(names: Sequence[str], many: int) -> str:
     return (
         f"{many:,} known {'file' if many == 1 else 'files'} ({', '.join(names)}{', ...' if many > len(names) else ''}) "
         "and what was beside them are not in this folder, and this process never saw them there. Nothing is "
-        "cancelled for that: make the whole inbox visible here; if they were removed on purpose: campaigns cancel NAME"
+        "cancelled because of that. Make the whole inbox visible here; if they were removed on purpose, run: "
+        "campaigns cancel NAME"
     )
 
 

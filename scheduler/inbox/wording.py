@@ -98,7 +98,7 @@ def _headline(status: RunStatus, now: datetime) -> str:
     run = status.run
     lines = [f"{run.campaign}: {_state(status, now)}"]
     if run.day is not None:
-        lines.append(f"These are its reminders of {run.day}.")
+        lines.append(f"These are its reminders for {run.day}.")
     if run.rehearsal:
         lines.append("This is a rehearsal in the sandbox: no text reaches a phone.")
     if status.account_paused and run.state in {R.SCHEDULED, R.RUNNING}:

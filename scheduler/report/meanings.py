@@ -20,7 +20,7 @@ MEANINGS: Final[Mapping[RecipientState, str]] = {
     RecipientState.DUPLICATE: "the number is already in the audience",
     RecipientState.SUPPRESSED: "opted out",
     RecipientState.EXCLUDED: "excluded by the campaign",
-    RecipientState.CAPPED: "got enough texts lately",
+    RecipientState.CAPPED: "already got enough texts lately",
     RecipientState.HOLDOUT: "control group",
 }
 """One line for every state that a recipient can be in."""

@@ -149,7 +149,7 @@ def test_the_name_of_a_campaign_under_way_is_given_to_another_one(world: InboxWo
 
     assert world.a_run().state is RunState.RUNNING
     assert world.status().startswith(
-        "spring.yaml was the campaign spring-sale before. That one began to send and continues; to see it: campaigns "
+        "spring.yaml used to be the campaign spring-sale. That one began to send and continues; to see it: campaigns "
         "status spring-sale, to end it: campaigns cancel spring-sale.\n\nrome: planned"
     )
 

@@ -60,7 +60,7 @@ def add(numbers: Numbers, kind: Kind = None, reason: Reason = "", json: AsJson =
 def remove(numbers: Numbers, kind: Kind = None, json: AsJson = False) -> None:
     """Let these numbers get texts again, if their owners asked for it.
 
-    With --kind only an entry of this kind ends. Campaigns that are planned already stay as they are.
+    With --kind only an entry of this kind ends. Campaigns that are already planned stay as they are.
     """
     from campaigns.clock import SystemClock
     from scheduler.actions.numbers import all_normalised
@@ -113,8 +113,8 @@ def import_(
 ) -> None:
     """Put a table of numbers on the list.
 
-    Its columns `kind` and `reason`, if it has them, count where the options are not given: what `suppress export` wrote
-    can be read again. Rows without a usable number are told and left out; the exit code is then 3.
+    Its columns `kind` and `reason`, if it has them, apply where the options are not given, so the output of
+    `suppress export` can be read again. Rows without a usable number are reported and left out; the exit code is then 3.
     """
     from campaigns.clock import SystemClock
     from scheduler.actions.opening import own_store
