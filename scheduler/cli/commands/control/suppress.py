@@ -114,7 +114,7 @@ def import_(
     """Put a table of numbers on the list.
 
     Its columns `kind` and `reason`, if it has them, apply where the options are not given, so the output of
-    `suppress export` can be read again. Rows without a usable number are reported and left out; the exit code is then 3.
+    `suppress export` can be read again. Rows without a usable number are reported and left out; exit code 3 then.
     """
     from campaigns.clock import SystemClock
     from scheduler.actions.opening import own_store
