@@ -136,8 +136,8 @@ def test_exclude_unread(tmp_path: Path) -> None:
     ("table", "hint"),
     [
         ("+12025550123,Anna Rossi,diagnosis flu\n+12025550124,Bea,x\n", "so it is not a header"),
-        (",Umberto,diagnosis flu\n+12025550124,Bea,x\n", "name the column that holds the numbers"),
-        ("Umberto\n", "name the column that holds the numbers"),
+        (",Umberto,diagnosis flu\n+12025550124,Bea,x\n", "give the name of the column with the numbers"),
+        ("Umberto\n", "give the name of the column with the numbers"),
     ],
 )
 def test_no_cell_of_a_first_line_is_repeated(tmp_path: Path, table: str, hint: str) -> None:

@@ -306,7 +306,7 @@ def test_removing_repeat_does_not_send_once_more(bench: Installation) -> None:
     drop(bench, "repeat: {cron: '0 * * * *'}")
     bench.live_until(at("01T10:10"))
 
-    with pytest.raises(EditRefused, match="To end it remove the file"):
+    with pytest.raises(EditRefused, match="To end it, remove the file"):
         drop(bench, "start: now")
 
     assert len(bench.gateway.stored) == 1

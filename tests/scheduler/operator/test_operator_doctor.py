@@ -195,7 +195,7 @@ def test_a_wrong_key_is_named_and_not_shown(cli: Cli, sandbox: Sandbox, monkeypa
 
     assert result.exit_code == 4
     assert of_gateway(result)[-1][0] == "problem"
-    assert "the account cannot be asked" in of_gateway(result)[-1][2]
+    assert "the account cannot be checked" in of_gateway(result)[-1][2]
     assert "s3cret" not in result.output
     assert sandbox.key not in result.output
 
@@ -303,7 +303,7 @@ def test_who_runs_the_clock_is_told_without_taking_the_lock(store: Store) -> Non
     ("age", "queued", "standing", "advice"),
     [
         (timedelta(seconds=60), False, Standing.OK, ""),
-        (timedelta(seconds=600), False, Standing.PROBLEM, "start `campaigns up`, or a `campaigns scheduler`"),
+        (timedelta(seconds=600), False, Standing.PROBLEM, "start `campaigns up` or a `campaigns scheduler`"),
         (timedelta(seconds=600), True, Standing.PROBLEM, "start a `campaigns worker`"),
     ],
 )
