@@ -6,13 +6,14 @@ from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, Literal, get_args, get_origin
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from tzlocal import get_localzone_name
 
+from campaigns.calendar.localtime import known_zones
 from campaigns.definition import Rate
 from campaigns.definition.models import read_region
 from campaigns.policy import ALL_KINDS, Policy
@@ -170,7 +171,7 @@ class Settings(BaseSettings):
     @field_validator("timezone")
     @classmethod
     def _known_timezone(cls, name: str) -> str:
-        if name not in available_timezones():
+        if name not in known_zones():
             raise ValueError("is not a time zone; use a name such as Europe/Rome")
         return name
 
