@@ -341,6 +341,7 @@ def in_no_time() -> Iterator[None]:
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300 * 1024
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("in_no_time")
 @pytest.mark.parametrize(
     ("rows", "times", "problem"),
@@ -374,6 +375,7 @@ def test_h4_a_sheet_that_was_made_to_stop_its_reader(tmp_path: Path, rows: str, 
         list(opened(path))
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("in_no_time")
 @pytest.mark.parametrize(
     ("texts", "times", "problem"),

@@ -74,6 +74,7 @@ def test_a_clock_put_forward_over_the_end_of_the_window_sends_nothing_outside_of
     assert exactly_once(bench, run_id)
 
 
+@pytest.mark.long
 def test_a_clock_put_back_repeats_nothing_and_goes_on(bench: Installation) -> None:
     # given half of the texts sent, at one a minute
     run_id = drop(bench, "start: 2026-12-01 10:00", throughput="rate: 1/minute, batch_size: 1, daily: 20")
