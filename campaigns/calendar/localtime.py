@@ -97,7 +97,7 @@ def _read_zone(text: str) -> str:
     if not near:
         found = nearest(city, sorted(cities))
         near = cities[found] if found else ""
-    hint = f"did you mean {near}?" if near else "write a name of the IANA list, such as Europe/Rome"
+    hint = f"did you mean {near}?" if near else "write a name from the IANA list, such as Europe/Rome"
     return refuse(f"is not a time zone: {shown(text)}", hint)
 
 

@@ -45,7 +45,7 @@ RESULTS: Final[Mapping[int, Result]] = {
     4: Result("the phone has no service", _SIGNAL),
     LIMIT_EXCEEDED: Result("the phone's limit of texts is exceeded", _PACE),
     6: Result("the SIM may only text its fixed numbers", "switch fixed dialling (FDN) off on this SIM"),
-    7: Result("nobody confirmed a text to a short code on the phone", _NUMBER),
+    7: Result("a text to a short code was not confirmed on the phone", _NUMBER),
     8: Result("the phone never sends to this short code", _NUMBER),
     9: Result("the phone's radio is not available", _RADIO),
     10: Result("the network rejected it", _CARRIER),

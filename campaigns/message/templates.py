@@ -256,7 +256,7 @@ def _check_constants(tree: nodes.Template, environment: SandboxedEnvironment) ->
         try:
             _joined(cast("_Pieces", environment.from_string(alone).root_render_func), _Person({}, None, None))
         except RenderError as error:
-            problem = f"cannot be computed for anybody: {error.reason.removeprefix(_CANNOT)}"
+            problem = f"cannot be computed for any recipient: {error.reason.removeprefix(_CANNOT)}"
             raise TemplateProblem(problem, node.lineno, "correct what is in the {{ }}") from None
 
 

@@ -142,7 +142,7 @@ RULES: Final = (
     Rule(
         ("schedule", "spread"),
         lambda case: case.remind is not None and case.schedule.spread is not None,
-        "cannot be used with `remind`: everybody has a moment of their own, and nothing is left to even out",
+        "cannot be used with `remind`: everybody has their own moment, so there is nothing to spread out",
         "remove `spread`",
     ),
     Rule(

@@ -75,7 +75,7 @@ def choose_sample(definition: Definition, *, row: int | None = None, variant: st
         return Sample(definition.message, "", f"contact list {first.contact_list}", None)
     chosen = next((planned for planned in _planned(definition, name) if _is_wanted(planned, row)), None)
     if chosen is None:
-        what = "nobody in the audience can be sent to" if row is None else f"there is no row {row} in the audience"
+        what = "nobody in the audience can be texted" if row is None else f"there is no row {row} in the audience"
         raise Refused(Refusal.INVALID, f"{what}; see: campaigns plan")
     if chosen.state is not RecipientState.PENDING:
         sentence = f"row {row} of {chosen.source} is sent nothing ({chosen.reason}); choose another one"

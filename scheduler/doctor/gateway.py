@@ -88,7 +88,7 @@ def check_pause(store: Store, account_id: int) -> Iterator[Finding]:
     if not account.is_paused:
         yield ok(GATEWAY, "the account is not paused")
         return
-    again = "it is tried again by itself" if account.next_probe_at else "a person has to look and resume it"
+    again = "it is tried again by itself" if account.next_probe_at else "a person has to look into it and resume it"
     yield problem(GATEWAY, f"the account is paused: {account.paused_reason}", again)
 
 

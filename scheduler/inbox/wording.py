@@ -141,12 +141,12 @@ def _state(status: RunStatus, now: datetime) -> str:
         case R.SCHEDULED:
             return "planned, waits for its start"
         case R.AWAITING_APPROVAL:
-            return "planned, waits for somebody to approve it"
+            return "planned, waits for approval"
         case R.RUNNING | R.SETTLING if schedule.at_gateway is not None and now < schedule.at_gateway:
             done = "is being handed over" if run.state is R.RUNNING else "is handed over"
             return f"{done} to the gateway, which sends it {shown_time(schedule.at_gateway, schedule.zone)}"
         case R.RUNNING if schedule.local_time is LocalTime.RECIPIENT:
-            return "sending, to everybody by the clocks of their own zone"
+            return "sending, to everybody by their own local time"
         case R.RUNNING if (hours := hours_of(schedule, within=status.within)) is not None and not hours.allowed(now):
             opens = hours.next_open(now)
             when = (

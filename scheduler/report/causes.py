@@ -129,7 +129,7 @@ _OBSTACLES: Final[Mapping[Obstacle, Callable[[Chapter, ZoneInfo], str]]] = {
     Obstacle.START: lambda chapter, zone: (
         chapter.row.run_reason or f"the campaign starts {shown_time(chapter.row.starts_at, zone)}"
     ),
-    Obstacle.APPROVAL: lambda _chapter, _zone: "the campaign waits for somebody to approve its plan",
+    Obstacle.APPROVAL: lambda _chapter, _zone: "the campaign is waiting for its plan to be approved",
     Obstacle.PAUSE: _paused,
     Obstacle.END: lambda chapter, _zone: f"the campaign is {chapter.row.run_state.value} and sends nothing more",
     Obstacle.ACCOUNT: lambda chapter, _zone: f"the gateway account is paused: {chapter.row.account_reason}",

@@ -88,7 +88,7 @@ def _encodings(figures: PlanSummary | VariantSummary) -> str:
 def _timing(seen: Preview) -> list[tuple[str, str]]:
     zone, estimate = seen.definition.schedule.zone, seen.forecast
     if estimate is None:
-        return [("sends", "nothing: nobody in the audience can be sent to")]
+        return [("sends", "nothing: nobody in the audience can be texted")]
     last = estimate.last_send_at
     if (start := seen.definition.schedule.at_gateway) is not None:
         return _handed_over(seen, estimate, start)

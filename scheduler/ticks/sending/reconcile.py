@@ -82,7 +82,7 @@ def _put_off(runtime: Runtime, doubt: Doubt, error: Exception, now: datetime) ->
     evidence = {
         **doubt.evidence,
         "looks": [*_looks_to_keep(doubt), LookUp(now, complete=False, found=0, control=None).to_json()],
-        doubts.UNREAD: f"looking it up failed here ({type(error).__name__}); the log says where.",
+        doubts.UNREAD: f"looking it up failed on this side ({type(error).__name__}); the log says where.",
     }
     with runtime.store.write("doubt_put_off") as session:
         until = now + backoff_after(doubt.checks + 1, _rng, settle=settle)

@@ -326,7 +326,7 @@ def test_an_expression_without_fields_that_cannot_be_computed_is_refused_at_its_
     problems = problems_of(folder, HEAD + 'message: "Hi {{ 1/0 }}"\naudience: {file: people.csv}\n')
 
     assert problems == [
-        "2:10: message: cannot be computed for anybody: it divides by zero (correct what is in the {{ }})"
+        "2:10: message: cannot be computed for any recipient: it divides by zero (correct what is in the {{ }})"
     ]
 
 

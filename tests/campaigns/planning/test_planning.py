@@ -250,7 +250,7 @@ def test_every_row_is_accounted_for_once(
         ("2026-12-05 08:30:00+00", "America/New_York", "05/12 at 03:30"),
         ("2026-12-05 09:30", "America/New_York", "05/12 at 09:30"),
         ("2026-12-05", "", "'at' is a day without a time, and the message shows one"),
-        ("2026-12-05T08:30Z", "Europe/Roma", "its timezone is not known (did you mean Europe/Rome?)"),
+        ("2026-12-05T08:30Z", "Europe/Roma", "its timezone is unknown (did you mean Europe/Rome?)"),
         ("9999-12-31 23:59:59-14", "", "'at' is not in the years 1800 to 2199: write 2026-12-01 or 2026-12-01 09:30"),
     ],
 )

@@ -86,7 +86,7 @@ CASES = [
         "remind: {column: at, before: 1d}, spread: 1h",
         FILE,
         "spread",
-        "nothing is left to even out",
+        "there is nothing to spread out",
         id="remind and spread",
     ),
     pytest.param("spread: 1h", LIST, "spread", "with one request", id="spread and a contact list"),

@@ -144,7 +144,7 @@ def test_a_campaign_that_is_refused_too_often_pauses_itself(known: Installation)
     ("answer", "told"),
     [
         (Answers.CODE_500, "=account or =refused; then resume"),
-        (Answers.HTTP_500, "it answered with HTTP 500; see what is wrong with the gateway, then resume"),
+        (Answers.HTTP_500, "it answered with HTTP 500; check what is wrong with the gateway, then resume"),
     ],
 )
 def test_a_campaign_whose_requests_all_fail_without_a_known_reason_pauses_itself(

@@ -100,7 +100,7 @@ def chapter(*, schedule: Schedule | None = None, in_doubt: int = 0, requests: An
     [
         ({"planned_at": None}, "the campaign is being planned"),
         ({"run_state": RunState.SCHEDULED}, "the campaign starts Mon 2025-12-01 10:00 (Europe/Rome)"),
-        ({"run_state": RunState.AWAITING_APPROVAL}, "waits for somebody to approve its plan"),
+        ({"run_state": RunState.AWAITING_APPROVAL}, "is waiting for its plan to be approved"),
         ({"run_state": RunState.PAUSED, "run_reason": "too many refusals"}, "is paused (too many refusals)"),
         ({"run_state": RunState.CANCELLED}, "the campaign is cancelled and sends nothing more"),
         ({"account_reason": "no credits"}, "the gateway account is paused: no credits"),

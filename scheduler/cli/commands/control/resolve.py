@@ -77,7 +77,7 @@ def _tell(who: str, campaign: str, declared: Declared, state: RunState, *, is_ca
     elif is_cancelled:
         say(f"{who}: declared not sent; the campaign was cancelled, so nothing is sent to them")
     else:
-        say(f"{who}: declared not sent; they are sent to again")
+        say(f"{who}: declared not sent; they will be texted again")
         say(f"{campaign} is {state_words(state)}")
         if state is RunState.PAUSED:
             say(f"resume it with: campaigns resume {campaign}")
