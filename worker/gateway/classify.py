@@ -54,8 +54,8 @@ ROWS: Final[tuple[ClassifierRow, ...]] = (
     ClassifierRow(
         lambda s: s.is_unconnected and s.certificate_problem,
         CertificateRefused,
-        "The gateway's certificate is not trusted ({cause}); nothing was sent. Renew it, or name the authority of your"
-        " own that issued it in CAMPAIGNS_CA_FILE.",
+        "The gateway's certificate is not trusted ({cause}); nothing was sent. Renew it, or set CAMPAIGNS_CA_FILE"
+        " to the certificate of the authority that issued it.",
     ),
     ClassifierRow(
         lambda s: s.is_unconnected,

@@ -127,7 +127,7 @@ def test_a_renamed_file_keeps_its_campaign(world: InboxWorld) -> None:
     assert world.a_run().state is RunState.SCHEDULED
     assert world.status("summer").startswith("spring-sale: planned, waits for its start")
     assert world.status().startswith(
-        "spring.yaml is gone; its campaign continues as summer.yaml, see the status there."
+        "spring.yaml is gone; its campaign continues as summer.yaml: see the status there."
     )
     assert known_files(world) == ["summer.yaml"]
 

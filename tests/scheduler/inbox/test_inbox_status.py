@@ -72,7 +72,7 @@ def cancel(world: InboxWorld) -> None:
 
 
 ROME = "(Europe/Rome)"
-SETTLING = "spring-sale: everything is sent, delivery reports are awaited until"
+SETTLING = "spring-sale: everything is sent; delivery reports are awaited until"
 
 
 @pytest.mark.parametrize(
@@ -307,8 +307,8 @@ MEND = "Check whether it is on, has a connection and runs the gateway's app."
             1,
             ": 1 text of this campaign waits there. 1 text not sent yet goes through phones 1, 3 instead.",
         ),
-        ("{use: [1, 2, 3]}", 0, 2, ". 2 texts not sent yet go by phones 1, 3 instead."),
-        ('{use: ["1|0", 2]}', 0, 2, ". 2 texts not sent yet go by phone 1|0 instead."),
+        ("{use: [1, 2, 3]}", 0, 2, ". 2 texts not sent yet go through phones 1, 3 instead."),
+        ('{use: ["1|0", 2]}', 0, 2, ". 2 texts not sent yet go through phone 1|0 instead."),
         ("{use: [1, 2, 3]}", 2, 0, ": 2 texts of this campaign wait there."),
         ("{use: [1, 2, 3]}", 0, 0, ""),
         ("{use: [1, 3]}", 0, 2, ""),
