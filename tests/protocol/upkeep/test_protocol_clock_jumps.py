@@ -10,6 +10,8 @@ from tests.protocol.world.harness import SETTLED, Installation, exactly_once
 from tests.protocol.world.scripted_gateway import Answers, Send, Stores
 from worker.store.runs import runs
 
+pytestmark = pytest.mark.long
+
 HOUR = timedelta(hours=1)
 TEN = "recipients: [" + ", ".join(f"{{number: '+39333{place:07}'}}" for place in range(10)) + "]"
 
@@ -74,7 +76,6 @@ def test_a_clock_put_forward_over_the_end_of_the_window_sends_nothing_outside_of
     assert exactly_once(bench, run_id)
 
 
-@pytest.mark.long
 def test_a_clock_put_back_repeats_nothing_and_goes_on(bench: Installation) -> None:
     # given half of the texts sent, at one a minute
     run_id = drop(bench, "start: 2026-12-01 10:00", throughput="rate: 1/minute, batch_size: 1, daily: 20")
