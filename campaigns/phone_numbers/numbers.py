@@ -29,7 +29,7 @@ from campaigns.phone_numbers.digits import (
     lost_digits,
     unwrapped,
 )
-from campaigns.phone_numbers.numbering import NEVER, international, region_patterns
+from campaigns.phone_numbers.numbering import NEVER, dials_just_00, international, region_patterns
 
 __all__ = ["InvalidNumber", "Normaliser", "NumberKind", "lost_digits", "mask", "phone_key", "region_of", "same_phone"]
 
@@ -88,7 +88,7 @@ class Normaliser:
         self._patterns = region_patterns(region, self._code) if region else None
         metadata = PhoneMetadata.metadata_for_region(region) if region else None
         self._dials_out = re.compile(metadata.international_prefix or "00") if metadata else re.compile("00")
-        self._dials_00 = _dials_just_00(self._dials_out)
+        self._dials_00 = dials_just_00(self._dials_out)
 
     def normalise(self, raw: str) -> str:
         """Return E.164 with its plus for any kind of number that is possible and valid by Google's metadata.
@@ -192,13 +192,6 @@ _TWICE_SPELT: Final = {
 
 Mexico's 1 ended in 2019; Argentina's 9 is dialled only from abroad; Brazil's mobiles have had a ninth digit since 2016.
 """
-
-
-@cache
-def _dials_just_00(dials_out: re.Pattern[str]) -> bool:
-    """Return whether a country dials out with 00 and nothing longer that begins with it."""
-    longer = (dials_out.match(f"00{digits:03}") for digits in range(1000))
-    return all(match and match.end() == 2 for match in longer)
 
 
 def phone_key(number: str) -> str:
