@@ -45,7 +45,7 @@ class WaitsFor(StrEnum):
 
 WAITING: Final[Mapping[WaitsFor, str]] = {
     WaitsFor.THROTTLE: "waiting for the throttle",
-    WaitsFor.BUDGET: "the daily or monthly budget is spent",
+    WaitsFor.BUDGET: "the budget of the day or month is spent",
     WaitsFor.WINDOW: "outside the window",
     WaitsFor.DOUBT: "too many requests in doubt",
     WaitsFor.NUMBER: "numbers in doubt elsewhere",
@@ -72,11 +72,11 @@ PAUSED: Final[Mapping[PausedBy, str]] = {
     PausedBy.PERSON: "paused by hand",
     PausedBy.QUARANTINE: (
         "the database is older than what was sent from it (a restored backup or a fail-over); "
-        "recover what it forgot from the gateway: campaigns recover"
+        "let the gateway be swept for what it forgot: campaigns recover"
     ),
     PausedBy.NEW_GATEWAY: (
         "the gateway gave IDs that it had given before: it was set up anew or restored, or another one has its "
-        "address; nothing is sent and no receipt accepted; if it is the right gateway, run: "
+        "address; nothing is sent and no receipt believed; if it is the right one, tell it: "
         "campaigns resume CAMPAIGN --new-gateway"
     ),
 }
