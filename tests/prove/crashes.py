@@ -155,7 +155,10 @@ def _ceiling(world: World) -> Ceiling | None:
 
 def try_all(cases: Sequence[Case], *, at_once: int, shown: Callable[[Tried], None]) -> list[Tried]:
     """Try the cases, a few at a time; `shown` is called with each as it ends."""
-    with closing(PostgresServer(max_connections=CONNECTIONS * at_once)) as postgres, ThreadPoolExecutor(at_once) as pool:
+    with (
+        closing(PostgresServer(max_connections=CONNECTIONS * at_once)) as postgres,
+        ThreadPoolExecutor(at_once) as pool,
+    ):
         if any(case.database is Database.POSTGRESQL for case in cases):
             postgres.start()
         making = Lock()
