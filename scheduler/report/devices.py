@@ -97,7 +97,7 @@ def stuck_lines(
 
 
 def failure_words(found: Sequence[Failures]) -> Iterator[str]:
-    """Yield why texts failed: `9 the phone has no service (device 2): look where the phone lies ...`."""
+    """Yield why texts failed: `9 the phone has no service (device 2): check where the phone is ...`."""
     for entry in found:
         where = "" if entry.device is None else f" (device {entry.device})"
         if entry.result_code is None:

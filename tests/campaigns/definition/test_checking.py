@@ -241,7 +241,7 @@ def test_txt_foreign_a_column_in_the_marks_of_any_program_is_refused(folder: Pat
     problems = problems_of(folder, HEAD + message + "audience: {file: people.csv}\n")
 
     assert len(problems) == 1
-    assert ": message: holds " in problems[0]
+    assert ": message: contains " in problems[0]
     assert "write {{ first_name }}, with two curly brackets on each side" in problems[0]
 
 
@@ -288,7 +288,7 @@ def test_the_column_of_numbers_is_never_suggested_as_a_field(folder: Path, messa
 
     assert "write {{ number }}" not in told
     assert "did you mean number" not in told
-    assert told.startswith("2:10: message: holds {nome}" if message == "Hi {nome}" else "2:10: message: uses {{ n")
+    assert told.startswith("2:10: message: contains {nome}" if message == "Hi {nome}" else "2:10: message: uses {{ n")
 
 
 def test_a_table_of_people_to_exclude_without_rows_is_warned_of(folder: Path) -> None:

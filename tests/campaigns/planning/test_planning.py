@@ -172,7 +172,7 @@ def test_what_a_person_should_know_is_a_warning(campaign: Callable[..., Definiti
     warnings = planned(definition).summary.warnings
 
     assert warnings == (
-        "2 rows of bought.csv hold no phone number and so exclude nobody (first: row 2)",
+        "2 rows of bought.csv contain no phone number and so exclude nobody (first: row 2)",
         "old.csv is not UTF-8 and was read as Windows-1252: check the accents in the samples",
     )
 

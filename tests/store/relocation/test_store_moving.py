@@ -161,7 +161,7 @@ def test_a_copy_that_lacks_something_is_not_kept(world: World, target: Store) ->
         record_event(session, EventName.DEVICE_MOVES, NOW)
         session.execute(sa.update(Event).values(id=900))
     # when
-    with pytest.raises(StoreError, match="not whole: event has 2 rows there and 1 here"):
+    with pytest.raises(StoreError, match="the copy is incomplete: event has 2 rows there and 1 here"):
         copy(world.store, target)
     # then
     assert [name for name, rows in content(target).items() if rows] == ["event"]
@@ -387,7 +387,7 @@ def test_a_process_is_told_where_campaigns_are_sent_from(world: World, target: S
     with pytest.raises(StoreError, match="is a copy of old whose move is not finished"):
         handover.require_here(target)
     go(world.store)
-    with pytest.raises(StoreError, match=r"was moved to new on 2026-12-01 09:00 UTC and sends nothing any more"):
+    with pytest.raises(StoreError, match=r"was moved to new on 2026-12-01 09:00 UTC and no longer sends anything"):
         handover.require_here(world.store)
 
 

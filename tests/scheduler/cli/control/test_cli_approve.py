@@ -80,7 +80,8 @@ def test_what_needs_no_approval_or_is_over_is_said(run: Run, waiting: tuple[Path
     file, plan = waiting
     assert run("cancel", "sale", "--yes").exit_code == 0
     assert (
-        "nothing of sale waits for approval any more: it is cancelled" in run("approve", "sale", "--plan", plan).stderr
+        "nothing of sale is waiting for approval any more: it is cancelled"
+        in run("approve", "sale", "--plan", plan).stderr
     )
     file.write_text(FILE.replace("approval: true", "approval: false").replace("sale", "plain"))
     run("run", file.name, SANDBOX)
@@ -92,7 +93,7 @@ def test_what_needs_no_approval_or_is_over_is_said(run: Run, waiting: tuple[Path
 def test_exclude_unread_in_part_is_told_by_plan_and_run_and_waits(run: Run, campaign_file: Path) -> None:
     campaign_file.write_text(FILE.replace("approval: true", "exclude: {file: stop.csv}"))
     (campaign_file.parent / "stop.csv").write_text("number\n+393331112224\nx\ny\n")
-    told = "2 rows of stop.csv hold no phone number and so exclude nobody (first: row 3)"
+    told = "2 rows of stop.csv contain no phone number and so exclude nobody (first: row 3)"
 
     shown = json.loads(run("plan", campaign_file.name, SANDBOX, "--json").stdout)
     assert told in shown["warnings"]
