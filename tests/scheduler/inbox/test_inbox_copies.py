@@ -95,7 +95,7 @@ def test_the_file_counts_and_not_its_copy_whichever_is_older(world: InboxWorld, 
     world.pass_time()
 
     assert "Starts: Wed 2026-12-02" in world.status()
-    assert f"{name} is not used: spring.yaml is the campaign spring-sale already" in world.status(name[:-5])
+    assert f"{name} is not used: spring.yaml already is the campaign spring-sale" in world.status(name[:-5])
 
 
 def test_a_file_that_comes_back_takes_its_campaign_from_a_copy(world: InboxWorld) -> None:
@@ -110,7 +110,7 @@ def test_a_file_that_comes_back_takes_its_campaign_from_a_copy(world: InboxWorld
     world.pass_time(4)
     # then it counts
     assert "Starts: Wed 2026-12-02" in world.status()
-    assert f"{copy.name} is not used: spring.yaml is the campaign" in world.status("spring (1)")
+    assert f"{copy.name} is not used: spring.yaml already is the campaign" in world.status("spring (1)")
     assert len(world.runs()) == 1
 
 

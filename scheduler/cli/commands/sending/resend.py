@@ -102,7 +102,7 @@ def _show(campaign: str, found: "FailedTexts") -> None:
         for failure in found.failures
     ]
     print_table(("people", "failed because", ""), rows, numeric=("people",))
-    say(f"\n{amount(found.people, 'person', 'people')} of {campaign}to be texted again\n")
+    say(f"\n{amount(found.people, 'person', 'people')} of {campaign} to be texted again\n")
 
 
 def _as_json(found: "FailedTexts") -> dict[str, Any]:

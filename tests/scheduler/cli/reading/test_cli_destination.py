@@ -63,7 +63,7 @@ def test_standard_output_on_a_full_device_is_told_in_one_sentence(
         command = [*COMMAND, "export", "spring-sale"]
         ended = subprocess.run(command, check=False, cwd=folder, env=environment, stdout=full, stderr=subprocess.PIPE)
 
-    told = b"the output cannot be written (No space left on device); check the space that is left\n"
+    told = b"the output cannot be written (No space left on device); check the free space\n"
     assert (ended.returncode, ended.stderr) == (2, told)
 
 
