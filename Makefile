@@ -31,8 +31,8 @@ demo: .setup-run   ## a campaign of 1,000 people through a sandbox gateway, star
 test: .setup-dev   ## every test, on real Redis and PostgreSQL servers that the tests start
 	$(BIN)/python -m pytest -n 6 --dist loadgroup
 
-test-fast: .setup-dev  ## rules, store, throttle and protocol, without servers
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -k "not postgres and not redis" \
+test-fast: .setup-dev  ## rules, store, throttle and protocol, without servers and long cases
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not long" -k "not postgres and not redis" \
 		tests/campaigns tests/store tests/worker/throttle tests/protocol
 
 check: .setup-dev  ## format, lint, types, imports

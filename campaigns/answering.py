@@ -27,7 +27,7 @@ def help_answers(text: str, timezone: str) -> Definition:
         description="Answers to people who wrote HELP",
         kind=Kind.TRANSACTIONAL,
         message=text,
-        audience=(InlineSource(recipients=({"number": "of whoever wrote HELP"},)),),
+        audience=(InlineSource(recipients=({"number": "of anyone who wrote HELP"},)),),
         schedule=Schedule(timezone=timezone, if_late=IfLate(within=FRESH_FOR)),
         follow=Follow(until=FOLLOWED_FOR),
     )

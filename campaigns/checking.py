@@ -142,8 +142,8 @@ class _Check:
     def _reserved(self) -> Iterator[Problem]:
         path = ("campaign",)
         name = self.document.value(path)
-        if isinstance(name, str) and (sent := RESERVED.get(name.strip())):
-            problem = f"is {name.strip()}: by this name {sent} are sent"
+        if isinstance(name, str) and (kept_for := RESERVED.get(name.strip())):
+            problem = f"is {name.strip()}: this name is reserved for {kept_for}"
             yield self.document.value_place(path).problem(path, problem, "choose another name")
 
     def _messages(self) -> Iterator[tuple[KeyPath, str]]:
@@ -202,7 +202,7 @@ class _Check:
     def _foreign_placeholders(self, text: "_Text", columns: tuple[str, ...], number: str) -> Iterator[Problem]:
         for written, name in foreign_placeholders(text.template.literal, columns):
             place = place_in_text(self.document, text.path, place_of(written))
-            problem = f"holds {written}, which everybody would get as it stands"
+            problem = f"contains {written}, which everybody would receive exactly as written"
             # {nome} is like `number` and means another column: it is told which there are.
             is_meant = name != number or number in field_name(written)
             field = name if is_meant else next((column for column in columns if column != number), "field")
@@ -215,7 +215,7 @@ class _Check:
             return
         try:
             segments = segmentation(text.template.render({})).segments
-            problem = f"takes {segments} segments, and at most {MAX_SEGMENTS} are sent" * (segments > MAX_SEGMENTS)
+            problem = f"takes {segments} segments, but at most {MAX_SEGMENTS} are allowed" * (segments > MAX_SEGMENTS)
         except RenderError as error:
             problem = f"cannot be sent: {error.reason}"
         if problem:

@@ -59,14 +59,14 @@ def _problem(descriptor: int, path: Path, folder: Path) -> OSError | None:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             return _not_ordinary(path)
         if not real_path(descriptor).is_relative_to(folder):
-            return OutsideError(errno.ELOOP, f"{path.name} is outside of its folder")
+            return OutsideError(errno.ELOOP, f"{path.name} is outside its folder")
     except OSError as error:
         return error
     return None
 
 
 def _not_ordinary(path: Path) -> NotOrdinaryError:
-    return NotOrdinaryError(errno.EINVAL, f"{path.name} is no ordinary file")
+    return NotOrdinaryError(errno.EINVAL, f"{path.name} is not a regular file")
 
 
 def real_path(descriptor: int) -> Path:

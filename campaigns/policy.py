@@ -63,11 +63,11 @@ class Policy:
         schedule, own = definition.schedule, definition.frequency_cap
         yield from self.forbidden(definition)
         if self._has_hours(definition) and schedule.window is not None and not _within(schedule.window, self.hours):
-            problem = f"opens outside of the operator's hours ({self.hours})"
-            yield ("schedule", "window"), problem, "narrow it, or remove it: those hours then hold"
+            problem = f"opens outside the operator's hours ({self.hours})"
+            yield ("schedule", "window"), problem, "narrow it, or remove it: those hours then apply"
         if self._has_cap(definition) and own is not None and not _is_as_strict(own, self.cap):
             problem = f"allows more than the operator's {format_cap(self.cap)}"
-            yield ("frequency_cap",), problem, "lower it, or remove it: the operator's then holds"
+            yield ("frequency_cap",), problem, "lower it, or remove it: the operator's limit then applies"
 
     def forbidden(self, definition: Definition) -> Iterator[tuple[KeyPath, str, str]]:
         """Yield what of `broken_by` forbids the whole campaign: hours and a cap are enforced while it sends."""
@@ -87,14 +87,13 @@ class Policy:
         added, by = self.added(definition), ("schedule", "by")
         for key, rule in _RULES.items():
             if key in added and definition.schedule.by is Keeper.GATEWAY:
-                yield by, f"gateway cannot go with the operator's {rule}", "write by: service"
+                yield by, f"gateway cannot be used with the operator's {rule}", "write by: service"
         if "frequency_cap" not in added:
             return
         for index, source in enumerate(definition.audience):
             if isinstance(source, ContactListSource):
-                problem = (
-                    f"cannot go with the operator's {_RULES['frequency_cap']}: the gateway keeps its numbers to itself"
-                )
+                rule = _RULES["frequency_cap"]
+                problem = f"cannot be used with the operator's {rule}: the gateway does not reveal its numbers"
                 yield ("audience", index, "contact_list"), problem, "use a file as audience"
 
     def added(self, definition: Definition) -> frozenset[str]:
@@ -150,7 +149,7 @@ def parse_hours(text: str) -> Window:
         openings.append({"days": match[1] or "daily", "ranges": [match[2]]})
     try:
         if any(opens >= closes != MIDNIGHT for opens, closes in (parse_range(o["ranges"][0]) for o in openings)):
-            raise ValueError("has hours that go over midnight; write them as two, such as 22:00-24:00; 00:00-02:00")
+            raise ValueError("has hours that cross midnight; write them as two, such as 22:00-24:00; 00:00-02:00")
         return Window.model_validate(openings)
     except (ValidationError, PydanticCustomError) as error:
         context = error.errors()[0].get("ctx", {}) if isinstance(error, ValidationError) else error.context or {}
@@ -171,7 +170,7 @@ def parse_kinds(text: str) -> frozenset[Kind]:
     unknown = next((word for word in words if word not in {kind.value for kind in Kind}), "")
     if unknown or not words:
         but = f", not {shown(unknown)}" if unknown else ""
-        raise ValueError(f"must be kinds of campaigns with commas between ({', '.join(Kind)}){but}")
+        raise ValueError(f"must be kinds of campaigns, separated by commas ({', '.join(Kind)}){but}")
     return frozenset(map(Kind, words))
 
 

@@ -88,9 +88,9 @@ class Existing(Protocol):
 PLAN: Final = TakeUp(Taken.PLANNED)
 
 NO_MOMENT_LEFT: Final = Refuse(
-    EditCode.NO_MOMENT_LEFT, "it repeats, and none of its moments is left: move `until`, or repeat more often"
+    EditCode.NO_MOMENT_LEFT, "it repeats, but has no moments left: move `until`, or repeat more often"
 )
-NO_DATE: Final = Refuse(EditCode.NO_DATE, "its tables have no row with a date: nothing is to be sent")
+NO_DATE: Final = Refuse(EditCode.NO_DATE, "its tables have no row with a date: there is nothing to send")
 """What is reported when a campaign was planned and has no run."""
 
 
@@ -161,25 +161,25 @@ _CHANGES_OF_KIND: Final[Mapping[tuple[RunType, RunType], EditCode]] = {
 """The type of the run that has sent, and the type that its file makes now -> the code."""
 
 _TO_END_IT: Final = (
-    "and {campaign} was sent before; it goes on as it was. To end it remove the file, or: campaigns cancel {campaign}. "
-    "For one more run make a campaign with another name"
+    "but {campaign} was sent before; it continues. To end it, remove the file or run: campaigns cancel {campaign}. "
+    "For another run, make a campaign with another name"
 )
 _SENTENCES: Final[Mapping[EditCode, str]] = {
     EditCode.CHANGED: (
-        "{source} was changed after {campaign} began to send; it goes on as it was planned. "
+        "{source} was changed after {campaign} began to send; it continues as planned. "
         "Undo the change, or cancel the campaign and give the new version another name; "
         "only rate, daily and monthly below throughput may change while it runs"
     ),
-    EditCode.ENDS_REPEATING: "{source} does not repeat any more, " + _TO_END_IT,
-    EditCode.ENDS_REMINDING: "{source} does not remind any more, " + _TO_END_IT,
+    EditCode.ENDS_REPEATING: "{source} no longer repeats, " + _TO_END_IT,
+    EditCode.ENDS_REMINDING: "{source} no longer reminds, " + _TO_END_IT,
     EditCode.REPEATS_AFTER_ONCE: (
-        "{source} repeats now, and {campaign} was sent before; give the campaign that repeats another name"
+        "{source} repeats now, but {campaign} was sent before; give the campaign that repeats another name"
     ),
     EditCode.REPEATS_AFTER_REMINDING: (
-        "{source} repeats now, and {campaign} reminded people before; give the one that repeats another name"
+        "{source} repeats now, but {campaign} reminded people before; give the one that repeats another name"
     ),
     EditCode.REMINDS_AFTER_OTHERS: (
-        "{source} reminds of dates now, and {campaign} was sent before; give the campaign that reminds another name"
+        "{source} reminds of dates now, but {campaign} was sent before; give the campaign that reminds another name"
     ),
 }
 

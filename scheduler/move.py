@@ -68,7 +68,9 @@ def move(settings: Settings, actor: Actor, to: str, *, clock: Clock, told: Calla
             copy = secrets.token_hex(8)
             rows = _copy(source, target, copy, actor, clock, told)
             if not lock.acquire():
-                raise StoreError("something else began to work on the database meanwhile; stop it and run this again")
+                raise StoreError(
+                    "something else began to work on the database in the meantime; stop it and run this again"
+                )
             with source.write("move_go") as session:
                 handover.go(session, copy=copy, to=shown(target.url), now=clock.now())
         _mark(settings, source, target)
@@ -135,7 +137,7 @@ def _marks(settings: Settings, store: Store) -> list[FileMarker | RedisMarker]:
         except redis.RedisError as error:
             raise StoreError(
                 f"Redis does not answer ({type(error).__name__}), and it keeps a mark of how far the database is; "
-                "start it or mend CAMPAIGNS_REDIS_URL, then run this again"
+                "start it or correct CAMPAIGNS_REDIS_URL, then run this again"
             ) from None
         marks.append(RedisMarker(client, REDIS_KEY))
     if store.sqlite_path is not None:
@@ -243,7 +245,7 @@ def _plainly(name: str) -> Iterator[None]:
     except sa.exc.DBAPIError as error:
         raise StoreError(
             f"copying to {name} failed ({_first_line(error)}); nothing was kept of it and neither database sends: "
-            "run this again, or give it up with campaigns move --undo"
+            "run this again, or give it up with: campaigns move --undo"
         ) from None
 
 

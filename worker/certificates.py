@@ -19,7 +19,7 @@ def trusting(ca_file: Path | None) -> ssl.SSLContext:
         try:
             context.load_verify_locations(ca_file)
         except ssl.SSLError:
-            problem = "which holds no certificate in PEM (-----BEGIN CERTIFICATE-----)"
+            problem = "which contains no certificate in PEM (-----BEGIN CERTIFICATE-----)"
         except OSError as error:
             problem = f"which cannot be read ({error.strerror})"
         else:

@@ -64,8 +64,8 @@ class Definitions:
 
     def prepare_starting(self, account_id: int, now: datetime) -> None:
         """Read ahead what the runs that start within `AHEAD` need."""
-        with self._store.look() as session:
-            soon = starting_definitions(session, account_id, until=now + AHEAD)
+        with self._store.look() as connection:
+            soon = starting_definitions(connection, account_id, until=now + AHEAD)
         self.prepare(soon)
 
     def _read(self, definition_ids: Collection[int]) -> dict[int, Definition]:

@@ -36,7 +36,7 @@ class SharedTexts:
         self._bytes += text.encode()
         self._ends.append(len(self._bytes))
         if len(self._bytes) > _MAX_TEXT_BYTES or len(self._ends) > _MAX_TEXTS:
-            raise AudienceProblem("holds more text than can be read at once", "save it as CSV UTF-8")
+            raise AudienceProblem("contains more text than can be read at once", "save it as CSV UTF-8")
 
     def __getitem__(self, index: int) -> str:
         if index < 0:
@@ -124,9 +124,11 @@ class Sheet:
                 given = attributes.get("r", "")
                 line = int(given[:8]) if given else line + 1
                 if line < 1:
-                    raise AudienceProblem("has a row with a number below 1, which no sheet has", "save it again")
+                    raise AudienceProblem("has a row numbered below 1, which is not valid", "save it again")
                 if line > MAX_ROWS or count > MAX_ROWS:
-                    raise AudienceProblem(f"has a row beyond {MAX_ROWS:,}, where sheets end", "save it as CSV UTF-8")
+                    raise AudienceProblem(
+                        f"has a row beyond {MAX_ROWS:,}, the last that a sheet can have", "save it as CSV UTF-8"
+                    )
                 is_hidden = attributes.get("hidden") in TRUE
                 column, has_content, cells = -1, False, {}
             elif name == "rPh":

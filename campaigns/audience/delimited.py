@@ -49,7 +49,7 @@ class DelimitedReader:
     def warnings(self) -> tuple[str, ...]:
         if self.encoding != "cp1252":
             return ()
-        return (f"{self.path.name} is not UTF-8 and was read as Windows-1252: look at the accents in the samples",)
+        return (f"{self.path.name} is not UTF-8 and was read as Windows-1252: check the accents in the samples",)
 
     def __iter__(self) -> Iterator[AudienceRow]:
         return self._rows()

@@ -23,11 +23,11 @@ def text_encoding(path: TableFile) -> str:
     """
     head = head_of(path)
     if head.startswith(_ZIP):
-        raise AudienceProblem("is a workbook or a zip archive, whatever its name says", f"{_SAVE_AS}, or name it .xlsx")
+        raise AudienceProblem("is a workbook or a zip archive, despite its name", f"{_SAVE_AS}, or name it .xlsx")
     refuse_other_kinds(head)
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         if not _is_decodable(path, "utf-16"):
-            raise AudienceProblem("begins as UTF-16 and is not", _SAVE_AS)
+            raise AudienceProblem("begins like UTF-16 but is something else", _SAVE_AS)
         return "utf-16"
     if _is_decodable(path, "utf-8"):
         return "utf-8-sig" if head.startswith(codecs.BOM_UTF8) else "utf-8"
@@ -46,14 +46,14 @@ def head_of(path: TableFile) -> bytes:
 
 
 def refuse_other_kinds(head: bytes) -> None:
-    """Raise `AudienceProblem` for a file that is neither text nor an .xlsx workbook, whatever its name says."""
+    """Raise `AudienceProblem` for a file that is neither text nor an .xlsx workbook, despite its name."""
     if head.startswith(_OLE):
-        what = "is a workbook of Excel 97-2003, or one with a password, whatever its name says"
+        what = "is a workbook of Excel 97-2003, or one with a password, despite its name"
         raise AudienceProblem(what, "save it as .xlsx without a password, or as CSV UTF-8")
     if head.startswith(_PDF):
-        raise AudienceProblem("is a PDF document, whatever its name says", _SAVE_AS)
+        raise AudienceProblem("is a PDF document, despite its name", _SAVE_AS)
     if _MARKUP.match(head):
-        what = "is a web page or XML, whatever its name says"
+        what = "is a web page or XML, despite its name"
         raise AudienceProblem(what, "open it in a spreadsheet, and save it as .xlsx or CSV UTF-8")
 
 
@@ -62,7 +62,7 @@ def refuse_no_workbook(head: bytes) -> None:
     refuse_other_kinds(head)
     if not head.startswith(_ZIP):
         raise AudienceProblem(
-            "is not an .xlsx workbook, whatever its name says", "save it as .xlsx, or name a text .csv"
+            "is not an .xlsx workbook, despite its name", "save it as .xlsx, or rename a text file to .csv"
         )
 
 
@@ -71,7 +71,7 @@ def _is_decodable(path: TableFile, encoding: str) -> bool:
     try:
         for chunk in _chunks(path):
             if "\0" in decoder.decode(chunk):
-                raise AudienceProblem("contains NUL characters, which no text has", _SAVE_AS)
+                raise AudienceProblem("contains NUL characters, so it is not a text file", _SAVE_AS)
         decoder.decode(b"", final=True)
     except UnicodeDecodeError:
         return False

@@ -83,9 +83,9 @@ def _members(text: str) -> "_Pairs":
     try:
         pairs = json.loads(text, object_pairs_hook=_Pairs, parse_float=_Float, parse_constant=_constant)
     except (ValueError, RecursionError):
-        raise ValueError("is no JSON") from None
+        raise ValueError("is not JSON") from None
     if not isinstance(pairs, _Pairs):
-        raise ValueError("is no JSON object")  # noqa: TRY004 - one kind of error for one kind of bad line
+        raise ValueError("is not a JSON object")  # noqa: TRY004 - one kind of error for one kind of bad line
     return pairs
 
 
@@ -99,7 +99,7 @@ def _cells(members: "_Pairs", used: frozenset[str], number: str) -> dict[str, st
         name = field_name(key)
         if name in used:
             if name in cells:
-                raise ValueError("has a field twice")
+                raise ValueError("has the same field twice")
             if isinstance(value, _Float) and name == number and lost_digits(value.literal):
                 cells[name] = value.literal
             else:
@@ -134,11 +134,11 @@ def _text(key: str, value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float) and isinf(value):
-        raise ValueError(f"holds a number that is too large in {key[:32]}")
+        raise ValueError(f"contains a number that is too large in {key[:32]}")
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     if not isinstance(value, str | int | float):
-        raise ValueError(f"holds more than one value in {key[:32]}")  # noqa: TRY004 - as above
+        raise ValueError(f"contains more than one value in {key[:32]}")  # noqa: TRY004 - as above
     text = str(value)
     if not is_sendable(text):
         raise ValueError(f"has a broken character in {key[:32]}")

@@ -37,7 +37,7 @@ class TableFile:
         except NotOrdinaryError:
             if self.path.is_dir():
                 raise AudienceProblem("is a folder", "name the file in it") from None
-            raise AudienceProblem("is no ordinary file", "copy its content into one") from None
+            raise AudienceProblem("is not a regular file", "copy its content into one") from None
         except OutsideError:
             problem = "is outside the folder of the campaign file"
             raise AudienceProblem(problem, "put the file beside the campaign file") from None

@@ -126,11 +126,11 @@ def number_name(names: Sequence[str], *, number_column: str) -> str:
         return wanted
     problem = f"there is no column {number_column}"
     if any(map(_LONG_NUMBER.search, names)):
-        hint = "its first line holds a number, so it is no header: add a line with the names of the columns above it"
+        hint = "its first line contains a number, so it is not a header: add a line with the column names above it"
         raise AudienceProblem(problem, hint)
     short = [name for name in names[:_NAMES] if len(name) <= _NAME_CHARACTERS and _FOR_NUMBERS.search(name)]
     near = difflib.get_close_matches(wanted, short, n=1, cutoff=0)
-    hint = f"did you mean number: {near[0]}?" if near else "name the column that holds the numbers with number:"
+    hint = f"did you mean number: {near[0]}?" if near else "give the name of the column with the numbers as number:"
     raise AudienceProblem(problem, hint)
 
 

@@ -36,7 +36,7 @@ def open_source(
         if path.suffix.lower() in (".xls", ".ods")
         else "use .csv, .tsv, .jsonl or .xlsx"
     )
-    raise AudienceProblem("is no kind of table that can be read", hint)
+    raise AudienceProblem("is not a kind of table that can be read", hint)
 
 
 def read_to_end(reader: RowReader) -> bool:

@@ -117,7 +117,7 @@ def _as_problem() -> Iterator[None]:
     except Exception as error:  # a damaged archive raises nearly anything
         if isinstance(error, OSError) and error.errno != errno.EINVAL:  # it points before its own start
             raise
-        raise AudienceProblem("is no workbook that can be read", "save it again, without password") from error
+        raise AudienceProblem("is not a workbook that can be read", "save it again, without a password") from error
 
 
 def _is_table(parts: Mapping[str, tuple[str, str]], id_: str) -> bool:

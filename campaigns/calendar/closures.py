@@ -39,8 +39,8 @@ def parse_closure(text: str) -> Closure:
         refuse(f"must be a date or a country whose holidays are known, not {shown(text)}", HINT)
     if part and part not in parts:
         near = nearest(part, list(parts))
-        known = f"known are {', '.join(parts[:12])}" if parts else f"{country} has no parts with holidays of their own"
-        refuse(f"names no part of {country}: {shown(part)}", f"did you mean {country}-{near}?" if near else known)
+        known = f"known are {', '.join(parts[:12])}" if parts else f"{country} has no parts with their own holidays"
+        refuse(f"is not a part of {country}: {shown(part)}", f"did you mean {country}-{near}?" if near else known)
     return Closure(f"{country}-{part}" if part else country)
 
 

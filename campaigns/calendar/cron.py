@@ -44,10 +44,10 @@ class Field:
     def _part(self, part: str) -> range:
         match = re.fullmatch(r"(\*|[a-z0-9]+)(?:-([a-z0-9]+))?(?:/(\d{1,4}))?", part, re.ASCII)
         if not match or (match[1] == "*" and match[2]):
-            raise InvalidCron(f"has no {self.name} that cron understands: '{part[:20]}'")
+            raise InvalidCron(f"has an invalid {self.name}: '{part[:20]}'")
         first, last, step = match.groups()
         if step and int(step) == 0:
-            raise InvalidCron(f"has a {self.name} with a step of 0: '{part[:20]}'", "write a step of 1 or more")
+            raise InvalidCron(f"has a step of 0 for the {self.name}: '{part[:20]}'", "write a step of 1 or more")
         if first == "*":
             low, high = self.low, self.high
         else:
@@ -58,7 +58,7 @@ class Field:
             high = 7 if self.words and high == 0 < low and last else high
         if low > high:
             raise InvalidCron(
-                f"has a {self.name} that ends before it begins: '{part[:20]}'",
+                f"has a range for the {self.name} that ends before it begins: '{part[:20]}'",
                 f"write two parts, such as {first}-{self._shown(self.high)},{self._shown(self.low)}-{last}",
             )
         return range(low, high + 1, int(step or 1))
@@ -69,7 +69,7 @@ class Field:
         if word.isdigit() and self.low <= int(word[:9]) <= self.high:
             return int(word)
         known = f"{self.low} to {self.high}" + (f" or {self.words[0]} to {self.words[-1]}" if self.words else "")
-        raise InvalidCron(f"has no {self.name} '{part[:20]}'", f"the {self.name} is {known}")
+        raise InvalidCron(f"has an invalid {self.name}: '{part[:20]}'", f"the {self.name} is {known}")
 
     def _shown(self, value: int) -> str:
         index = value - self.low
@@ -131,12 +131,12 @@ def parse_cron(text: str) -> Cron:
     text = " ".join(text.casefold().split())
     if text.startswith("@") and text not in NICKNAMES:
         known = ", ".join(NICKNAMES)
-        raise InvalidCron(f"is no nickname that can be repeated: '{text[:20]}'", f"known are {known}")
+        raise InvalidCron(f"is not a nickname that can be repeated: '{text[:20]}'", f"known are {known}")
     fields = NICKNAMES.get(text, text).split()
     if len(fields) != 5:
         raise InvalidCron(f"must have five fields, not {len(fields)}")
     if special := re.search("[l?#w](?![a-z])", " ".join(fields[2:3] + fields[4:])):
-        raise InvalidCron(f"uses {special[0].upper()}, which is no part of cron", "name the days, such as 1 or mon")
+        raise InvalidCron(f"uses {special[0].upper()}, which is not part of cron", "name the days, such as 1 or mon")
     minute, hour, day, month, weekday = fields
     minutes, hours = MINUTE.values(minute), HOUR.values(hour)
     days, months = DAY.values(day), MONTH.values(month)

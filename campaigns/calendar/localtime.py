@@ -89,7 +89,7 @@ def _read_zone(text: str) -> str:
     if text in known:
         return text
     if ABBREVIATION.fullmatch(text):  # a similar name may be hours away: CEST is not EST
-        hint = "write a place, such as Europe/Rome: only that says when clocks change"
+        hint = "write a place, such as Europe/Rome: only a place says when clocks change"
         refuse(f"is not a time zone: {shown(text)}", hint)
     cities: dict[str, str] = {zone.rsplit("/", 1)[-1]: zone for zone in sorted(known)}
     city = text.strip().replace(" ", "_")
@@ -97,7 +97,7 @@ def _read_zone(text: str) -> str:
     if not near:
         found = nearest(city, sorted(cities))
         near = cities[found] if found else ""
-    hint = f"did you mean {near}?" if near else "write a name of the IANA list, such as Europe/Rome"
+    hint = f"did you mean {near}?" if near else "write a name from the IANA list, such as Europe/Rome"
     return refuse(f"is not a time zone: {shown(text)}", hint)
 
 

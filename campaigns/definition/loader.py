@@ -45,7 +45,7 @@ def load_document(path: Path, folder: Path | None = None) -> Document:
         with path.open("rb") if folder is None else open_inside(path, folder) as stream:
             content = stream.read(MAX_BYTES + 1)
     except NotOrdinaryError:
-        _stop(Problem(file, 1, 1, "", "the file is no ordinary file", "copy its content into one, or remove it"))
+        _stop(Problem(file, 1, 1, "", "the file is not a regular file", "copy its content into one, or remove it"))
     except OutsideError:
         hint = "put a copy of the file there instead of a link"
         _stop(Problem(file, 1, 1, "", "the file is a link that leads out of its folder", hint))
@@ -65,7 +65,7 @@ def parse_document(text: str, file: str) -> Document:
     if unprintable:
         line, column = _line_and_column(text[: unprintable.start()])
         what = f"an invisible control character (U+{ord(unprintable[0]):04X})"
-        _stop(Problem(file, line, column, "", f"{what} stands here", "delete it, or type the line again"))
+        _stop(Problem(file, line, column, "", f"there is {what} here", "delete it, or type the line again"))
     return _Reader(text, file).document()
 
 
@@ -148,10 +148,10 @@ class _Reader:
             place = self._place(event)
             if not isinstance(event, yaml.ScalarEvent):
                 hint = "put a text that holds {{ }} in quotes, or on the lines after `message: >-`"
-                self._fail(place, "a bracket stands where a key should", hint, path)
+                self._fail(place, "there is a bracket where a key should be", hint, path)
             key = self._unquoted(event, path)
             if key != key.lstrip() and not event.style:
-                problem = f"a space of another kind (U+{ord(key[0]):04X}) stands in the indentation"
+                problem = f"a space of another kind (U+{ord(key[0]):04X}) is in the indentation"
                 self._fail(place, problem, "indent with ordinary spaces", path)
             here = (*path, key)
             self._refuse_decoration(event, here)
@@ -188,7 +188,7 @@ class _Reader:
     def _refuse_unprintable(self, event: yaml.ScalarEvent, path: KeyPath) -> None:
         """Report control characters. Escapes in double quotes can produce characters that the file may not contain."""
         if found := NOT_PRINTABLE.search(event.value):
-            problem = f"holds an invisible control character (U+{ord(found[0]):04X})"
+            problem = f"contains an invisible control character (U+{ord(found[0]):04X})"
             self._note(self._place(event), problem, "remove the backslash that writes it, and its digits", path)
 
     def _unquoted(self, event: yaml.ScalarEvent, path: KeyPath) -> str:
@@ -196,7 +196,7 @@ class _Reader:
         text = str(event.value)
         if event.style or not TYPOGRAPHIC.fullmatch(text):
             return text
-        self._note(self._place(event), "typographic quotes stand around this", STRAIGHT, path)
+        self._note(self._place(event), "this is in typographic quotes", STRAIGHT, path)
         return text[1:-1]
 
     def _refuse_comment(self, event: yaml.ScalarEvent, path: KeyPath) -> None:
@@ -208,7 +208,7 @@ class _Reader:
             hint = (
                 STRAIGHT if event.value[:1] in QUOTES else "put the text in quotes, or on the lines after `message: >-`"
             )
-            self._note(place, "ends here, for # begins a comment", hint, path)
+            self._note(place, "ends here, because # begins a comment", hint, path)
 
     def _keep_raw(self, event: yaml.ScalarEvent, path: KeyPath) -> None:
         start, end = event.start_mark, event.end_mark
@@ -248,7 +248,7 @@ def _decoded(file: str, content: bytes) -> str:
     except UnicodeDecodeError as error:
         line, column = _line_and_column(content[: error.start].decode(encoding, errors="replace"))
         if is_utf_16:
-            _stop(Problem(file, line, column, "", "the file begins as UTF-16 and breaks off or is damaged here", hint))
+            _stop(Problem(file, line, column, "", "the file begins as UTF-16 but is cut off or damaged here", hint))
         _stop(Problem(file, line, column, "", "a character here is not encoded in UTF-8", hint))
 
 

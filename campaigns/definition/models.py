@@ -126,10 +126,10 @@ class FrequencyCap(Part):
     """How often one person may be texted, across all campaigns of the same kind."""
 
     messages: Annotated[int, whole_number(1, 1000)] = Field(description="At most this many texts.", examples=[2])
-    per: Duration = Field(description="In any stretch of this length.", examples=["7d"])
+    per: Duration = Field(description="Within any period of this length.", examples=["7d"])
     otherwise: Annotated[OverCap, choice(OverCap)] = Field(
         OverCap.SKIP,
-        description="Skip whoever had that many, or send to them when the oldest drops out.",
+        description="Skip people who had that many, or send to them when the oldest no longer counts.",
         examples=["skip"],
     )
 
@@ -144,8 +144,8 @@ class RetryFailed(Part):
 class Follow(Part):
     """How texts are followed after the gateway has accepted them."""
 
-    until: Duration = Field(timedelta(hours=72), description="How long receipts are waited for.", examples=["72h"])
-    retry_failed: RetryFailed | None = Field(None, description="Try again what the phone reported as failed.")
+    until: Duration = Field(timedelta(hours=72), description="How long to wait for receipts.", examples=["72h"])
+    retry_failed: RetryFailed | None = Field(None, description="Retry texts that the phone reported as failed.")
     on_unknown: Annotated[OnUnknown, choice(OnUnknown)] = Field(
         OnUnknown.RECONCILE, description="When a request's outcome stays unknown.", examples=["reconcile"]
     )
@@ -156,7 +156,7 @@ class Report(Part):
 
     webhook: WebAddress | None = Field(
         None,
-        description="An address that is told when the run starts, pauses, needs a person and completes.",
+        description="An address that is called when the run starts, pauses, needs a person or completes.",
         examples=["https://example.com/hook"],
     )
 
@@ -165,10 +165,10 @@ class Definition(Part):
     """One campaign file, checked and merged with the team's defaults."""
 
     campaign: Slug = Field(description="The identity of the campaign.", examples=["spring-sale"])
-    description: Cell = Field("", description="For people; nobody is sent it.", examples=["Spring sale, all shops"])
+    description: Cell = Field("", description="For people; it is never sent.", examples=["Spring sale, all shops"])
     kind: Annotated[Kind, choice(Kind)] = Field(
         Kind.MARKETING,
-        description="What it is for: who goes first, and whose caps and opt-outs count.",
+        description="What it is for: decides who goes first and which caps and opt-outs apply.",
         examples=["marketing"],
     )
     variants: Variants = Field((), description="Several texts instead of one, split by share.")
@@ -206,7 +206,7 @@ class Definition(Part):
     devices: Devices = Field(Devices(), description="The phones that send.")
     follow: Follow = Field(Follow(), description="How texts are followed after sending.")
     approval: Flag = Field(False, description="Send nothing until somebody approves exactly this plan.")
-    report: Report = Field(Report(), description="Who is told how the run goes.")
+    report: Report = Field(Report(), description="Who is notified of how the run goes.")
 
     _folder: Path = PrivateAttr(default=Path())
 
@@ -217,15 +217,15 @@ class Definition(Part):
         if variants == () and message is None:
             raise PydanticCustomError("missing", "missing")
         if variants and message:
-            refuse("cannot go with `variants`", "remove one of the two; each variant has a message of its own")
+            refuse("cannot be used with `variants`", "remove one of the two; each variant has a message of its own")
         return str(read(message)) if message or variants == () else ""
 
     @field_validator("audience")
     @classmethod
     def _is_one_list_or_ours(cls, audience: tuple[Source, ...]) -> tuple[Source, ...]:
         if len(audience) > 1 and any(isinstance(source, ContactListSource) for source in audience):
-            why = "the gateway keeps its numbers to itself, so they cannot be compared with those of other sources"
-            refuse(f"has a contact list and other sources: {why}", "make two campaigns of it")
+            why = "the gateway does not reveal its numbers, so they cannot be compared with those of other sources"
+            refuse(f"has a contact list and other sources: {why}", "split it into two campaigns")
         return audience
 
     @property

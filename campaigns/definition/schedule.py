@@ -77,7 +77,7 @@ class Keeper(StrEnum):
 class IfLate(Part):
     """What to do with texts that missed their moment."""
 
-    within: Duration = Field(description="Still send when it is later than planned by at most this.", examples=["2h"])
+    within: Duration = Field(description="Still send if it is at most this late.", examples=["2h"])
     otherwise: Annotated[Otherwise, choice(Otherwise)] = Field(
         Otherwise.SKIP, description="Skip it, or hold it for a person to decide.", examples=["skip"]
     )
@@ -127,7 +127,7 @@ class Remind(Part):
     column: Text = Field(description="The column that holds the date.", examples=["appointment_at"])
     key: Text | None = Field(
         None,
-        description="The column that tells one appointment of a person from another; without it everybody has one.",
+        description="The column that identifies an appointment; without it, everybody has only one.",
         examples=["appointment_id"],
     )
     cancelled: Text | None = Field(
@@ -137,7 +137,7 @@ class Remind(Part):
     )
     before: Offsets = Field((), description="How long before it.", examples=[["24h", "2h"]])
     after: Offsets = Field((), description="How long after it.", examples=[["1d"]])
-    at: TimeOfDay = Field(time(9), description="The time of day of a date that has none.", examples=["09:00"])
+    at: TimeOfDay = Field(time(9), description="The time of day for a date without one.", examples=["09:00"])
     format: Annotated[DayOrder, choice(DayOrder)] | None = Field(
         None, description="What 01/02/2026 means: dmy (1 February) or mdy (2 January).", examples=["dmy"]
     )
@@ -164,7 +164,7 @@ class Spread(Part):
         over = info.data.get("over")
         share, length = sum(step.share for step in ramp), sum((step.over for step in ramp), timedelta())
         if share > 100:
-            refuse(f"gives away {share} % of the audience", "make its shares 100 % or less together")
+            refuse(f"covers {share} % of the audience", "make its shares add up to 100 % or less")
         if over is None or not ramp:
             return ramp
         rest = 100 - share
@@ -196,10 +196,14 @@ class Schedule(Part):
     timezone: ZoneName = Field("UTC", description="The zone of start and window.", examples=["Europe/Rome"])
     window: Window | None = Field(None, description="The only times at which anything is sent.")
     local_time: Annotated[LocalTime, choice(LocalTime)] = Field(
-        LocalTime.CAMPAIGN, description="Whose clocks start and window go by.", examples=["campaign"]
+        LocalTime.CAMPAIGN, description="Whose local time start and window follow.", examples=["campaign"]
     )
     spread: Annotated[Spread | None, BeforeValidator(_read_spread, json_schema_input_type=Duration | Spread | None)] = (
-        Field(None, description="Even out over this time instead of as fast as the rate allows.", examples=["3h"])
+        Field(
+            None,
+            description="Spread evenly over this time, not as fast as the rate allows.",
+            examples=["3h"],
+        )
     )
     if_late: IfLate | None = Field(None, description="What to do with a moment that was missed.")
     repeat: Repeat | None = Field(None, description="A run each time.")

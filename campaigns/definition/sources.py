@@ -19,7 +19,7 @@ def at_most(entries: int) -> Callable[[Any], Any]:
 
     def bounded(value: Any) -> Any:
         if isinstance(value, list | tuple) and len(value) > entries:
-            refuse(f"has {len(value):,} entries, and at most {entries:,} are read", "leave some out, or join them")
+            refuse(f"has {len(value):,} entries, but at most {entries:,} are allowed", "leave some out, or join them")
         return value
 
     return bounded

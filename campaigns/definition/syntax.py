@@ -10,7 +10,7 @@ import yaml
 INDENTATION: Final = ("the indentation does not fit the lines above", "line it up with the keys beside it")
 STRAY: Final = ("something follows the closing quote or bracket", "put such a text on the lines after `key: >-`")
 STRANGE_START: Final = ("a value cannot start with this character", "put the value in quotes")
-BACKSLASH: Final = ("a backslash stands in double quotes", "use single quotes instead")
+BACKSLASH: Final = ("there is a backslash in double quotes", "use single quotes instead")
 SENTENCES: Final = (
     ("could not find expected ':'", "a line here is not `key: value`", "check the line above as well"),
     ("unexpected end of stream", "a quote is opened but never closed", "close it at the end of the text"),
@@ -21,7 +21,11 @@ SENTENCES: Final = (
     ("did not find expected key", *INDENTATION),
     ("did not find expected '-'", "the indentation does not fit the list above", "line it up with the items above"),
     ("expected ',' or ']'", "a list that was opened with [ is not closed", "separate items by commas and end with ]"),
-    ("expected ',' or '}'", "a bracket that was opened with { is not closed", "separate by commas and end with }"),
+    (
+        "expected ',' or '}'",
+        "a bracket that was opened with { is not closed",
+        "separate keys by commas and end with }",
+    ),
     ("scanning an alias", *STRANGE_START),
     ("scanning an anchor", *STRANGE_START),
     ("block scalar", "the indentation of this text is uneven", "indent all its lines by two spaces"),
@@ -55,23 +59,23 @@ def explain(error: yaml.MarkedYAMLError, lines: Sequence[str]) -> tuple[int, int
     line, column = (mark.line, mark.column) if mark else (0, 0)
     source = lines[line] if line < len(lines) else ""
     if "\t" in source[: len(source) - len(source.lstrip())]:
-        return line + 1, column + 1, "a tab stands in the indentation", "indent with spaces"
+        return line + 1, column + 1, "there is a tab in the indentation", "indent with spaces"
     for number in (line, line - 1):
         found = NO_COLON.search(lines[number]) if 0 <= number < len(lines) else None
         if found and ": " not in lines[number][: found.start()]:
-            problem = "no ordinary colon with a space after it stands here"
+            problem = "this is not an ordinary colon followed by a space"
             return number + 1, found.start() + 1, problem, "type both again"
     if "Unicode character escape" in message and (escape := ESCAPE.match(source, max(0, column - 2))):
         return line + 1, escape.start() + 1, *_no_character(escape, ESCAPE.match(source, escape.end()))
     problem, hint = "this is not valid YAML", "check the indentation and the quotes here and in the line above"
     if "cannot start any token" in message:
         if "\t" in source[: column + 1]:
-            problem, hint = "a tab stands in the indentation", "indent with spaces"
+            problem, hint = "there is a tab in the indentation", "indent with spaces"
         else:
             problem, hint = STRANGE_START
     elif "mapping values are not allowed" in message:
         second = re.search(r":\s.*:(\s|$)", source)
-        problem, hint = ("a second `: ` stands in this line", "put the value in quotes") if second else INDENTATION
+        problem, hint = ("there is a second `: ` in this line", "put the value in quotes") if second else INDENTATION
     else:
         for part, words, advice in SENTENCES:
             if part in message:
@@ -89,7 +93,7 @@ def explain(error: yaml.MarkedYAMLError, lines: Sequence[str]) -> tuple[int, int
 
 
 def _no_character(escape: re.Match[str], following: re.Match[str] | None) -> tuple[str, str]:
-    """Return problem and hint for an escape that is no character by itself. `following`: the escape right after it."""
+    """Return problem and hint for an escape that is half a character. `following`: the escape right after it."""
     code = int(escape[1] or escape[2], 16)
     low = int(following[1] or following[2], 16) if following else 0
     if 0xD800 <= code < 0xDC00 <= low < 0xE000:
@@ -97,7 +101,7 @@ def _no_character(escape: re.Match[str], following: re.Match[str] | None) -> tup
         return "a character is written as two escapes, as in JSON", f"write the character itself, or \\U{whole:08X}"
     if 0xD800 <= code < 0xE000:
         return (
-            f"half of a character (U+{code:04X}) stands here, which cannot be sent",
+            f"this is half of a character (U+{code:04X}), which cannot be sent",
             "write the whole character itself",
         )
     return f"there is no character U+{code:04X}", "write the character itself"

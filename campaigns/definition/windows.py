@@ -131,7 +131,7 @@ class Opening(Part):
     ] = Field(
         (),
         alias="except",
-        description="Dates, or countries whose public holidays are meant: closed all day.",
+        description="Dates, or countries for their public holidays: closed all day.",
         examples=[["IT", "2026-12-24"]],
     )
 

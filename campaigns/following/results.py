@@ -24,14 +24,14 @@ class Result:
 OK: Final = -1
 LIMIT_EXCEEDED: Final = 5
 
-_SIGNAL: Final = "look where the phone lies: it has no connection to its network"
-_RADIO: Final = "switch the flight mode off; restart the phone if that does not help"
-_RESTART: Final = "restart the phone; if it comes again, look whether the SIM sends a text typed by hand"
+_SIGNAL: Final = "check where the phone is: it has no connection to its network"
+_RADIO: Final = "turn off flight mode; restart the phone if that does not help"
+_RESTART: Final = "restart the phone; if it happens again, check whether the SIM sends a text typed by hand"
 _PERMISSION: Final = "allow the gateway's app on this phone to send texts"
-_NUMBER: Final = "look at the number: the phone or its carrier does not allow texts to it"
+_NUMBER: Final = "check the number: the phone or its carrier does not allow texts to it"
 _TEXT: Final = "send the text from another phone: this one cannot encode it"
-_CENTRE: Final = "set the number of the SMS centre in the phone's settings, or put the SIM in again"
-_PACE: Final = "nothing: this phone is slowed down by itself; more phones or a lower rate help for good"
+_CENTRE: Final = "set the number of the SMS centre in the phone's settings, or reinsert the SIM"
+_PACE: Final = "nothing: this phone is slowed down automatically; more phones or a lower rate solve it for good"
 _CARRIER: Final = "ask the carrier of the SIM: credit, contract or a block"
 _UNCLEAR: Final = "ask the person, or look on the phone, before it is sent again"
 
@@ -45,14 +45,14 @@ RESULTS: Final[Mapping[int, Result]] = {
     4: Result("the phone has no service", _SIGNAL),
     LIMIT_EXCEEDED: Result("the phone's limit of texts is exceeded", _PACE),
     6: Result("the SIM may only text its fixed numbers", "switch fixed dialling (FDN) off on this SIM"),
-    7: Result("nobody confirmed a text to a short code on the phone", _NUMBER),
+    7: Result("a text to a short code was not confirmed on the phone", _NUMBER),
     8: Result("the phone never sends to this short code", _NUMBER),
     9: Result("the phone's radio is not available", _RADIO),
     10: Result("the network rejected it", _CARRIER),
-    11: Result("the phone was asked in a way that it does not take", _RESTART),
-    12: Result("the phone's radio was in no state to send", _RESTART),
+    11: Result("the phone did not accept the request", _RESTART),
+    12: Result("the phone's radio was not ready to send", _RESTART),
     13: Result("the phone has no memory left", _RESTART),
-    14: Result("the phone does not take the format of the text", _TEXT),
+    14: Result("the phone does not accept the format of the text", _TEXT),
     # The radio, the network or the app broke down at an unknown moment: perhaps after the text had left.
     15: Result("a system error of the phone", _RESTART, is_proof=False),
     16: Result("an error of the phone's modem", _RESTART, is_proof=False),
@@ -66,18 +66,18 @@ RESULTS: Final[Mapping[int, Result]] = {
     24: Result("the phone's radio cannot do this", _RESTART),
     28: Result("the phone stopped sending after an unexpected event", _UNCLEAR, is_proof=False),
     29: Result("no texts during an emergency call", "wait for the end of the call"),
-    30: Result("the phone could not send it, also when it tried again", _UNCLEAR, is_proof=False),
+    30: Result("the phone could not send it, even when it tried again", _UNCLEAR, is_proof=False),
     31: Result("the phone's telephone service broke down", _RESTART, is_proof=False),
     32: Result("the phone has no app for texts", "choose the app for texts in the phone's settings"),
     33: Result("the phone's user is not allowed to send texts", _PERMISSION),
     100: Result("the phone's radio is not available", _RADIO),
     101: Result("the radio asked to try again", _UNCLEAR, is_proof=False),
     102: Result("the network rejected it", _CARRIER),
-    103: Result("the phone's radio was in no state to send", _RESTART),
-    104: Result("the radio was asked in a way that it does not take", _RESTART),
+    103: Result("the phone's radio was not ready to send", _RESTART),
+    104: Result("the radio did not accept the request", _RESTART),
     105: Result("the radio has no memory left", _RESTART),
     106: Result("the radio's limit of texts is exceeded", _PACE),
-    107: Result("the radio does not take the format of the text", _TEXT),
+    107: Result("the radio does not accept the format of the text", _TEXT),
     108: Result("a system error of the radio", _RESTART, is_proof=False),
     109: Result("the radio could not encode the text", _TEXT),
     110: Result("the number of the SMS centre is wrong", _CENTRE),
@@ -85,12 +85,12 @@ RESULTS: Final[Mapping[int, Result]] = {
     112: Result("an error of the network", _UNCLEAR, is_proof=False),
     113: Result("an internal error of the radio", _RESTART, is_proof=False),
     114: Result("the radio cannot do this", _RESTART),
-    115: Result("the phone's modem was in no state to send", _RESTART),
+    115: Result("the phone's modem was not ready to send", _RESTART),
     116: Result("the network is not ready", _SIGNAL),
     117: Result("the radio is not allowed to send", _CARRIER),
     118: Result("the radio has no resources left", _RESTART),
     119: Result("sending was cancelled by the radio", _UNCLEAR, is_proof=False),
-    120: Result("there is no SIM in the phone", "put the SIM in"),
+    120: Result("there is no SIM in the phone", "insert the SIM"),
     121: Result("no texts during a call on this network", "nothing: it works after the call"),
     122: Result("the carrier bars the SIM from sending", _CARRIER),
     123: Result("no texts during a call", "nothing: it works after the call"),

@@ -43,7 +43,7 @@ class Exact(NodeTransformer):
 
 
 def _asked_about(node: nodes.Node | None) -> str:
-    """The field whose value a filter, or a chain of them, is given; empty where it is no field."""
+    """The field whose value a filter, or a chain of them, is given; empty where it is not a field."""
     while isinstance(node, nodes.Filter):
         node = node.node
     return node.name if isinstance(node, nodes.Name) else ""

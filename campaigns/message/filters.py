@@ -111,7 +111,7 @@ def _converted(value: object, default: object, name: str, *, is_whole: bool) -> 
 def to_date(text: str, shape: str, name: str, *, zone: Callable[[], tzinfo] | None, order: DayOrder | None) -> str:
     """The date in `text`, shaped by strftime codes; a time with an offset by the clocks that `zone` names."""
     if unknown_code(shape) or not has_code(shape):
-        raise RenderError(f"{name} is to be shown by a format that `date` does not know")
+        raise RenderError(f"{name} has a format that `date` does not know")
     try:
         read = read_date(text, order)
     except UnreadableDate as error:
@@ -218,7 +218,7 @@ def _compared(test: Callable[[Any, Any], bool], *, is_order: bool) -> Callable[[
             right = read_number(right, right_name)
         elif is_order and isinstance(left, str) and isinstance(right, str) and _is_number(left) and _is_number(right):
             raise RenderError(
-                "the message cannot be computed: it compares two texts, of which 9 is more than 10; "
+                "the message cannot be computed: it compares two texts, and as text 9 is more than 10; "
                 "write (a | float) > (b | float)"
             )
         return test(left, right)

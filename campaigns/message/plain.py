@@ -15,10 +15,10 @@ def checked_plain(text: str) -> str:
     """Return the text as it is sent, stripped; it may be empty. Raises ValueError with the problem."""
     text = text.replace("\r\n", "\n").strip()
     if any(category(character) in _CONTROL and character != "\n" for character in text):
-        raise ValueError("has an invisible control character; write plain text")
+        raise ValueError("contains an invisible control character; write plain text")
     if any(mark in text for mark in ("{{", "{%", "{#")):
-        raise ValueError("has {{, {% or {#, and is sent as it stands: it has no fields; write plain text")
+        raise ValueError("contains {{, {% or {#, and is sent as written: it has no fields; write plain text")
     cost = segmentation(text).segments if text else 0
     if cost > MAX_SEGMENTS:
-        raise ValueError(f"takes {cost} segments, and at most {MAX_SEGMENTS} are sent; write a shorter text")
+        raise ValueError(f"takes {cost} segments, but at most {MAX_SEGMENTS} are allowed; write a shorter text")
     return text

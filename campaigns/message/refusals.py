@@ -20,10 +20,10 @@ def syntax_problem(source: str, message: str) -> tuple[str, str]:
     if "unexpected end of template" in message or "unexpected end of print" in message:
         return "cannot be understood: {{ is opened and never closed", "close it with }}"
     if "{{{" in source:
-        return "cannot be understood: three brackets {{{ stand together", "write {{ field }}"
+        return "cannot be understood: there are three brackets {{{ in a row", "write {{ field }}"
     if "expected token 'end of print statement'" in message and "got '" in message:
         hint = "write {{ first_name }} for a column First Name, and texts in quotes"
-        return "cannot be understood: a space, or a sign, stands where the field should end", hint
+        return "cannot be understood: there is a space or a sign where the field should end", hint
     return f"cannot be understood: {message}", 'write {{ field }}, or {{ field | default("...") }}'
 
 
@@ -49,7 +49,7 @@ def refuse_shape(date: nodes.Filter) -> None:
     """Raise `TemplateProblem` if the filter `date` is given a format that it cannot show."""
     shape = next(iter((*date.args, *(pair.value for pair in date.kwargs))), None)
     if shape is None or (isinstance(shape, nodes.Const) and not has_code(str(shape.value))):
-        problem = "date has no format with a code such as %d: everybody would get the same instead of the date"
+        problem = "date needs a format with a code such as %d: otherwise everybody would get the same text"
         raise TemplateProblem(problem, date.lineno, 'write date("%Y-%m-%d"), or %d/%m/%Y, or %H:%M')
     if isinstance(shape, nodes.Const) and (code := unknown_code(str(shape.value))):
         hint = "write codes such as %d/%m/%Y or %H:%M, without a width; for a percent sign write %%"

@@ -42,7 +42,7 @@ _ALLOWED_NODES: Final = (
 )  # fmt: skip
 
 _CANNOT: Final = "the message cannot be computed: "
-_UNSENDABLE: Final = "holds a character that cannot be sent"
+_UNSENDABLE: Final = "contains a character that cannot be sent"
 _NOT_A_WORD: Final = re.compile(r"\W+")
 
 
@@ -132,7 +132,7 @@ def _joined(pieces: _Pieces, person: _Person) -> str:
     except ArithmeticError:
         raise RenderError(f"{_CANNOT}it divides by zero") from None
     except Exception:  # whatever a filter makes of somebody's cells concerns this person alone
-        raise RenderError(f"{_CANNOT}a filter or a [...] does not take such a value") from None
+        raise RenderError(f"{_CANNOT}a filter or a [...] does not accept such a value") from None
     if len(text) > MAX_CHARACTERS:
         raise RenderError(f"the text is over {MAX_CHARACTERS:,} characters")
     return text
@@ -163,7 +163,7 @@ def compile_message(source: str, order: DayOrder | None = None) -> MessageTempla
                 raise TemplateProblem("a message has no {% ... %}", line, "only {{ field }} with filters is understood")
             if token in ("comment_begin",):
                 hint = "remove it; to send these signs, write {{ '{#' }}"
-                raise TemplateProblem("a message has no {# ... #}: nobody would get what stands in it", line, hint)
+                raise TemplateProblem("a message has no {# ... #}: nobody would get what it contains", line, hint)
         tree = environment.parse(source)
         fields, required = _check(tree)
         is_constant = all(isinstance(node, nodes.TemplateData) for node in tree.find_all(nodes.Expr))
@@ -177,9 +177,7 @@ def compile_message(source: str, order: DayOrder | None = None) -> MessageTempla
         problem, hint = syntax_problem(source, str(error.message))
         raise TemplateProblem(problem, error.lineno, hint) from error
     except (RecursionError, MemoryError, SyntaxError, ValueError) as error:
-        raise TemplateProblem(
-            "is too involved to be understood", 1, "use fewer brackets and shorter numbers"
-        ) from error
+        raise TemplateProblem("is too complex to be understood", 1, "use fewer brackets and shorter numbers") from error
     # A template only asks its context for names, because `_check` allows no construct that needs more.
     return MessageTemplate(
         cast("_Pieces", pieces),
@@ -258,8 +256,8 @@ def _check_constants(tree: nodes.Template, environment: SandboxedEnvironment) ->
         try:
             _joined(cast("_Pieces", environment.from_string(alone).root_render_func), _Person({}, None, None))
         except RenderError as error:
-            problem = f"cannot be computed for anybody: {error.reason.removeprefix(_CANNOT)}"
-            raise TemplateProblem(problem, node.lineno, "correct what stands in the {{ }}") from None
+            problem = f"cannot be computed for any recipient: {error.reason.removeprefix(_CANNOT)}"
+            raise TemplateProblem(problem, node.lineno, "correct what is in the {{ }}") from None
 
 
 def _check_filter(node: nodes.Filter) -> None:

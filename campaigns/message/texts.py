@@ -66,5 +66,5 @@ def _checked(text: str) -> Segmentation:
         raise RenderError("the text is empty")
     cost = segmentation(text)
     if cost.segments > MAX_SEGMENTS:
-        raise RenderError(f"the text takes {cost.segments} segments, and at most {MAX_SEGMENTS} are sent")
+        raise RenderError(f"the text takes {cost.segments} segments, but at most {MAX_SEGMENTS} are allowed")
     return cost

@@ -92,7 +92,7 @@ def digits_of(text: str) -> str:
     if any(map(str.isalpha, text)):
         raise InvalidNumber("contains letters")
     odd = next((character for character in text.removeprefix("+") if not "0" <= character <= "9"), "+")
-    raise InvalidNumber(f"contains {odd!r}" if odd != "+" else "has a + that does not stand before the digits")
+    raise InvalidNumber(f"contains {odd!r}" if odd != "+" else "has a + that is not before the digits")
 
 
 @lru_cache(maxsize=1024)

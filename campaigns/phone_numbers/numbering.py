@@ -34,6 +34,13 @@ def _behind(code: str) -> re.Pattern[str] | None:
     return re.compile(_without(known[0].national_prefix_for_parsing) + _subscriber(known), re.ASCII)
 
 
+@lru_cache(maxsize=1024)
+def dials_just_00(dials_out: re.Pattern[str]) -> bool:
+    """Return whether a country dials out with 00 and nothing longer that begins with it."""
+    longer = (dials_out.match(f"00{digits:03}") for digits in range(1000))
+    return all(match and match.end() == 2 for match in longer)
+
+
 def region_patterns(region: str, code: str) -> tuple[re.Pattern[str], re.Pattern[str]] | None:
     """Return patterns of a region's numbers without calling code, and of those without just the plus (in number cells).
 

@@ -29,7 +29,7 @@ from campaigns.phone_numbers.digits import (
     lost_digits,
     unwrapped,
 )
-from campaigns.phone_numbers.numbering import NEVER, international, region_patterns
+from campaigns.phone_numbers.numbering import NEVER, dials_just_00, international, region_patterns
 
 __all__ = ["InvalidNumber", "Normaliser", "NumberKind", "lost_digits", "mask", "phone_key", "region_of", "same_phone"]
 
@@ -88,8 +88,7 @@ class Normaliser:
         self._patterns = region_patterns(region, self._code) if region else None
         metadata = PhoneMetadata.metadata_for_region(region) if region else None
         self._dials_out = re.compile(metadata.international_prefix or "00") if metadata else re.compile("00")
-        longer = (self._dials_out.match(f"00{digits:03}") for digits in range(1000))
-        self._dials_00 = all(match and match.end() == 2 for match in longer)  # nothing longer begins with 00
+        self._dials_00 = dials_just_00(self._dials_out)
 
     def normalise(self, raw: str) -> str:
         """Return E.164 with its plus for any kind of number that is possible and valid by Google's metadata.
@@ -106,7 +105,7 @@ class Normaliser:
         if kind is not _LANDLINE:
             raise InvalidNumber(f"takes no texts: {kind}")
         if self._mobile_only:
-            raise InvalidNumber("landline, and the campaign is mobile_only")
+            raise InvalidNumber("landline, but the campaign is mobile_only")
         return number, True
 
     def read(self, raw: str) -> tuple[str, NumberKind]:
@@ -154,7 +153,7 @@ class Normaliser:
             head = text[: mark.start()].translate(PUNCTUATION)
             if PLAIN.fullmatch(head) and (first := self._number(head)):
                 # 1234567/8 means two lines, not one longer number
-                raise InvalidNumber("holds more than one number", (first,))
+                raise InvalidNumber("contains more than one number", (first,))
         return digits_of(text)
 
     def _number(self, text: str) -> str:

@@ -56,7 +56,7 @@ class Approvable:
 
     def changes(self, since: "Approvable") -> str:
         """Return the differences from an earlier one, in words."""
-        return ", ".join(self._changes(since)) or "somebody in it has another number or another text"
+        return ", ".join(self._changes(since)) or "somebody in it has a different number or text"
 
     def _changes(self, since: "Approvable") -> Iterator[str]:
         if self.content_hash != since.content_hash:

@@ -100,7 +100,7 @@ class Plan:
             for row, _ in chunk:
                 yield row
         if unread := self._tally.unread_exclusions:
-            digest.update(f"{unread} rows of people to exclude hold no number".encode())
+            digest.update(f"{unread} rows of people to exclude contain no number".encode())
         self._hash = digest.hexdigest()
 
     def _surveyed(self) -> tuple[Placer | None, Split | None]:

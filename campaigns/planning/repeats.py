@@ -76,4 +76,4 @@ class Repeats:
         at = self.last.at
         when = f", last at {at.astimezone(zone):%H:%M:%S on %Y-%m-%d}" if at else ", or is about to get it"
         who = "1 of these people" if self.people == 1 else f"{self.people:,} of these people"
-        return [f"{who} got this very text from {self.last.campaign}{when}: was its name changed?"]
+        return [f"{who} already got exactly this text from {self.last.campaign}{when}: was its name changed?"]

@@ -117,13 +117,16 @@ def excluded_numbers(
             unreadable, first = unreadable + 1, first or row.line
         yield from (int(phone_key(number)) for number in numbers)
     if unreadable and not readable:
-        hint = "mend its numbers, or say which column holds them with number:"
-        raise AudienceProblem(f"{file}: none of its rows holds a phone number, so it would exclude nobody", hint)
+        hint = "correct its numbers, or name the column that contains them with number:"
+        raise AudienceProblem(f"{file}: none of its rows contains a phone number, so it would exclude nobody", hint)
     if not readable and not unreadable:
         warnings.append(f"{file} has no rows and so excludes nobody")
     if unreadable:
         unread[file] += unreadable
-        one, many = f"1 row of {file} holds no phone number and so excludes", f"{unreadable:,} rows of {file} hold"
+        one, many = (
+            f"1 row of {file} contains no phone number and so excludes",
+            f"{unreadable:,} rows of {file} contain",
+        )
         who = one if unreadable == 1 else f"{many} no phone number and so exclude"
         warnings.append(f"{who} nobody (first: row {first})")
 
@@ -175,9 +178,7 @@ class RowPlanner:
                     yield from self.judged(rows, index, excluded)
                 case ContactListSource():
                     self._names.append(f"contact list {source.contact_list}")
-                    self._warnings.append(
-                        f"who is in {self._names[-1]} is known only to the gateway, until it has sent"
-                    )
+                    self._warnings.append(f"only the gateway knows who is in {self._names[-1]}, until it has sent")
 
     def _listed(self, source: FileSource) -> set[int]:
         rows = open_table(self._definition.folder, source, frozenset(), self._warnings)

@@ -72,5 +72,5 @@ def _inside(folder: Path, name: str) -> Path:
         near = names.get(nearest(file.stem, list(names)))
     except (OSError, ValueError, RuntimeError) as error:  # the name is too long, or links form a loop
         raise AudienceProblem(f"{shown(name)} cannot be opened", "check the name and the links in it") from error
-    hint = f"did you mean {near}?" if near else "put it beside the campaign file, or mend the name"
+    hint = f"did you mean {near}?" if near else "put it beside the campaign file, or correct the name"
     raise AudienceProblem(f"{shown(name)} does not exist", hint)

@@ -56,10 +56,10 @@ class Decision:
 
 
 UNPROVEN: Final = "the gateway's reads do not prove whether it was sent"
-UNCLEAR: Final = "the gateway has a message that may be this one, with other people or another text"
+UNCLEAR: Final = "the gateway has a message that may be this one, but to other people or with another text"
 WORN_OUT: Final = f"not found at the gateway after it was sent {MOST_ROUNDS + 1} times"
 NOT_FOUND: Final = "not found at the gateway"
-TWICE: Final = "the gateway has texts of this campaign twice: something else sends them on this account too"
+TWICE: Final = "the gateway has texts of this campaign twice: something else also sends them on this account"
 
 
 def decide(
@@ -117,6 +117,6 @@ def decide_list(verdict: Verdict, ending: Ending, match: Match, *, problem: str)
     if match.found:
         return Decision(match.found)
     if ending is Ending.UNKNOWN or verdict is Verdict.HOLD:
-        return Decision({}, reason="nobody can tell whether the gateway sent to the list")
+        return Decision({}, reason="it is not known whether the gateway sent to the list")
     pause_run = problem if ending in {Ending.REFUSED, Ending.TOO_BIG} else ""
     return Decision({}, reason=problem, retry=SendAgain.BACKED_OFF, pause_run=pause_run)

@@ -32,20 +32,22 @@ def is_failing(in_a_row: int) -> bool:
 
 def refusals_told(*, refused: int, audience: int) -> str:
     """Return the message about a run in which the gateway refused too many people."""
-    return f"the gateway refused {refused:,} of {audience:,} recipients; look at the reasons, then resume"
+    return f"the gateway refused {refused:,} of {audience:,} recipients; check the reasons, then resume"
 
 
 def failures_told(in_a_row: int, *, status: int | None, fingerprint: str) -> str:
     """Return the message about a run whose requests fail. `fingerprint` is that of an unknown error, or empty."""
-    return f"the last {in_a_row} requests failed, and the gateway has nothing of them; {_advice(status, fingerprint)}"
+    return (
+        f"the last {in_a_row} requests failed, and the gateway stored nothing from them; {_advice(status, fingerprint)}"
+    )
 
 
 def _advice(status: int | None, fingerprint: str) -> str:
     if not fingerprint:
-        return f"it answered with HTTP {status}; see what is wrong with the gateway, then resume"
+        return f"it answered with HTTP {status}; check what is wrong with the gateway, then resume"
     # Its words stay in `held`: this goes to logs, status files, webhooks and mail, and a gateway may quote a text.
     return (
         "it answered with an error that is not known here (`campaigns held NAME` shows its words);"
-        " if that has a cause, mend it; if it means that the account or the request is refused, "
+        " if that has a cause, correct it; if it means that the account or the request is refused, "
         f"set CAMPAIGNS_ERROR_TEXTS={fingerprint}=account or =refused; then resume"
     )

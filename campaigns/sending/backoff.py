@@ -30,8 +30,8 @@ NOTICE: Final = tuple(timedelta(seconds=seconds) for seconds in (10, 30, 120, 60
 """Between two tries to deliver a notification. The last pause repeats."""
 
 LEAST_SHARE: Final = 10
-"""A look that took 4 s once, on a busy machine, is no reason to wait 80 s: the pause is the longest one, or 10 times as
-long as the look, where looking always takes that long."""
+"""A look that once took 4 s on a busy machine does not justify a wait of 80 s: the pause is the longest one, or 10
+times as long as the look, where looking always takes that long."""
 
 
 def backoff_after(attempt: int, rng: random.Random, *, settle: timedelta) -> timedelta:

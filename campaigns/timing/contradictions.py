@@ -25,67 +25,70 @@ RULES: Final = (
     Rule(
         ("variants",),
         lambda case: case.has_contact_list and case.has_variants,
-        "cannot go with a contact list: the gateway sends one text to all of it",
+        "cannot be used with a contact list: the gateway sends one text to all of it",
         "write one text under `message`, or use a file as audience",
     ),
     Rule(
         ("holdout",),
         lambda case: case.has_contact_list and case.has_holdout,
-        "cannot go with a contact list: the gateway keeps its numbers to itself and sends to all of them",
+        "cannot be used with a contact list: the gateway does not reveal its numbers and sends to all of them",
         "remove it, or use a file as audience",
     ),
     Rule(
         ("exclude",),
         lambda case: case.has_contact_list and case.has_exclusions,
-        "cannot go with a contact list: the gateway keeps its numbers to itself and sends to all of them",
+        "cannot be used with a contact list: the gateway does not reveal its numbers and sends to all of them",
         "remove it, or unsubscribe them from the list",
     ),
     Rule(
         ("frequency_cap",),
         lambda case: case.has_contact_list and case.has_cap,
-        "cannot go with a contact list: the gateway keeps its numbers to itself and sends to all of them",
+        "cannot be used with a contact list: the gateway does not reveal its numbers and sends to all of them",
         "remove it, or use a file as audience",
     ),
     Rule(
         ("schedule", "by"),
         lambda case: case.is_kept_by_gateway and case.start is None,
-        "needs a start: the gateway is told when to send",
-        "add a start that lies ahead, or write by: service",
+        "needs a start: the gateway needs to know when to send",
+        "add a start in the future, or write by: service",
     ),
     Rule(
         ("schedule", "window"),
         lambda case: case.is_kept_by_gateway and case.hours is not None,
-        "cannot go with by: gateway, which knows one moment and no sending hours",
-        "remove it and write a start inside of them, or write by: service",
+        "cannot be used with by: gateway, which knows one moment and no sending hours",
+        "remove it and write a start within them, or write by: service",
     ),
     Rule(
         ("schedule", "spread"),
         lambda case: case.is_kept_by_gateway and case.schedule.spread is not None,
-        "cannot go with by: gateway, which is told one moment for all",
+        "cannot be used with by: gateway, which gets one moment for everybody",
         "remove it, or write by: service",
     ),
     Rule(
         ("schedule", "local_time"),
         lambda case: case.is_kept_by_gateway and case.is_local,
-        "cannot be recipient with by: gateway, which is told one moment for all",
+        "cannot be recipient with by: gateway, which gets one moment for everybody",
         "write campaign, or by: service",
     ),
     Rule(
         ("schedule", "repeat"),
         lambda case: case.is_kept_by_gateway and case.recurrence is not None,
-        "cannot go with by: gateway: each run is planned minutes before it goes, and nothing is handed over ahead",
+        (
+            "cannot be used with by: gateway: each run is planned only minutes before it starts, and "
+            "nothing is handed over in advance"
+        ),
         "remove it, or write by: service",
     ),
     Rule(
         ("schedule", "remind"),
         lambda case: case.is_kept_by_gateway and case.remind is not None,
-        "cannot go with by: gateway: a reminder that was handed over cannot follow an appointment that moves",
+        "cannot be used with by: gateway: a reminder that was handed over cannot follow an appointment that is moved",
         "remove it, or write by: service",
     ),
     Rule(
         ("frequency_cap",),
         lambda case: case.is_kept_by_gateway and case.has_cap,
-        "cannot go with by: gateway: it is asked when a text is handed over, and not when it is sent",
+        "cannot be used with by: gateway: it is checked when a text is handed over, not when it is sent",
         "remove it, or write by: service",
     ),
     Rule(
@@ -97,25 +100,25 @@ RULES: Final = (
     Rule(
         ("variants",),
         lambda case: case.remind is not None and case.has_variants,
-        "cannot go with `remind`: people come in one by one, and shares of them would change with every table",
+        "cannot be used with `remind`: people are added one by one, and their shares would change with every table",
         "write one text under `message`",
     ),
     Rule(
         ("holdout",),
         lambda case: case.remind is not None and case.has_holdout,
-        "cannot go with `remind`: people come in one by one, and a share of them would change with every table",
+        "cannot be used with `remind`: people are added one by one, and a share of them would change with every table",
         "remove it",
     ),
     Rule(
         ("approval",),
         lambda case: case.remind is not None and case.needs_approval,
-        "cannot go with `remind`: every table that comes changes the plan that somebody has approved",
+        "cannot be used with `remind`: every new table changes the plan that somebody has approved",
         "remove it; look at the first table with `campaigns plan`",
     ),
     Rule(
         ("schedule", "remind"),
         lambda case: case.remind is not None and case.recurrence is not None,
-        "cannot go with `repeat`: it has a moment for every person already",
+        "cannot be used with `repeat`: it has a moment for every person already",
         "remove one of the two",
     ),
     Rule(
@@ -139,13 +142,13 @@ RULES: Final = (
     Rule(
         ("schedule", "spread"),
         lambda case: case.remind is not None and case.schedule.spread is not None,
-        "cannot go with `remind`: everybody has a moment of their own, and nothing is left to even out",
+        "cannot be used with `remind`: everybody has their own moment, so there is nothing to spread out",
         "remove `spread`",
     ),
     Rule(
         ("schedule", "spread"),
         lambda case: case.has_contact_list and case.schedule.spread is not None,
-        "cannot go with a contact list: the gateway sends to all of it with one request",
+        "cannot be used with a contact list: the gateway sends to all of it with one request",
         "remove `spread`, or use a file as audience",
     ),
     Rule(
@@ -157,32 +160,32 @@ RULES: Final = (
     Rule(
         ("schedule", "spread"),
         ScheduleRules.spreads_into_next_run,
-        "is longer than the time between two runs: the next would begin before the last one is through",
+        "is longer than the time between two runs: the next would begin before the last one is finished",
         "shorten it, or repeat less often",
     ),
     Rule(
         ("schedule", "local_time"),
         lambda case: case.is_local and case.has_contact_list,
-        "cannot be recipient for a contact list: the gateway keeps its numbers to itself and sends to all at once",
+        "cannot be recipient for a contact list: the gateway does not reveal its numbers and sends to all at once",
         "write campaign, or use a file as audience",
     ),
     Rule(
         ("schedule", "local_time"),
         lambda case: case.is_local and case.start is None and not (case.hours or case.remind or case.recurrence),
-        "has nothing to go by: the campaign has neither a start nor a window",
+        "has no effect: the campaign has neither a start nor a window",
         "add a start or a window, or remove it",
     ),
     Rule(
         ("schedule", "start"),
         ScheduleRules.has_one_start_for_all,
-        "has an offset and so is the same moment everywhere: local_time: recipient has nothing to go by",
+        "has an offset and so is the same moment everywhere: local_time: recipient has no effect",
         "leave the offset out, as in 2026-12-01 09:00, or write local_time: campaign",
     ),
     Rule(
         ("schedule", "repeat", "cron"),
         ScheduleRules.piles_up,
         "has several runs that would wait for the same opening of the window: everybody would get all of them at once",
-        "repeat only while the window is open, or skip what waits long: if_late: {within: 1h}",
+        "repeat only while the window is open, or skip texts that wait too long: if_late: {within: 1h}",
     ),
     Rule(
         ("throughput", "daily"),
@@ -193,7 +196,7 @@ RULES: Final = (
     Rule(
         ("schedule", "repeat", "until"),
         lambda case: case.until is not None and case.start is not None and case.until < case.start,
-        "lies before the start",
+        "is before the start",
         "move one of the two",
     ),
     Rule(

@@ -80,7 +80,7 @@ def _month_and_day(part: dict[str, str], order: DayOrder | None) -> tuple[int, i
         return (one, two) if two > 12 else (two, one)
     month, day = (two, one) if order is DayOrder.DMY else (one, two)
     if month > 12 >= day:
-        raise UnreadableDate(f"is not as schedule.remind.format says, {order}: {EXAMPLE}")
+        raise UnreadableDate(f"does not match schedule.remind.format, {order}: {EXAMPLE}")
     return month, day
 
 
@@ -106,5 +106,5 @@ def _why_not(text: str) -> str:
     if SERIAL.fullmatch(text):
         return f"is a number, as spreadsheets count days: {EXAMPLE}, or format the column as a date"
     if SHORT_YEAR.fullmatch(text):
-        return f"has a year of two digits: {EXAMPLE}"
+        return f"has a two-digit year: {EXAMPLE}"
     return f"is not a date that can be read: {EXAMPLE}"

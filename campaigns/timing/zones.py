@@ -80,8 +80,8 @@ def _by_campaign(name: str) -> Zones:
 def _named(name: str) -> Zones:
     if name not in known_zones():
         near = _nearest_zone(name)
-        hint = f"did you mean {near}?" if near else "write a name of the IANA list, such as Europe/Rome"
-        raise InvalidZone(f"its timezone is not known ({hint})")  # a wrong column may hold anything, so it is not shown
+        hint = f"did you mean {near}?" if near else "write a name from the IANA list, such as Europe/Rome"
+        raise InvalidZone(f"its timezone is unknown ({hint})")  # a wrong column may hold anything, so it is not shown
     return Zones((name,), ZoneOrigin.COLUMN)
 
 

@@ -42,7 +42,7 @@ def approve(store: Store, actor: Actor, campaign: str, plan: str, *, four_eyes: 
     """
     prefix = plan.strip().casefold()
     if not re.fullmatch(rf"[0-9a-f]{{{SHORTEST},64}}", prefix):
-        sentence = f"{plan} is not the hash of a plan: copy at least {SHORTEST} of the digits that `plan` shows"
+        sentence = f"{plan} is not the hash of a plan: copy at least {SHORTEST} of the digits shown by `plan`"
         raise Refused(Refusal.INVALID, sentence)
     definitions = Definitions(store)
     with acting(store, actor, "approve", campaign=campaign, now=now) as session:
@@ -93,14 +93,14 @@ def _why_not(
     """Return why this hash approves nothing, and what to do."""
     if not waiting:
         run, definition = runs[-1]
-        sentence = f"nothing of {campaign} waits for approval any more: it is {state_words(run.state)}"
+        sentence = f"nothing of {campaign} is waiting for approval any more: it is {state_words(run.state)}"
         if not _waits(run, definition):
             sentence = f"{campaign} needs no approval: its file does not say approval: true"
         return Refused(Refusal.WRONG_STATE, sentence)
     run, definition = waiting[-1]
     wanted = _approval(run, definition)
     if not wanted:
-        advice = f"look at it with campaigns status {campaign}, and approve it then"
+        advice = f"look at it with campaigns status {campaign}, then approve it"
         return Refused(Refusal.WRONG_STATE, f"{campaign} is being planned; {advice}")
     then = f"look at it again with `campaigns plan`, then: {command(campaign, wanted)}"
     known = [plan for run, _ in waiting for plan in approvals.approvables(session, run.id)]

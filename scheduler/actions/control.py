@@ -135,7 +135,7 @@ def _at_work(session: Session, slug: str) -> tuple[RunView, list[RunView]]:
 
 
 def _already(campaign: str, run: RunView, what: str) -> Refused:
-    sentence = f"{campaign} is {state_words(run.state)} already: there is nothing to {what}"
+    sentence = f"{campaign} is already {state_words(run.state)}: there is nothing to {what}"
     return Refused(Refusal.WRONG_STATE, sentence)
 
 

@@ -66,7 +66,7 @@ def read_files(paths: Sequence[Path], settings: Settings, *, now: datetime) -> l
             more += error.more
             continue
         if definition.schedule.repeat is not None:
-            problem = "makes a run again and again, and `run` is for one"
+            problem = "makes more than one run, and `run` is for one"
             hint = "put the file into the inbox of a service: campaigns up"
             problems.append(Problem(path.name, 1, 1, "schedule.repeat", problem, hint))
         definitions.append((path, definition))

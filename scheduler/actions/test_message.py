@@ -76,7 +76,7 @@ def choose_sample(definition: Definition, *, row: int | None = None, variant: st
         return Sample(definition.message, "", f"contact list {first.contact_list}", None)
     chosen = next((planned for planned in _planned(definition, name) if _is_wanted(planned, row)), None)
     if chosen is None:
-        what = "nobody in the audience can be sent to" if row is None else f"there is no row {row} in the audience"
+        what = "nobody in the audience can be texted" if row is None else f"there is no row {row} in the audience"
         raise Refused(Refusal.INVALID, f"{what}; see: campaigns plan")
     if chosen.state is not RecipientState.PENDING:
         sentence = f"row {row} of {chosen.source} is sent nothing ({chosen.reason}); choose another one"
@@ -100,7 +100,7 @@ def refuse_opted_out(runtime: Runtime, to: str, definition: Definition) -> None:
     """Raise `Refused` for a number (E.164) that has opted out."""
     with runtime.store.read() as session:
         if suppressions.suppressed_among(session, [to], definition.kind):
-            sentence = "this number has opted out, and gets no test either; see: campaigns suppress list"
+            sentence = "this number has opted out, so it gets no test either; see: campaigns suppress list"
             raise Refused(Refusal.OPTED_OUT, sentence)
 
 
@@ -176,6 +176,6 @@ def give_up_test(runtime: Runtime, actor: Actor, run_id: int) -> None:
         run = runs.run_view(session, run_id)
         audited(session, campaign=run.campaign.removeprefix(TEST_PREFIX), run_id=run_id)
         if run.state in {RunState.SCHEDULED, RunState.RUNNING}:
-            runs.cancel_run(session, run_id, "nobody waited for this test any more", now)
+            runs.cancel_run(session, run_id, "nobody was waiting for this test any more", now)
         else:
             nothing_done(session)

@@ -64,7 +64,7 @@ def refuse_unfit(values: Mapping[str, Any], *, campaign: str | None, device: str
     if "weight" in values and campaign is None:
         raise Refused(Refusal.INVALID, "only a campaign has a weight", field="weight")
     if "daily" in values and device is not None:
-        raise Refused(Refusal.INVALID, "is for all devices alike: set CAMPAIGNS_DEVICE_DAILY", field="daily")
+        raise Refused(Refusal.INVALID, "is the same for all devices: set CAMPAIGNS_DEVICE_DAILY", field="daily")
 
 
 def place_of(
@@ -86,7 +86,7 @@ def change_limits(
     With `clear`, forget what was set by hand and what a phone's reports lowered.
     """
     if place.scope is None:
-        raise Refused(Refusal.INVALID, "say whose limits are to change: a campaign's, a device's or the account's")
+        raise Refused(Refusal.INVALID, "say whose limits to change: a campaign's, a device's or the account's")
     with acting(store, actor, "throttle", subject=place.scope, now=now) as session:
         campaign = place.scope.removeprefix(CAMPAIGN) if place.scope.startswith(CAMPAIGN) else ""
         audited(session, campaign=campaign, cleared=clear, **values)

@@ -125,7 +125,7 @@ def main() -> NoReturn:
     code: Any = Exit.DONE
     try:
         app(prog_name="campaigns")
-    except (KeyboardInterrupt, OSError) as error:  # from --version, which is no command
+    except (KeyboardInterrupt, OSError) as error:  # from --version, which is not a command
         code = tell(error, debug=DEBUG in sys.argv)
     except SystemExit as end:
         code = end.code

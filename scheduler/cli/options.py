@@ -7,7 +7,7 @@ import typer
 from scheduler.cli.completing import campaign_names
 from scheduler.cli.rendering.listing import Output
 
-AsJson = Annotated[bool, typer.Option("--json", help="JSON on standard output, one object a line.")]
+AsJson = Annotated[bool, typer.Option("--json", help="JSON on standard output, one object per line.")]
 AsOutput = Annotated[
     Output | None,
     typer.Option("--output", help="table: for people (default); json: as --json; csv: for spreadsheets."),

@@ -58,9 +58,9 @@ def compared(whose: str, offset: timedelta, uncertainty: timedelta, most: timede
     seconds = offset.total_seconds()
     direction = "ahead of" if seconds >= 0 else "behind"
     give_or_take = f"give or take {uncertainty.total_seconds():.1f}"
-    shown = f"the clock of {whose} is {abs(seconds):,.1f} s {direction} ours ({give_or_take})"
+    shown = f"the clock of {whose} is {abs(seconds):,.1f} s {direction} this machine's ({give_or_take})"
     if abs(offset) > most + uncertainty:
         return problem(
-            Area.CLOCK, shown, f"let both machines keep their time by NTP: at most {most.total_seconds():.0f} s"
+            Area.CLOCK, shown, f"keep the time of both machines with NTP: at most {most.total_seconds():.0f} s"
         )
     return ok(Area.CLOCK, shown)

@@ -33,23 +33,23 @@ def check_durability(store: Store) -> Iterator[Finding]:
         yield problem(
             Area.DATABASE,
             str(error),
-            "put the database on a local disk, or correct the setting it names, then look again",
+            "put the database on a local disk, or correct the setting it names, then check again",
         )
         return
     if store.is_sqlite and seen["journal_mode"] != "wal":
         yield problem(
             Area.DATABASE,
-            f"SQLite keeps no write-ahead log here ({shown})",
-            "put the database on a local disk: network file systems have none",
+            f"SQLite cannot keep a write-ahead log here ({shown})",
+            "put the database on a local disk: network file systems do not support one",
         )
     elif not store.is_sqlite and "off" in (seen["fsync"], seen["full_page_writes"]):
         yield problem(
             Area.DATABASE,
-            f"PostgreSQL may lose what it has confirmed when the power goes ({shown})",
+            f"PostgreSQL may lose confirmed data in a power cut ({shown})",
             "set fsync and full_page_writes to on in its configuration and restart it",
         )
     else:
-        yield ok(Area.DATABASE, f"what is committed survives a power cut ({shown})")
+        yield ok(Area.DATABASE, f"committed data survives a power cut ({shown})")
 
 
 def check_schema(store: Store) -> Iterator[Finding]:
@@ -82,16 +82,16 @@ def check_mark(store: Store, marker: Marker, *, rehearsal: bool = False) -> Iter
             _mending(rehearsal=rehearsal),
         )
     elif not marker.read():
-        yield ok(Area.DATABASE, "no mark beside the database says how far it is: a loss would show in the inbox alone")
+        yield ok(Area.DATABASE, "no mark beside the database says how far it is: only the inbox would show a loss")
     else:
-        yield ok(Area.DATABASE, "the database knows all that was sent from it, as the mark beside it says")
+        yield ok(Area.DATABASE, "the database knows everything that was sent from it, according to the mark beside it")
 
 
 def check_leader(store: Store) -> Iterator[Finding]:
     """Report who runs the clock."""
     holder = lock_holder(store)
     if holder is None:
-        yield ok(Area.SERVICE, "nobody runs the clock now; `campaigns up` or `campaigns scheduler` would")
+        yield ok(Area.SERVICE, "nothing runs the clock now; start `campaigns up` or `campaigns scheduler`")
     else:
         yield ok(Area.SERVICE, f"the clock is run by {holder}")
 
@@ -118,14 +118,14 @@ def check_backlog(
     if unserved_since is not None and now - unserved_since > WAITS_TOO_LONG:
         yield problem(
             Area.SERVICE,
-            f"{shown}; the first has been due for {_minutes(now - unserved_since)} and nobody takes it",
-            "start `campaigns up`, or a `campaigns scheduler`, or look into its log",
+            f"{shown}; the first has been due for {_minutes(now - unserved_since)} and nothing picks it up",
+            "start `campaigns up` or a `campaigns scheduler`, or read its log",
         )
     elif waiting.queued_since is not None and now - waiting.queued_since > WAITS_TOO_LONG:
         yield problem(
             Area.SERVICE,
             f"{shown}; the first has been in it for {_minutes(now - waiting.queued_since)}",
-            "start a `campaigns worker`, or look into its log",
+            "start a `campaigns worker`, or read its log",
         )
     else:
         yield ok(Area.SERVICE, shown)
@@ -133,16 +133,14 @@ def check_backlog(
 
 def nothing_yet() -> Finding:
     """There is no database to check."""
-    return unknown(
-        Area.DATABASE, "there is no database yet", "it is made by the first campaign, or by: campaigns migrate"
-    )
+    return unknown(Area.DATABASE, "there is no database yet", "the first campaign makes it, or: campaigns migrate")
 
 
 def gone(*, rehearsal: bool) -> Finding:
     """There is no database to check, but there was one."""
     return problem(
         Area.DATABASE,
-        "the database is not there any more, and texts were sent from it",
+        "the database is no longer there, and texts were sent from it",
         _mending(rehearsal=rehearsal),
     )
 
@@ -151,7 +149,7 @@ def _mending(*, rehearsal: bool) -> str:
     """Return what to do about a lost database. A rehearsal has no gateway to ask."""
     if rehearsal:
         return REHEARSE_ANEW
-    return "stop the service, put the right database in its place if you have it, and run: campaigns recover"
+    return "stop the service, put the right database back if you have it, and run: campaigns recover"
 
 
 def _minutes(age: timedelta) -> str:

@@ -29,7 +29,7 @@ def examine(clock: Clock, *, sandbox: bool = False) -> Iterator[Finding]:
     try:
         settings = load_settings()
     except SettingsError as error:
-        yield problem(Area.SETTINGS, str(error), "correct it and look again")
+        yield problem(Area.SETTINGS, str(error), "correct it and check again")
         return
     if not sandbox:
         yield from _examine(settings, None, clock)
@@ -75,11 +75,13 @@ def _all_but_surroundings(settings: Settings, sandbox: tuple[str, SecretStr] | N
             is_lost = any(finding.standing is Standing.PROBLEM for finding in marked)
         known = store if usable else None
         yield from _services(settings, known, key, clock, on_redis=sandbox is None)
-        # A rehearsal takes up what anybody may have sent; and a database that cannot be read may have written them all.
+        # A rehearsal accepts files sent by any installation; an unreadable database may have written every status.
         if sandbox is None and (usable or is_gone):
             yield from _inbox(settings, known, key, is_lost=is_lost)
         if client is None:
-            yield unknown(Area.GATEWAY, "the gateway was not looked at, for the settings above", "correct them first")
+            yield unknown(
+                Area.GATEWAY, "the gateway was not checked, because of the settings above", "correct them first"
+            )
             return
         with client:
             knows = not is_lost and (usable or is_gone)
@@ -94,7 +96,7 @@ def _targets(settings: Settings) -> Iterator[Finding]:
     try:
         yield from notices.check_targets(settings)
     except SettingsError as error:  # a file with a secret
-        yield problem(Area.SETTINGS, str(error), "correct it and look again")
+        yield problem(Area.SETTINGS, str(error), "correct it and check again")
 
 
 def _gateway_of(
@@ -104,7 +106,9 @@ def _gateway_of(
         url, key = sandbox or (settings.gateway_url, gateway_key(settings, url=settings.gateway_url))
         client = GatewayClient(url, key, clock=clock, nothing=settings.texts_for_nothing, ca_file=settings.ca_file)
     except (SettingsError, ValueError) as error:
-        return None, [problem(Area.SETTINGS, str(error).rstrip("."), "campaigns init makes a settings file to fill in")]
+        return None, [
+            problem(Area.SETTINGS, str(error).rstrip("."), "run: campaigns init (it makes a settings file to fill in)")
+        ]
     which = "a private sandbox takes the gateway's place" if sandbox else "the gateway's address and API key are set"
     return client, [ok(Area.SETTINGS, which)]
 
@@ -144,7 +148,7 @@ def _services(settings: Settings, store: Store | None, key: str, clock: Clock, *
             yield from clocks.check_redis_clock(client, clock)
             jobs = redis_server.count_jobs(client)
     else:
-        yield ok(Area.REDIS, "no Redis is set: queue and throttle are in the one process that sends")
+        yield ok(Area.REDIS, "Redis is not set: queue and throttle are in the one process that sends")
     if store is None:
         return
     yield from clocks.check_database_clock(store, clock)

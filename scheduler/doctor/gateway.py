@@ -41,7 +41,9 @@ def check_address(url: str, ca_file: Path | None, clock: Clock) -> tuple[bool, l
         return False, [_unreachable(error)]
     found = [ok(GATEWAY, "the gateway answers")]
     if _parsed(dates[0]) is None:
-        found.append(unknown(Area.CLOCK, "the gateway does not tell the time", "see that its machine keeps its time"))
+        found.append(
+            unknown(Area.CLOCK, "the gateway does not report its time", "check that its machine keeps the time")
+        )
     else:
         found.append(compared("the gateway", offset + HALF_A_SECOND, uncertainty + HALF_A_SECOND, GATEWAY_OFFSET))
     return True, found
@@ -53,9 +55,9 @@ def _unreachable(error: httpx.HTTPError) -> Finding:
         return problem(
             GATEWAY,
             f"the gateway does not answer ({type(error).__name__}: {error})",
-            "see that its server runs, and that CAMPAIGNS_GATEWAY_URL is its address",
+            "check that its server is running, and that CAMPAIGNS_GATEWAY_URL is its address",
         )
-    advice = "renew it, or name the authority of your own that issued it in CAMPAIGNS_CA_FILE"
+    advice = "renew it, or set CAMPAIGNS_CA_FILE to the certificate of the authority that issued it"
     if is_for_another_name(refused):
         advice = "correct CAMPAIGNS_GATEWAY_URL to the name that it is for"
     return problem(GATEWAY, f"the gateway's certificate is not accepted ({refused})", advice)
@@ -67,14 +69,14 @@ def check_account(gateway: GatewayClient, *, unsent: int) -> tuple[bool, Finding
         credits_left = gateway.balance().credits
     except GatewayError as error:
         return False, problem(
-            GATEWAY, f"the account cannot be asked: {error}", "correct CAMPAIGNS_API_KEY or the account"
+            GATEWAY, f"the account cannot be checked: {error}", "correct CAMPAIGNS_API_KEY or the account"
         )
     if credits_left is None:
         return True, ok(GATEWAY, "the key is good; credits are unlimited")
     shown = f"the key is good; {credits_left:,} credits are left, {unsent:,} texts are still to be sent"
     if credits_left <= 0 or credits_left < unsent:
         return True, problem(
-            GATEWAY, shown, "buy credits: without them sending stops, and goes on by itself afterwards"
+            GATEWAY, shown, "buy credits: without them sending stops; it continues by itself afterwards"
         )
     return True, ok(GATEWAY, shown)
 
@@ -86,7 +88,7 @@ def check_pause(store: Store, account_id: int) -> Iterator[Finding]:
     if not account.is_paused:
         yield ok(GATEWAY, "the account is not paused")
         return
-    again = "it is tried again by itself" if account.next_probe_at else "a person has to look and to resume it"
+    again = "it is tried again by itself" if account.next_probe_at else "a person has to look into it and resume it"
     yield problem(GATEWAY, f"the account is paused: {account.paused_reason}", again)
 
 
@@ -98,14 +100,14 @@ def check_dates(store: Store, account_id: int) -> Iterator[Finding]:
         return
     newest = known[0]
     if not newest.ahead:
-        yield ok(Area.CLOCK, "the gateway dates its messages by a clock like ours again")
+        yield ok(Area.CLOCK, "the gateway's clock agrees with this machine's again")
         return
     yield problem(
         Area.CLOCK,
         f"the gateway dates its messages by a clock that is {clock_offsets.in_words(newest.ahead)}, "
         f"as seen at {newest.until:%Y-%m-%d %H:%M} UTC",
-        "set its clock and its time zone right; receipts, replies and requests in doubt are looked for by its dates, "
-        "but what it is handed with a time of its own it sends by its clock",
+        "correct its clock and its time zone; receipts, replies and requests in doubt are looked for by its dates, "
+        "but texts that it is handed with a time are sent by its clock",
     )
 
 

@@ -38,19 +38,21 @@ def check_inbox(
         found = list(islice(_foreign(files, store, account_id, named, is_lost), MOST_NAMED + 1))
     except OSError as error:
         says = f"the inbox {folder} cannot be read ({error.strerror or error})"
-        yield problem(Area.SERVICE, says, "let this user read the folder and what is in it")
+        yield problem(Area.SERVICE, says, "allow this user to read the folder and what is in it")
         return
     for waits, advice in found[:MOST_NAMED]:
         yield warning(Area.SERVICE, waits, advice)
     if found[MOST_NAMED:]:
-        yield warning(Area.SERVICE, f"more than {MOST_NAMED} campaign files of the inbox wait so", "as above")
+        yield warning(Area.SERVICE, f"more than {MOST_NAMED} campaign files of the inbox wait like this", "as above")
     if not found:
-        yield ok(Area.SERVICE, "no campaign file of the inbox stands beside the status of another installation")
+        yield ok(Area.SERVICE, "no campaign file of the inbox is beside a status from another installation")
     try:
         write_in(folder)
     except OSError as error:
-        says = f"no status or report can be written to the inbox {folder} ({error.strerror or error}); campaigns go on"
-        yield warning(Area.SERVICE, says, "let the service's user write there, and make room on its disk")
+        says = (
+            f"no status or report can be written to the inbox {folder} ({error.strerror or error}); campaigns continue"
+        )
+        yield warning(Area.SERVICE, says, "allow the service's user to write there, and make room on its disk")
 
 
 def _foreign(
@@ -67,7 +69,7 @@ def _foreign(
             with store.read() as session:
                 left = foreign_status(session, path, slug, account_id or 0, named)
         if left is not None and is_lost:
-            yield f"{path.name} waits, and nothing of it is sent: the database that knew who got it is lost", LOST
+            yield f"{path.name} waits and is not sent: the database that knew who got it is lost", LOST
         elif left is not None:
             waits, _, advice = foreign_line(path, slug, left).partition(". ")
             yield waits, advice.removesuffix(".")

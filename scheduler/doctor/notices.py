@@ -18,7 +18,7 @@ def check_targets(settings: Settings) -> Iterator[Finding]:
     if found:
         yield from found
         if all(finding.standing.value == "ok" for finding in found):
-            yield ok(Area.SETTINGS, "who is told what happens can be tried with: campaigns notify --test")
+            yield ok(Area.SETTINGS, "to test who is notified, run: campaigns notify --test")
 
 
 def _webhooks(settings: Settings) -> Iterator[Finding]:
@@ -31,8 +31,8 @@ def _webhooks(settings: Settings) -> Iterator[Finding]:
         if wrong:
             yield problem(Area.SETTINGS, f"{name} cannot be called: {wrong}", "write https://host/path")
         elif (parts := urlsplit(address)).scheme.lower() == "http" and not is_local(parts.hostname or ""):
-            says = f"what goes to {name} is not encrypted"
-            yield warning(Area.SETTINGS, says, "use https, or a network that only these machines are on")
+            says = f"traffic to {name} is not encrypted"
+            yield warning(Area.SETTINGS, says, "use https, or a network with only these machines on it")
         elif address:
             yield ok(Area.SETTINGS, f"{name} is an address that can be called")
     yield from _secret(settings, is_needed=any(addresses.values()))
@@ -47,7 +47,9 @@ def _secret(settings: Settings, *, is_needed: bool) -> Iterator[Finding]:
         return
     if is_needed and keys is None:
         yield unknown(
-            Area.SETTINGS, "calls of webhooks are not signed", "set CAMPAIGNS_WEBHOOK_SECRET, and have them checked"
+            Area.SETTINGS,
+            "webhook calls are not signed",
+            "set CAMPAIGNS_WEBHOOK_SECRET, and make the receiver check the signature",
         )
 
 
@@ -56,7 +58,7 @@ def _mail(settings: Settings) -> Iterator[Finding]:
     if not server.get_secret_value():
         if settings.notify_email:
             yield problem(
-                Area.SETTINGS, "CAMPAIGNS_NOTIFY_EMAIL is set, and no mail server", "set CAMPAIGNS_SMTP_URL as well"
+                Area.SETTINGS, "CAMPAIGNS_NOTIFY_EMAIL is set, but no mail server", "set CAMPAIGNS_SMTP_URL as well"
             )
         return
     wrong = server_problem(server)
@@ -64,7 +66,7 @@ def _mail(settings: Settings) -> Iterator[Finding]:
         yield problem(Area.SETTINGS, f"CAMPAIGNS_SMTP_URL {wrong}", "correct it")
     elif not settings.notify_email:
         yield problem(
-            Area.SETTINGS, "CAMPAIGNS_SMTP_URL is set, and nobody to write to", "set CAMPAIGNS_NOTIFY_EMAIL as well"
+            Area.SETTINGS, "CAMPAIGNS_SMTP_URL is set, but no addresses", "set CAMPAIGNS_NOTIFY_EMAIL as well"
         )
     else:
         yield ok(Area.SETTINGS, "mail server and addresses for e-mail are set")
@@ -76,7 +78,7 @@ def _command(settings: Settings) -> Iterator[Finding]:
     if shutil.which(settings.notify_command[0]) is None:
         yield problem(
             Area.SETTINGS,
-            "the program in CAMPAIGNS_NOTIFY_COMMAND is not there, or may not be run",
+            "the program in CAMPAIGNS_NOTIFY_COMMAND does not exist, or may not be run",
             "write its full path, and make it executable",
         )
     else:

@@ -52,14 +52,14 @@ def check_protocol(gateway: GatewayClient, known: Sequence[KnownMessage] | None,
     elif known is None:
         yield unknown(
             PROTOCOL,
-            "without its database nobody knows what was sent in the last 24 hours, and what reads would have to show",
-            "look again when the database can be used",
+            "without its database it is not known what was sent in the last 24 hours and what reads should show",
+            "check again when the database can be used",
         )
     else:
         yield unknown(
             PROTOCOL,
-            "nothing was sent in the last 24 hours, so nothing is known that reads would have to show",
-            "look again after a text was sent",
+            "nothing was sent in the last 24 hours, so it is not known what reads should show",
+            "check again after a text was sent",
         )
 
 
@@ -72,9 +72,9 @@ def _empty_window(gateway: GatewayClient) -> Finding:
         said, fingerprint = error.evidence["error_text"], error.evidence["error_fingerprint"]
         return problem(
             PROTOCOL,
-            f"asked for a day of 2001, when there was nothing, the gateway says \u201c{said}\u201d (code {error.code})",
-            f"if it says so when it finds nothing, set CAMPAIGNS_ERROR_TEXTS={fingerprint}=nothing; until then neither "
-            "requests in doubt nor replies can be looked up",
+            f"asked for a day of 2001, before any message, the gateway answers \u201c{said}\u201d (code {error.code})",
+            f"if it answers this when it finds nothing, set CAMPAIGNS_ERROR_TEXTS={fingerprint}=nothing; until then "
+            "neither requests in doubt nor replies can be looked up",
         )
     if shown:
         return _heeds_no_time(f"{len(shown):,}")
@@ -86,7 +86,7 @@ def _heeds_no_time(how_many: str) -> Finding:
         PROTOCOL,
         f"asked for a day of 2001, the gateway shows {how_many} messages: it ignores the time window",
         "while it has few messages look-ups work, though each of them reads everything; when they are too many for one"
-        " reply, requests in doubt wait for a person: ask whoever runs the gateway",
+        " reply, requests in doubt wait for a person: ask the gateway's operator",
     )
 
 
@@ -96,13 +96,13 @@ def _by_id(gateway: GatewayClient, newest: KnownMessage) -> Finding:
         return problem(
             PROTOCOL,
             f"the gateway does not show message {newest.gateway_id} by its ID, although it accepted it",
-            "see whether messages were deleted there; receipts of such texts never come",
+            "check whether messages were deleted there; receipts of such texts never arrive",
         )
     if same_number(shown.number) != same_number(newest.number):
         return problem(
             PROTOCOL,
-            f"message {newest.gateway_id} is one to somebody else: this is another gateway, or a restored one",
-            "send nothing before that is clear: IDs of requests in doubt would be taken for others",
+            f"message {newest.gateway_id} is to somebody else: this is another gateway, or a restored one",
+            "send nothing until that is clear: IDs of requests in doubt would be mistaken for others",
         )
     return ok(PROTOCOL, "a message is found by its ID")
 
@@ -137,7 +137,7 @@ def _by_window(gateway: GatewayClient, known: Sequence[KnownMessage], now: datet
         return problem(
             PROTOCOL,
             f"of {len(ours):,} messages the reads by status and time do not show {len(missing):,}",
-            "requests in doubt would be held for a person instead of being sent again; ask whoever runs the gateway",
+            "requests in doubt would be held for a person instead of being sent again; ask the gateway's operator",
         )
     return ok(PROTOCOL, f"reads by status and time show all {len(ours):,} messages of the last minutes of sending")
 
@@ -145,7 +145,7 @@ def _by_window(gateway: GatewayClient, known: Sequence[KnownMessage], now: datet
 def _window_date(gateway: GatewayClient, known: Sequence[KnownMessage]) -> Finding:
     telling = _telling(gateway, known)
     if telling is None:
-        return unknown(PROTOCOL, "no message shows which date a time window compares; look-ups allow for each of them")
+        return unknown(PROTOCOL, "no message shows which date a time window compares; look-ups allow for all of them")
     ours, shown, sent_at = telling
 
     def is_in(moment: datetime) -> bool:
@@ -175,7 +175,8 @@ def _ids_grow(known: Sequence[KnownMessage]) -> Finding:
     if below:
         return problem(
             PROTOCOL,
-            f"{len(below):,} messages have IDs below those seen before their requests: IDs do not only grow here",
-            "requests in doubt cannot be told from older ones; send no campaign over this gateway and report it",
+            f"{len(below):,} messages have IDs below those seen before their requests: IDs do not always grow here",
+            "requests in doubt cannot be distinguished from older ones; send no campaign through this gateway, and "
+            "report this",
         )
-    return ok(PROTOCOL, f"IDs grow: {len(known):,} messages lie above every ID seen before their requests")
+    return ok(PROTOCOL, f"IDs grow: {len(known):,} messages have IDs above every ID seen before their requests")

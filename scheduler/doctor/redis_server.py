@@ -36,8 +36,8 @@ def check_redis(client: redis.Redis) -> Iterator[Finding]:
     except redis.RedisError as error:
         yield in_trouble(REDIS, error) or problem(
             REDIS,
-            f"Redis refused a question ({type(error).__name__})",
-            "see that its user may ask INFO, SET and EVALSHA; nothing is sent until it answers",
+            f"Redis refused a command ({type(error).__name__})",
+            "check that its user may run INFO, SET and EVALSHA; nothing is sent until it answers",
         )
         return
     yield ok(REDIS, "Redis answers")
@@ -48,7 +48,7 @@ def check_redis(client: redis.Redis) -> Iterator[Finding]:
 
 def _eviction(policy: str, most_bytes: int) -> Finding:
     if not policy:
-        return unknown(REDIS, "Redis does not tell its maxmemory-policy", "see that it is noeviction")
+        return unknown(REDIS, "Redis does not report its maxmemory-policy", "check that it is noeviction")
     if policy != "noeviction":
         return problem(
             REDIS,
@@ -62,18 +62,18 @@ def _eviction(policy: str, most_bytes: int) -> Finding:
 def _persistence(client: redis.Redis, kept: dict[str, Any]) -> Finding:
     if kept.get("aof_enabled"):
         if kept.get("aof_last_write_status", "ok") != "ok":
-            return problem(REDIS, "Redis could not write its log to disk", "see that its disk is not full")
+            return problem(REDIS, "Redis could not write its log to disk", "check that its disk is not full")
         return ok(REDIS, "Redis keeps its state on disk (appendonly yes)")
     try:
         answer: Any = client.config_get("save")
     except redis.RedisError:
         return unknown(
             REDIS,
-            "Redis has no appendonly log and does not tell whether it saves",
-            "see that it keeps its state on disk",
+            "Redis has no appendonly log and does not report whether it saves",
+            "check that it keeps its state on disk",
         )
     if answer.get("save"):
-        return ok(REDIS, f"Redis keeps its state on disk from time to time (save {answer['save']})")
+        return ok(REDIS, f"Redis saves its state to disk from time to time (save {answer['save']})")
     return problem(
         REDIS,
         "Redis keeps nothing on disk: after its restart nothing is sent until rates are counted from the database, "
@@ -87,6 +87,6 @@ def _throttle(client: redis.Redis) -> Finding:
         RedisThrottle(client).reserve(1, [PROBE])
     except ThrottleUnavailable as error:
         return in_trouble(REDIS, error) or problem(
-            REDIS, str(error), "see the log of Redis, and that its user may run scripts"
+            REDIS, str(error), "read the log of Redis, and check that its user may run scripts"
         )
     return ok(REDIS, "the throttle answers")

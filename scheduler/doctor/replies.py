@@ -34,13 +34,13 @@ def check_reads(gateway: GatewayClient, now: datetime) -> Finding:
         return problem(
             Area.PROTOCOL,
             f"replies cannot be read: {error}",
-            "who writes STOP is not heard before they can; ask whoever runs the gateway",
+            "people who write STOP are not heard until they can be read; ask the gateway's operator",
         )
     if others := counted[False]:
         return problem(
             Area.PROTOCOL,
-            f"asked for replies, the gateway shows {others:,} messages that are none: it does not heed the status",
-            "replies are still found among them, but each look reads everything; ask whoever runs the gateway",
+            f"asked for replies, the gateway shows {others:,} messages that are not replies: it ignores the status",
+            "replies are still found among them, but each look reads everything; ask the gateway's operator",
         )
     return ok(Area.PROTOCOL, f"replies can be read: {counted[True]:,} in the last 6 hours")
 
@@ -60,9 +60,9 @@ def check_heard(store: Store, account_id: int, now: datetime) -> Iterator[Findin
             Area.PROTOCOL,
             f"replies of {len(unread):,} seconds in the last days are too long to be read, the last at "
             f"{unread[-1]:%Y-%m-%d %H:%M:%S} UTC",
-            "one of them may be STOP: look at the gateway, and enter it with campaigns suppress add",
+            "one of them may be STOP: look for it at the gateway, and enter it with campaigns suppress add",
         )
     if waiting:
         yield unknown(
-            Area.PROTOCOL, f"{waiting:,} replies may mean stop and wait for somebody", "campaigns suppress review"
+            Area.PROTOCOL, f"{waiting:,} replies may mean stop and wait for a person", "campaigns suppress review"
         )

@@ -37,7 +37,7 @@ def check_surroundings(settings: Settings, gateway_url: str) -> Iterator[Finding
 def check_versions(python: tuple[int, int, int], expat: tuple[int, int, int]) -> Iterator[Finding]:
     """Report known faults of what is installed."""
     old = [
-        f"{name} {'.'.join(map(str, found))} has known security faults, fixed in {'.'.join(map(str, wanted))}"
+        f"{name} {'.'.join(map(str, found))} has known vulnerabilities, fixed in {'.'.join(map(str, wanted))}"
         for name, found, wanted in (("Python", python, PYTHON), ("expat", expat, EXPAT))
         if found < wanted
     ]
@@ -60,7 +60,7 @@ def check_secrets(settings: Settings, env_file: Path) -> Iterator[Finding]:
         except OSError:
             continue  # whoever needs it reports that it cannot be read
         if mode & OTHERS and not os.environ.get("KUBERNETES_SERVICE_HOST"):  # a mounted secret: has a group of its own
-            yield warning(Area.SETTINGS, f"{path} holds a secret, and others may read it", f"run: chmod 600 {path}")
+            yield warning(Area.SETTINGS, f"{path} holds a secret, and others can read it", f"run: chmod 600 {path}")
 
 
 def check_transport(settings: Settings, gateway_url: str) -> Iterator[Finding]:
@@ -69,16 +69,16 @@ def check_transport(settings: Settings, gateway_url: str) -> Iterator[Finding]:
     clear = [name for name, url in urls.items() if not _is_encrypted(urlsplit(url))]
     for name in clear:
         setting = PREFIX + name.upper()
-        says = f"what goes to {setting} is not encrypted, or the server is not verified"
+        says = f"traffic to {setting} is not encrypted, or the server is not verified"
         yield warning(Area.SETTINGS, says, _ADVICE[name])
     if not clear:
-        yield ok(Area.SETTINGS, "what leaves this machine for gateway, database and Redis is encrypted")
+        yield ok(Area.SETTINGS, "traffic to the gateway, database and Redis is encrypted")
 
 
 _ADVICE: Final = {
     "gateway_url": "use https: numbers, texts and the API key can be read on the way",
-    "redis_url": "use rediss://, or a network that only these machines are on: Redis' password goes in clear",
-    "database_url": "add ?sslmode=verify-full&sslrootcert=..., or use a network that only these machines are on",
+    "redis_url": "use rediss://, or a network with only these machines on it: the password is sent unencrypted",
+    "database_url": "add ?sslmode=verify-full&sslrootcert=..., or use a network with only these machines on it",
 }
 
 

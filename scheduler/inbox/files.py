@@ -77,7 +77,7 @@ def path_in(folder: Path, name: str) -> Path:
 def list_campaign_files(inbox: Path) -> Listing:
     """List every campaign file in and below the inbox, but no hidden file or link that leads out. Raises `OSError`."""
     if not inbox.is_dir():
-        raise NotADirectoryError(f"{inbox} is no folder")
+        raise NotADirectoryError(f"{inbox} is not a folder")
     found: list[Path] = []
     elsewhere: list[Path] = []
     unlisted: list[Path] = []

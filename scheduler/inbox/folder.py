@@ -100,7 +100,7 @@ class Presence:
         if identity not in self._trusted:
             files = frozenset(listing.files)
             if witnesses and not any(path in files or status_path(path).exists() for path in witnesses):
-                self._note_away(inbox, "none of the known files is in it")
+                self._note_away(inbox, "it has none of the known files")
                 return Listing(listing.files, whole=False)
             self._trusted.add(identity)
         if self._away:
@@ -109,11 +109,11 @@ class Presence:
         return listing
 
     def _note_skipped(self, listing: Listing) -> None:
-        unlisted = f"it cannot be looked into, or is more than {MAX_DEPTH} folders deep; its files are left as they are"
+        unlisted = f"it cannot be read, or is more than {MAX_DEPTH} folders deep; its files are left as they are"
         problems = dict.fromkeys(listing.unlisted, unlisted)
         problems |= dict.fromkeys(listing.unnameable, "its name is not UTF-8; rename it")
         problems |= dict.fromkeys(
-            listing.elsewhere, "it is a link that leads to no file of the inbox; put the file there"
+            listing.elsewhere, "it is a link to something that is not a file in the inbox; put the file there"
         )
         for path in sorted(problems.keys() - self._skipped)[:MOST_TOLD]:
             name = str(path).encode(errors="backslashreplace").decode()
@@ -126,6 +126,6 @@ class Presence:
             get_logger().warning(
                 "inbox.away",
                 folder=str(inbox.folder),
-                problem=f"{problem}; no file is taken up, nothing that repeats is planned, and nothing is cancelled "
+                problem=f"{problem}; no file is accepted, nothing that repeats is planned, and nothing is cancelled "
                 "for that: mount it, or make it again and put its files back",
             )

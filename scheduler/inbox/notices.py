@@ -19,7 +19,7 @@ def broken_notice(name: str, error: CampaignFileError, missing: Sequence[str], *
         last = "It is read again as soon as something is put there or the file is changed."
     else:
         first = f"{name} cannot be used."
-        last = "It is read again as soon as it is mended and saved."
+        last = "It is read again as soon as it is corrected and saved."
     kept = " The version before it stays in force, see below." if has_run else " Nothing is sent."
     return "\n".join([first + kept, "", *map(_in_words, error.problems), *filter(None, [error.more_words]), "", last])
 
@@ -37,20 +37,20 @@ def foreign_words(name: str, campaign: str, status: str, installation: str) -> s
     why = f"{status} was written by another installation, so {campaign} may have been sent already"
     if installation == UNKNOWN:
         why = (
-            f"what stood in {status} cannot be read, or is no whole status; another installation may have written it "
+            f"{status} cannot be read, or is incomplete; another installation may have written it "
             f"and sent {campaign} already"
         )
     return (
-        f"{name} waits, and nothing of it is sent: {why}, and this database does not know to whom.\n"
-        "To let the gateway say who got it, stop the service and run: campaigns recover. "
-        f"To send to everybody all the same, remove {status}"
+        f"{name} waits and is not sent: {why}, and this database does not know to whom.\n"
+        "To find out from the gateway who got it, stop the service and run: campaigns recover. "
+        f"To send to everybody anyway, remove {status}"
     )
 
 
 def foreign_notice(name: str, campaign: str, status: str, installation: str) -> str:
     """As `foreign_words`, with a line that names the campaign as a status does."""
     return (
-        f"{foreign_words(name, campaign, status, installation)}: it is taken up within a minute.\n\n"
+        f"{foreign_words(name, campaign, status, installation)}: the file is then accepted within a minute.\n\n"
         f"{campaign}: {SENT_BEFORE}"
     )
 
@@ -58,7 +58,7 @@ def foreign_notice(name: str, campaign: str, status: str, installation: str) -> 
 def taken_notice(name: str, campaign: str, other: str) -> str:
     """Another file has this campaign."""
     return (
-        f"{name} is not used: {other} is the campaign {campaign} already. "
+        f"{name} is not used: {other} already is the campaign {campaign}. "
         "Give this one another name after `campaign:`, or remove one of the two files."
     )
 
@@ -66,16 +66,16 @@ def taken_notice(name: str, campaign: str, other: str) -> str:
 def conflict_notice(name: str) -> str:
     """A sync program kept two versions of a file that was changed in two places."""
     return (
-        f"{name} is not used: by its name it is a copy that a sync program made because the file was changed in two "
-        "places. Put what you want to keep into the original file, and remove this one."
+        f"{name} is not used: its name says that it is a copy that a sync program made because the file was changed in "
+        "two places. Put what you want to keep into the original file, and remove this one."
     )
 
 
 def tables_notice(name: str, campaign: str) -> str:
     """A table was changed after sending began."""
     return (
-        f"A file that {name} names was changed after {campaign} began to send; the campaign goes on as it was planned. "
-        "For new people make a new campaign with another name."
+        f"A file that {name} names was changed after {campaign} began to send; the campaign continues as planned. "
+        "For new people, make a new campaign with another name."
     )
 
 
@@ -89,20 +89,20 @@ def over_notice(name: str, campaign: str) -> str:
     """The campaign of this file has ended."""
     return (
         f"{name} sends nothing more: the campaign {campaign} is over, see below. "
-        "To send again, give it another name after `campaign:`; to send to people who are new in its tables alone, "
+        "To send again, give it another name after `campaign:`; to send only to people who are new in its tables, "
         "save this file once more."
     )
 
 
 def moved_notice(name: str, to: str) -> str:
     """The same campaign is in another file now."""
-    return f"{name} is gone; its campaign goes on as {to}, see the status there."
+    return f"{name} is gone; its campaign continues as {to}: see the status there."
 
 
 def replaced_notice(name: str, before: str) -> str:
     """Its name was given to another campaign while the previous one was being sent."""
     return (
-        f"{name} was the campaign {before} before. That one began to send and goes on; to see it: campaigns status "
+        f"{name} used to be the campaign {before}. That one began to send and continues; to see it: campaigns status "
         f"{before}, to end it: campaigns cancel {before}."
     )
 
@@ -111,8 +111,9 @@ def unseen_notice(names: Sequence[str], many: int) -> str:
     """Known files that this process never saw, and whose status is missing, too."""
     return (
         f"{many:,} known {'file' if many == 1 else 'files'} ({', '.join(names)}{', ...' if many > len(names) else ''}) "
-        "and what stood beside them are not in this folder, and this process never saw them there. Nothing is "
-        "cancelled for that: make the whole inbox visible here; if they were removed on purpose: campaigns cancel NAME"
+        "and what was beside them are not in this folder, and this process never saw them there. Nothing is "
+        "cancelled because of that. Make the whole inbox visible here; if they were removed on purpose, run: "
+        "campaigns cancel NAME"
     )
 
 

@@ -24,7 +24,7 @@ from worker.store.runs import inbox_files as store
 from worker.store.runs import runs
 
 UNSENT: Final = frozenset({RunState.SCHEDULED, RunState.AWAITING_APPROVAL, RunState.PAUSED, RunState.RUNNING})
-"""States of a run of which nothing was sent; `running` if its sending hours have not come."""
+"""States of a run from which nothing was sent; `running` if its sending hours have not come."""
 
 RETRY_AFTER: Final = timedelta(seconds=60)
 """When to retry a removal that failed."""
@@ -125,7 +125,7 @@ class Removals:
 
 
 def cancel_unsent(runtime: Runtime, run_id: int, reason: str, now: datetime) -> bool:
-    """Cancel a run of which nothing was sent; False if something was, or if it has ended."""
+    """Cancel a run from which nothing was sent; False if something was, or if it has ended."""
     with runtime.store.read() as session:
         if runs.run_view(session, run_id).state not in UNSENT or runs.has_sent(session, run_id):
             return False

@@ -63,7 +63,7 @@ def report_path(campaign_file: Path) -> Path:
         path = campaign_file.with_name(_fitting(name, REPORT))
         if not os.path.lexists(path) or _is_report(path):
             return path
-    raise FileExistsError(errno.EEXIST, f"{path.name} is no report; rename it")
+    raise FileExistsError(errno.EEXIST, f"{path.name} is not a report; rename it")
 
 
 @dataclass(frozen=True, slots=True)

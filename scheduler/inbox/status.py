@@ -232,7 +232,7 @@ class StatusBoard:
             get_logger().warning(
                 "inbox.status_not_written",
                 folder=str(folder),
-                problem=f"{error.strerror}; campaigns go on, but their status and report cannot stand there: "
+                problem=f"{error.strerror}; campaigns continue, but their status and report cannot be written there: "
                 f"{mend}. Meanwhile: campaigns status, campaigns export NAME, and, for a file that is not "
                 "used, campaigns check FILE",
             )

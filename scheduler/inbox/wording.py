@@ -98,7 +98,7 @@ def _headline(status: RunStatus, now: datetime) -> str:
     run = status.run
     lines = [f"{run.campaign}: {_state(status, now)}"]
     if run.day is not None:
-        lines.append(f"These are its reminders of {run.day}.")
+        lines.append(f"These are its reminders for {run.day}.")
     if run.rehearsal:
         lines.append("This is a rehearsal in the sandbox: no text reaches a phone.")
     if status.account_paused and run.state in {R.SCHEDULED, R.RUNNING}:
@@ -108,7 +108,7 @@ def _headline(status: RunStatus, now: datetime) -> str:
     if run.finished_at is None:
         lines += [f"{NOTED if trouble in SENDS_ON else IN_TROUBLE} {says}" for trouble, says in status.troubles]
     if status.awaits:
-        lines.append(f"Nothing is sent before somebody approves it: {command(run.campaign, status.awaits)}")
+        lines.append(f"Nothing is sent until somebody approves it: {command(run.campaign, status.awaits)}")
     zone = status.schedule.zone
     if run.started_at is not None:
         lines.append(f"Started: {shown_time(run.started_at, zone)}")
@@ -141,24 +141,24 @@ def _state(status: RunStatus, now: datetime) -> str:
         case R.SCHEDULED:
             return "planned, waits for its start"
         case R.AWAITING_APPROVAL:
-            return "planned, waits for somebody to approve it"
+            return "planned, waits for approval"
         case R.RUNNING | R.SETTLING if schedule.at_gateway is not None and now < schedule.at_gateway:
             done = "is being handed over" if run.state is R.RUNNING else "is handed over"
             return f"{done} to the gateway, which sends it {shown_time(schedule.at_gateway, schedule.zone)}"
         case R.RUNNING if schedule.local_time is LocalTime.RECIPIENT:
-            return "sending, to everybody by the clocks of their own zone"
+            return "sending, to everybody by their own local time"
         case R.RUNNING if (hours := hours_of(schedule, within=status.within)) is not None and not hours.allowed(now):
             opens = hours.next_open(now)
-            when = f"goes on {shown_time(opens, schedule.zone)}" if opens else "which do not come in the next 400 days"
+            when = (
+                f"continues {shown_time(opens, schedule.zone)}" if opens else "which do not come in the next 400 days"
+            )
             both = dict.fromkeys(map(str, filter(None, (schedule.window, status.within))))
             return f"waits for its sending hours ({', within '.join(both)}), {when}"
         case R.RUNNING:
             return "sending"
         case R.SETTLING:
             until = (run.sent_at or now) + timedelta(seconds=run.follow_seconds)
-            return (
-                f"everything is sent, delivery reports are waited for until {shown_time(until, schedule.zone)} at most"
-            )
+            return f"everything is sent; delivery reports are awaited until {shown_time(until, schedule.zone)}"
         case R.PAUSED:
             return f"paused{_why(run)}. Nothing more is sent until somebody resumes it"
         case R.COMPLETED:

@@ -21,7 +21,7 @@ def awaited(run: RunView, definition: Definition) -> str:
 def told_to_approve(run: RunView, awaits: str) -> str:
     """Return the message for somebody who runs a file that waits for approval of the hash `awaits`."""
     return (
-        f"{run.campaign} waits for approval, and nothing of it was sent: "
+        f"{run.campaign} waits for approval, and nothing was sent: "
         f"look at it with `campaigns plan {run.source}`, "
         f"approve it with `{command(run.campaign, awaits)}`, and run the same command again."
     )

@@ -127,7 +127,9 @@ def too_late_to_hand_over(schedule: Schedule, now: datetime) -> str:
     start = schedule.at_gateway
     if start is None or start > now:
         return ""
-    return "the start has passed, and the gateway can only be handed what lies ahead; move it, or write by: service"
+    return (
+        "the start has passed, and the gateway can only be handed texts for the future; move it, or write by: service"
+    )
 
 
 def suppressed_in(store: Store, kind: Kind) -> Suppressed | None:

@@ -22,7 +22,7 @@ SENTENCES: Final = {
     "run.held": "has people who wait for a decision: campaigns held, then campaigns resolve",
     "run.awaiting_approval": "waits to be approved: campaigns approve",
     "account.paused": "sending is stopped",
-    "reply.unmatched": "somebody who is not known asked to get nothing more",
+    "reply.unmatched": "an unknown person asked not to be texted any more",
     "test": "this is a test",
 }
 """What happened, in words that follow the name of a campaign."""

@@ -34,7 +34,7 @@ class Heartbeat:
     def __enter__(self) -> Self:
         if self._file is not None and not os.access(self._file.parent, os.W_OK | os.X_OK):
             raise SettingsError(
-                f"{PREFIX}HEARTBEAT_FILE names {self._file}, and nothing can be written into that folder; "
+                f"{PREFIX}HEARTBEAT_FILE names {self._file}, but nothing can be written in that folder; "
                 "make the folder, or unset it"
             )
         return self

@@ -29,7 +29,7 @@ class LeaderLock(Protocol):
         ...
 
     def guard(self, store: Store) -> Store:
-        """Return the store for the ticks: `LostLead` undoes writes made after the lock was lost. Call once acquired."""
+        """Return the store for the ticks: `LostLease` undoes writes after the lock was lost. Call once acquired."""
         ...
 
     def release(self) -> None:

@@ -49,6 +49,6 @@ def resend(
         if not unfinished:
             return Resent(Outcome(Exit.DONE, ()), None)
         if made is None:
-            told(f"run {unfinished[-1]} sends again what failed of {root.campaign} already; it goes on")
+            told(f"run {unfinished[-1]} already sends again what failed of {root.campaign}; it continues")
         own.ids.update(unfinished)
         return Resent(bring_to_end(own, shown), made or unfinished[-1], made is not None)

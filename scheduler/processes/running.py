@@ -56,10 +56,10 @@ def _submit_all(
             for warning in run.plan_summary.get("warnings", ()):
                 told(f"{run.campaign}: {warning}")
         elif done.taken is Taken.OVER:
-            told(f"{run.campaign} is {run.state.value} already; nothing is sent")
+            told(f"{run.campaign} is already {run.state.value}; nothing is sent")
         elif done.taken is Taken.EXTENDED:
             added = amount(done.added, "row that is", "rows that are")
-            told(f"{run.campaign} goes on with {added} new in its tables")
+            told(f"{run.campaign} continues with {added} new in its tables")
         elif done.taken is Taken.CONTINUED:
             told(f"{run.campaign} was interrupted; it picks up where it left off")
         elif done.taken is Taken.TUNED:
@@ -67,6 +67,6 @@ def _submit_all(
         if run.state is RunState.PAUSED:
             sentence = (
                 f"{run.campaign} is paused ({run.reason or 'by somebody'}); "
-                f"let it go on with: campaigns resume {run.campaign}"
+                f"resume it with: campaigns resume {run.campaign}"
             )
             raise EditRefused(Refuse(EditCode.PAUSED, sentence))

@@ -33,7 +33,7 @@ class Stop:
 
     def _end(self) -> None:
         try:
-            sys.stderr.write("stopped without waiting any longer for what was under way; it is looked up\n")
+            sys.stderr.write("stopped without waiting any longer for the requests under way; they are looked up\n")
         finally:
             os._exit(self.exit_code)
 

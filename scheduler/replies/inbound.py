@@ -42,12 +42,14 @@ def take_in(
     """
     began = monotonic()
     received = {_shown(message): message for message in messages if message.status is MessageStatus.RECEIVED}
+    if not received:
+        return Counter()
     with store.read() as session:
         new = stored_replies.unknown_replies(session, account_id, received)
+        if not new:
+            return Counter()
         clocks = clock_offsets.known_offsets(session, account_id)
         senders = find_senders(session, account_id, {received[shown].number for shown in new}, settings.region)
-    if not new:
-        return Counter()
     meanings = _meanings(settings.stop_words)
     replies = [
         _incoming(

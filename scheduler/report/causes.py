@@ -49,12 +49,14 @@ def _window(chapter: Chapter, zone: ZoneInfo) -> str:
     opens = hours.next_open(chapter.now) if hours is not None else None
     when = f"which opens {shown_time(opens, zone)}" if opens else "which never opens"
     clocks = f", by the clocks of {row.zones.replace(',', ', ')}" if row.zones else ""
-    return f"outside of the campaign's window, {when}{clocks}"
+    return f"outside the campaign's window, {when}{clocks}"
 
 
 def _paused(chapter: Chapter, _zone: ZoneInfo) -> str:
     row = chapter.row
-    return f"the campaign is paused ({row.run_reason or 'by somebody'}); let it go on: campaigns resume {row.campaign}"
+    return (
+        f"the campaign is paused ({row.run_reason or 'by somebody'}); resume it with: campaigns resume {row.campaign}"
+    )
 
 
 def _put_off(chapter: Chapter, zone: ZoneInfo) -> str:
@@ -67,28 +69,26 @@ def _in_doubt(chapter: Chapter, zone: ZoneInfo) -> str:
     last = chapter.requests[-1] if chapter.requests else None
     if last is not None and last.state is AttemptState.UNKNOWN:
         again = shown_time(last.next_check_at, zone, seconds=True)
-        return (
-            f"whether the gateway has it is not known; it is looked up {again}, and not sent again before it is known"
-        )
+        return f"it is not known whether the gateway has it; it is looked up {again}, and not sent again before that"
     return "a request with it is under way"
 
 
 def _accepted(chapter: Chapter, _zone: ZoneInfo) -> str:
     if chapter.row.gateway_id is None:
         return f"{chapter.row.reason}; it has no ID at the gateway, so no receipt can be followed"
-    return "the gateway has it, and no phone has sent it yet"
+    return "the gateway has it, but no phone has sent it yet"
 
 
 def _sent(chapter: Chapter, _zone: ZoneInfo) -> str:
     if chapter.row.finished_at is not None:
-        return "the phone sent it, and no delivery report came before following ended"
-    return "the phone sent it, and no delivery report has come yet"
+        return "the phone sent it, but no delivery report came before following ended"
+    return "the phone sent it, but no delivery report has come yet"
 
 
 def _failed(chapter: Chapter, zone: ZoneInfo) -> str:
     row = chapter.row
     if row.gateway_id is None:
-        return f"the gateway did not take it: {row.reason or 'no reason was given'}"
+        return f"the gateway did not accept it: {row.reason or 'no reason was given'}"
     words = f"the phone did not send it: {row.reason or 'no reason was given'}"
     if row.result_code is not None:
         where = "" if row.device is None else f", device {row.device}"
@@ -99,7 +99,7 @@ def _failed(chapter: Chapter, zone: ZoneInfo) -> str:
 
 def _held(chapter: Chapter, _zone: ZoneInfo) -> str:
     return (
-        f"{chapter.row.reason or 'no reason was kept'}; a person has to look and to decide: "
+        f"{chapter.row.reason or 'no reason was kept'}; a person has to look and decide: "
         f"campaigns held {chapter.row.campaign}"
     )
 
@@ -112,7 +112,7 @@ def _cancelled(chapter: Chapter, _zone: ZoneInfo) -> str:
 
 def _skipped(chapter: Chapter, zone: ZoneInfo) -> str:
     has_no_date = slot_of(chapter.row.slot).label == NO_DATE if chapter.row.slot else False
-    return _by_rule("not sent" if has_no_date else "not sent, its moment was missed")(chapter, zone)
+    return _by_rule("not sent" if has_no_date else "not sent: its moment was missed")(chapter, zone)
 
 
 def _by_rule(rule: str) -> Callable[[Chapter, ZoneInfo], str]:
@@ -129,20 +129,22 @@ _OBSTACLES: Final[Mapping[Obstacle, Callable[[Chapter, ZoneInfo], str]]] = {
     Obstacle.START: lambda chapter, zone: (
         chapter.row.run_reason or f"the campaign starts {shown_time(chapter.row.starts_at, zone)}"
     ),
-    Obstacle.APPROVAL: lambda _chapter, _zone: "the campaign waits for somebody to approve its plan",
+    Obstacle.APPROVAL: lambda _chapter, _zone: "the campaign is waiting for its plan to be approved",
     Obstacle.PAUSE: _paused,
     Obstacle.END: lambda chapter, _zone: f"the campaign is {chapter.row.run_state.value} and sends nothing more",
     Obstacle.ACCOUNT: lambda chapter, _zone: f"the gateway account is paused: {chapter.row.account_reason}",
     Obstacle.DOUBTS: lambda chapter, _zone: (
-        f"{chapter.batches_in_doubt:,} batches are in doubt and looked up first, until then nothing is sent"
+        f"{chapter.batches_in_doubt:,} batches are in doubt and looked up first; until then nothing is sent"
     ),
     Obstacle.WINDOW: _window,
     Obstacle.BATCH: lambda _chapter, _zone: "the others of its batch are being sent or looked up first",
     Obstacle.QUEUE: lambda _chapter, _zone: (
-        "its batch is in the queue and is sent next; if that lasts, no worker runs: campaigns doctor"
+        "its batch is in the queue and is sent next; if that lasts, no worker is running: campaigns doctor"
     ),
     Obstacle.MOMENT: _put_off,
-    Obstacle.NOTHING: lambda _chapter, _zone: "its batch is due; if that lasts, no scheduler runs: campaigns doctor",
+    Obstacle.NOTHING: lambda _chapter, _zone: (
+        "its batch is due; if that lasts, no scheduler is running: campaigns doctor"
+    ),
 }
 """The words for everything that may stop a text."""
 
@@ -157,11 +159,11 @@ _CAUSES: Final[Mapping[RecipientState, Callable[[Chapter, ZoneInfo], str]]] = {
     P.EXPIRED: _by_rule("the gateway has it, but gave no receipt"),
     P.CANCELLED: _cancelled,
     P.SKIPPED: _skipped,
-    P.INVALID: _by_rule("not sent, no text can be sent to this row"),
+    P.INVALID: _by_rule("not sent: no text can be sent to this row"),
     P.DUPLICATE: _by_rule("not sent a second time"),
-    P.SUPPRESSED: lambda _chapter, _zone: "not sent, this number opted out",  # when and why it did is said once, above
-    P.EXCLUDED: _by_rule("not sent, `exclude` in the campaign's file names this number"),
-    P.CAPPED: _by_rule("not sent, the frequency cap is reached"),
-    P.HOLDOUT: _by_rule("not sent, this person is in the control group"),
+    P.SUPPRESSED: lambda _chapter, _zone: "not sent: this number opted out",  # when and why it did is said once, above
+    P.EXCLUDED: _by_rule("not sent: `exclude` in the campaign's file names this number"),
+    P.CAPPED: _by_rule("not sent: the frequency cap is reached"),
+    P.HOLDOUT: _by_rule("not sent: this person is in the control group"),
 }
 """The cause of every state."""

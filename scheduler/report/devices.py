@@ -63,9 +63,9 @@ def stuck_words(stuck: Stuck, zone: ZoneInfo) -> str:
     """Return what is wrong with a stuck phone, and what to do."""
     waits = f"{amount(stuck.waiting, 'text')} {'waits' if stuck.waiting == 1 else 'wait'}"
     return (
-        f"device {stuck.device} is stuck: {waits} there since {shown_time(stuck.oldest_at, zone)} and none goes; what "
-        "is not sent yet goes by the campaign's other devices, if it names some. See whether the phone is on, has a "
-        "connection and runs the gateway's app; it is used again as soon as it sends"
+        f"device {stuck.device} is stuck: {waits} there since {shown_time(stuck.oldest_at, zone)} and none is sent; "
+        "texts not sent yet go through the campaign's other devices, if it names any. Check whether the phone is on, "
+        "has a connection and runs the gateway's app; it is used again as soon as it sends"
     )
 
 
@@ -84,20 +84,20 @@ def stuck_lines(
         here = waiting.get(device.device, 0)
         if not here and not (unsent and device.device in names):
             continue
-        line = f"Phone {device.device} holds texts since {shown_time(device.oldest_at, zone)} and sends none"
+        line = f"Phone {device.device} has held texts since {shown_time(device.oldest_at, zone)} and sends none"
         line += f": {amount(here, 'text')} of this campaign {'waits' if here == 1 else 'wait'} there." if here else "."
         if unsent and (used.random or used.mode is not DeviceMode.SPECIFIED or not names):
             line += f" The gateway chooses the phone of {amount(unsent, 'text')} not sent yet."
         elif unsent and others:
             by = f"{'phone' if len(others) == 1 else 'phones'} {', '.join(others)}"
-            line += f" {amount(unsent, 'text')} not sent yet {'goes' if unsent == 1 else 'go'} by {by} instead."
+            line += f" {amount(unsent, 'text')} not sent yet {'goes' if unsent == 1 else 'go'} through {by} instead."
         elif unsent:
-            line += f" {amount(unsent, 'text')} not sent yet cannot go by another one: the campaign names none."
-        yield f"{line} See whether it is on, has a connection and runs the gateway's app."
+            line += f" {amount(unsent, 'text')} not sent yet cannot go through another one: the campaign names none."
+        yield f"{line} Check whether it is on, has a connection and runs the gateway's app."
 
 
 def failure_words(found: Sequence[Failures]) -> Iterator[str]:
-    """Yield why texts failed: `9 the phone has no service (device 2): look where the phone lies ...`."""
+    """Yield why texts failed: `9 the phone has no service (device 2): check where the phone is ...`."""
     for entry in found:
         where = "" if entry.device is None else f" (device {entry.device})"
         if entry.result_code is None:

@@ -11,26 +11,26 @@ from worker.store.models import AttemptState
 from worker.store.reports.person import Request
 
 PHASES: Final[Mapping[str, str]] = {
-    "connect": "no connection came about, so nothing of it left",
-    "tls": "the connection was not secured, so nothing of it left",
-    "write": "it broke off while it was being written",
-    "wait": "it was written whole, and no answer came",
-    "read": "it was written whole, and the answer broke off",
-    "done": "it was written whole and answered",
+    "connect": "there was no connection, so nothing of it was sent",
+    "tls": "the connection was not secured, so nothing of it was sent",
+    "write": "the connection broke while it was being written",
+    "wait": "all of it was written, and no answer came",
+    "read": "all of it was written, and the answer broke off",
+    "done": "all of it was written and answered",
 }
 """How far a request got, by the phase in its evidence."""
 
 VERDICTS: Final[Mapping[str, str]] = {
-    "all_found": "the gateway has the text of everybody who was looked for",
-    "missed": "whoever was not found was not stored by the gateway",
-    "hold": "nobody can tell by what the gateway shows",
+    "all_found": "the gateway has the texts of everybody who was looked for",
+    "missed": "people who were not found were not stored by the gateway",
+    "hold": "what the gateway shows does not decide it",
     "wait": "not yet",
 }
 """What the look-ups prove, by the verdict in the evidence."""
 
 LIST_VERDICTS: Final[Mapping[str, str]] = {
     **VERDICTS,
-    "all_found": "the gateway has texts of it; the people of the list are those it has them for",
+    "all_found": "the gateway has texts of it; the people it has them for are the people of the list",
     "missed": "no text of it was found at the gateway",
 }
 """The same for a request to a contact list, whose people only the gateway knows."""
@@ -43,7 +43,7 @@ CONTROLS: Final[Mapping[bool | None, str]] = {
 """What the control message says about the worth of a look-up."""
 
 NOT_SENT: Final = "not_sent"
-"""The outcome of a request of which no byte left."""
+"""The outcome of a request that sent no byte."""
 
 
 def request_lines(request: Request, zone: ZoneInfo) -> Iterator[str]:
@@ -64,12 +64,12 @@ def ending_words(request: Request) -> str:
     """Return how a request ended, in one line."""
     evidence = request.evidence
     if request.state is AttemptState.OPEN:
-        return "not yet, it is under way"
+        return "not yet; it is under way"
     if "messages" in evidence:
         left_out = evidence.get("left_out", 0)
-        return f"the gateway took {evidence['messages']:,}" + (f" and left out {left_out:,}" if left_out else "")
+        return f"the gateway accepted {evidence['messages']:,}" + (f" and left out {left_out:,}" if left_out else "")
     if evidence.get(FAILURE) == FailureCode.PROCESS_LOST:
-        return "the process that sent it ended before it could store what became of it"
+        return "the process that sent it ended before it could store the outcome"
     parts = [str(evidence.get("problem", "")).rstrip("."), PHASES.get(str(evidence.get("phase", "")), "")]
     if evidence.get("bytes_written"):
         parts.append(f"{evidence['bytes_written']:,} bytes written")
@@ -77,7 +77,7 @@ def ending_words(request: Request) -> str:
         parts.append(f"HTTP {evidence['status']}")
     if evidence.get("error_text"):
         parts.append(f"the gateway said \u201c{evidence['error_text']}\u201d (code {evidence.get('error_code')})")
-    return "; ".join(filter(None, parts)) or "nothing is known of its end"
+    return "; ".join(filter(None, parts)) or "its end is not known"
 
 
 def look_words(look: Mapping[str, Any], zone: ZoneInfo) -> str:
@@ -91,7 +91,7 @@ def look_words(look: Mapping[str, Any], zone: ZoneInfo) -> str:
 def verdict_words(request: Request, zone: ZoneInfo) -> str:
     """Return the conclusion about a request in doubt; empty if it was never in doubt."""
     if request.state is AttemptState.UNKNOWN:
-        return f"nothing yet, it is looked up again {shown_time(request.next_check_at, zone, seconds=True)}"
+        return f"nothing yet; it is looked up again {shown_time(request.next_check_at, zone, seconds=True)}"
     if request.outcome == NOT_SENT:
         return "proven not sent"
     verdict = str(request.evidence.get("verdict", ""))

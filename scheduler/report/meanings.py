@@ -17,10 +17,10 @@ MEANINGS: Final[Mapping[RecipientState, str]] = {
     RecipientState.CANCELLED: "cancelled before it was sent",
     RecipientState.SKIPPED: "its moment was missed, or it has no date",
     RecipientState.INVALID: "no text can be sent to this row",
-    RecipientState.DUPLICATE: "the number stands in the audience already",
+    RecipientState.DUPLICATE: "the number is already in the audience",
     RecipientState.SUPPRESSED: "opted out",
     RecipientState.EXCLUDED: "excluded by the campaign",
-    RecipientState.CAPPED: "got enough texts lately",
+    RecipientState.CAPPED: "already got enough texts lately",
     RecipientState.HOLDOUT: "control group",
 }
 """One line for every state that a recipient can be in."""

@@ -12,10 +12,10 @@ from worker.store.people.stored_replies import Reply
 from worker.store.people.suppressions import Entry
 
 MEANINGS: Final[Mapping[Meaning, str]] = {
-    Meaning.STOP: "asked to get nothing more",
+    Meaning.STOP: "asked not to be texted any more",
     Meaning.START: "asked to get texts again",
     Meaning.HELP: "asked for help",
-    Meaning.REVIEW: "perhaps asked to get nothing more, a person has to read it",
+    Meaning.REVIEW: "perhaps asked not to be texted any more; a person has to read it",
     Meaning.REPLY: "wrote something",
 }
 

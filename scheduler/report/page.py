@@ -45,7 +45,7 @@ def _page(runs: Sequence[RunView], figures: PageFigures, zone: ZoneInfo) -> Iter
     yield _HEAD.format(title=escape(f"{run.campaign}: report"), style=_STYLE)
     yield f"<h1>{escape(run.campaign)}</h1>\n<p class=facts>{escape(_facts(runs, zone))}</p>\n"
     yield from _tiles(figures)
-    yield from _bars("What became of everybody", _of_states(figures))
+    yield from _bars("Outcome for everybody", _of_states(figures))
     yield from _course(figures, zone)
     yield from _bars(
         "Why texts did not arrive", [(reason, n, "bad", "") for reason, n in figures.reasons.most_common(20)]

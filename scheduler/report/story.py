@@ -120,7 +120,7 @@ def _tried(chapter: Chapter, zone: ZoneInfo) -> Iterator[str]:
     if row.attempts > len(requests):
         earlier = row.attempts - len(requests)
         before = amount(earlier, "request")
-        yield f"{before} before that carried this person in a larger batch, which was divided since"
+        yield f"{before} before that carried this person in a larger batch, which has been divided since"
     elif row.attempts < len(requests):
         yield f"this person was in {amount(row.attempts, 'request')} of these {len(requests):,}"
     if not requests and not row.attempts:

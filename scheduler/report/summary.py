@@ -93,7 +93,7 @@ def alarm_words(seen: RunProgress) -> str:
     if not seen.reached:
         return ""
     who = amount(seen.reached, "person", "people")
-    return f"{who} who had opted out stood on the contact list in spite of it, and got the text"
+    return f"{who} who had opted out were on the contact list anyway, and got the text"
 
 
 def moment_words(run: RunView, zone: ZoneInfo) -> str:
@@ -128,7 +128,7 @@ def rehearsal_words(run: RunView) -> str:
 def phone_lines(seen: RunProgress, zone: ZoneInfo) -> list[str]:
     """Return the phones that hold up its texts."""
     return [stuck_words(device, zone) for device in seen.stuck] + [
-        f"{limit.what} is slowed down to {limit.value}, at its own pace again "
+        f"{limit.what} is slowed down to {limit.value}, back at its own pace "
         f"{shown_time(limit.until, zone) if limit.until else ''}: {limit.reason}"
         for limit in seen.slowed
     ]

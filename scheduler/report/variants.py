@@ -15,7 +15,7 @@ OF_ANYBODY: Final = ("replied", "opted_out")
 
 CONTROL_NAME: Final = "control group"
 
-CONFIDENCE: Final = "in brackets: where the share lies with 95 % confidence"
+CONFIDENCE: Final = "in brackets: the 95 % confidence interval of the share"
 
 
 def outcomes_json(groups: Sequence[GroupOutcome]) -> dict[str, Any]:

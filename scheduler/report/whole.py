@@ -29,7 +29,7 @@ def whole_file(path: Path, *, mode: int = PRIVATE, is_in_place: bool = False) ->
     folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         if is_in_place and real_path(folder) != path.parent:
-            raise OutsideError(errno.ELOOP, "a link stands in the place of the folder")
+            raise OutsideError(errno.ELOOP, "a link is in place of the folder")
         # From here on, the folder is that of the descriptor, whatever replaces it. The draft always has the same name,
         # so that one left by a killed process is removed.
         name = path.name if len(os.fsencode(path.name)) <= LONGEST else sha256(os.fsencode(path.name)).hexdigest()

@@ -56,5 +56,5 @@ def account_problem(runtime: Runtime) -> str:
         return str(error)
     set_credits(balance)
     if balance.credits is not None and balance.credits <= 0:
-        return "the gateway account has no credits left; buy credits, then sending goes on by itself"
+        return "the gateway account has no credits left; buy more, then sending continues by itself"
     return ""

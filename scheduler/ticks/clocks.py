@@ -34,6 +34,6 @@ class WallClock:
         get_logger().warning(
             "clock.jumped",
             seconds=round(jump.total_seconds()),
-            says=f"this machine's clock was put {direction} by {seconds:,} s: pauses were moved along with it, and "
+            says=f"this machine's clock was set {direction} by {seconds:,} s: pauses were moved with it, and "
             "what is late now follows if_late",
         )

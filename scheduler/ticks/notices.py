@@ -56,7 +56,7 @@ class NoticesTick:
 def _spread(
     runtime: Runtime, told_of: Sequence[tuple[DueNotice, set[Target], dict[str, object]]], now: datetime
 ) -> None:
-    """Write all at once: a hundred campaigns may start at one moment, which is no time for a hundred commits."""
+    """Write all at once: a hundred campaigns may start at one moment, which is not the time for a hundred commits."""
     if not told_of:
         return
     with runtime.store.write("notice_spread") as session:

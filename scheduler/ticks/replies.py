@@ -46,7 +46,7 @@ AHEAD: Final = FRESH
 """How far the clocks of our machines may be apart: replies read up to a later moment were read before a clock was put
 back, and nobody knows how long ago."""
 
-NOT_HEARD: Final = "nothing is sent before what people wrote in the last 24 hours is read, for it may be STOP"
+NOT_HEARD: Final = "nothing is sent until the replies of the last 24 hours are read, because one may be STOP"
 
 _rng = random.Random()  # noqa: S311 - jitter, not a secret
 

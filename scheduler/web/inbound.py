@@ -82,10 +82,10 @@ class WebhookReceiver:
         except SettingsError as error:  # a key file that is just being rewritten
             raise _Refusal(503, "the key cannot be read; call again") from error
         if not verify(field_value, header, keys):
-            raise _Refusal(401, "the signature is another one")
+            raise _Refusal(401, "the signature does not match")
         messages = received_messages(field_value)
         if messages is None:
-            raise _Refusal(400, "the field `messages` is no list of messages")
+            raise _Refusal(400, "the field `messages` is not a list of messages")
         received = [message for message in messages if message.status is MessageStatus.RECEIVED]
         if received:
             await self._store(received)
@@ -100,7 +100,7 @@ class WebhookReceiver:
             if len(body) > MOST_BYTES:
                 raise _Refusal(413, f"at most {MOST_BYTES} bytes are read")
             if self.held_bytes > MOST_HELD_BYTES:
-                raise _Refusal(503, "too much at once; call again")
+                raise _Refusal(503, "too many calls at once; call again")
 
     async def _store(self, received: Sequence[Message]) -> None:
         try:

@@ -19,9 +19,9 @@ def test_a_text_is_sent_without_blanks_around_it(text: str, sent: str) -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("a" * 1_531, "takes 11 segments, and at most 10 are sent; write a shorter text"),
-        ("{{ x }} call us", "has {{, {% or {#, and is sent as it stands: it has no fields; write plain text"),
-        ("Call\x00us", "has an invisible control character; write plain text"),
+        ("a" * 1_531, "takes 11 segments, but at most 10 are allowed; write a shorter text"),
+        ("{{ x }} call us", "contains {{, {% or {#, and is sent as written: it has no fields; write plain text"),
+        ("Call\x00us", "contains an invisible control character; write plain text"),
     ],
 )
 def test_a_text_that_cannot_be_sent_is_refused_with_the_name_of_the_setting(text: str, problem: str) -> None:

@@ -67,13 +67,13 @@ def test_what_cannot_go_with_a_rule_of_the_operator_names_its_setting_and_a_key_
             check_file(path, timezone="Europe/Rome", region=None, now=NOW, policy=STRICT)
         return [str(problem).partition("sale.yaml:")[2] for problem in caught.value.problems]
 
-    by = "4:41: schedule.by: gateway cannot go with the operator's "
+    by = "4:41: schedule.by: gateway cannot be used with the operator's "
     assert sorted(told(HEAD + "schedule: {start: 2026-12-05 09:30, by: gateway}\n")) == [
         f"{by}frequency cap (CAMPAIGNS_FREQUENCY_CAP) (write by: service)",
         f"{by}hours (CAMPAIGNS_HOURS) (write by: service)",
     ]
     (listed,) = told("campaign: club\nmessage: Hi\naudience: [{contact_list: 7}]\n")
-    assert "cannot go with the operator's frequency cap (CAMPAIGNS_FREQUENCY_CAP)" in listed
+    assert "cannot be used with the operator's frequency cap (CAMPAIGNS_FREQUENCY_CAP)" in listed
     assert "contact_list: " in listed
 
 

@@ -92,7 +92,7 @@ def test_a_run_that_has_sent_goes_on_and_only_limits_may_change(
 def test_a_run_that_has_sent_refuses_another_plan(keys: dict[str, Any]) -> None:
     assert decided(Run(), says(keys), has_sent=True) == Refuse(
         EditCode.CHANGED,
-        "sale.yaml was changed after sale began to send; it goes on as it was planned. Undo the change, or cancel the "
+        "sale.yaml was changed after sale began to send; it continues as planned. Undo the change, or cancel the "
         "campaign and give the new version another name; only rate, daily and monthly below throughput may change "
         "while it runs",
     )
@@ -124,8 +124,8 @@ def test_of_a_run_that_is_over_nothing_is_sent_except_to_who_is_new(
 
 
 TO_END_IT: Final = (
-    "sale was sent before; it goes on as it was. To end it remove the file, or: campaigns cancel sale. "
-    "For one more run make a campaign with another name"
+    "sale was sent before; it continues. To end it, remove the file or run: campaigns cancel sale. "
+    "For another run, make a campaign with another name"
 )
 
 
@@ -133,17 +133,17 @@ TO_END_IT: Final = (
     ("before", "keys", "code", "sentence"),
     [
         ({}, REPEAT, EditCode.REPEATS_AFTER_ONCE,
-         "sale.yaml repeats now, and sale was sent before; give the campaign that repeats another name"),
+         "sale.yaml repeats now, but sale was sent before; give the campaign that repeats another name"),
         (REMIND, REPEAT, EditCode.REPEATS_AFTER_REMINDING,
-         "sale.yaml repeats now, and sale reminded people before; give the one that repeats another name"),
+         "sale.yaml repeats now, but sale reminded people before; give the one that repeats another name"),
         ({}, REMIND, EditCode.REMINDS_AFTER_OTHERS,
-         "sale.yaml reminds of dates now, and sale was sent before; give the campaign that reminds another name"),
+         "sale.yaml reminds of dates now, but sale was sent before; give the campaign that reminds another name"),
         (REPEAT, REMIND, EditCode.REMINDS_AFTER_OTHERS,
-         "sale.yaml reminds of dates now, and sale was sent before; give the campaign that reminds another name"),
+         "sale.yaml reminds of dates now, but sale was sent before; give the campaign that reminds another name"),
         (REPEAT, {}, EditCode.ENDS_REPEATING,
-         f"sale.yaml does not repeat any more, and {TO_END_IT}"),
+         f"sale.yaml no longer repeats, but {TO_END_IT}"),
         (REMIND, {}, EditCode.ENDS_REMINDING,
-         f"sale.yaml does not remind any more, and {TO_END_IT}"),
+         f"sale.yaml no longer reminds, but {TO_END_IT}"),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("state", RunState)

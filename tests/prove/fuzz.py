@@ -14,6 +14,7 @@ import io
 import json
 import logging
 import multiprocessing
+import os
 import random
 import resource
 import sys
@@ -281,7 +282,8 @@ def _around(shown: str, what: str) -> str:
 def run(seed: int, places: Iterable[int], report: Callable[[int, str, list[str]], None]) -> None:
     """Judge these inputs in this process; call `report(place, ending, faults)` after each."""
     log = io.StringIO()
-    with tempfile.TemporaryDirectory(prefix="fuzz-") as name, ExitStack() as stack:
+    in_memory = os.environ.get("PYTEST_DEBUG_TEMPROOT")  # `tests/conftest.py`: each input waits for the disk elsewhere
+    with tempfile.TemporaryDirectory(prefix="fuzz-", dir=in_memory) as name, ExitStack() as stack:
         configure_logs("json", stream=log)
         logging.captureWarnings(capture=True)
         world = World(Path(name), log, stack)

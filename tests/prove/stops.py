@@ -219,7 +219,7 @@ def _run(store: Store) -> RunView:
     with store.read() as session:
         run = find_run(session, CAMPAIGN)
     if run is None:
-        raise LookupError("the campaign was not taken up")
+        raise LookupError("the campaign was not accepted")
     return run
 
 

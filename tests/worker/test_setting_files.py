@@ -72,10 +72,10 @@ def test_what_cannot_be_settings_is_refused_in_a_sentence(env: Path, content: by
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        (b"\0\0\0\0", "it holds NUL bytes"),  # after a power cut
-        (b"key\0\0", "it holds NUL bytes"),
-        ("\u200b".encode(), "it holds no visible character"),
-        ("\u3164\u2800\n".encode(), "it holds no visible character"),
+        (b"\0\0\0\0", "it contains NUL bytes"),  # after a power cut
+        (b"key\0\0", "it contains NUL bytes"),
+        ("\u200b".encode(), "it contains no visible character"),
+        ("\u3164\u2800\n".encode(), "it contains no visible character"),
         (b"\xef\xbb\xbf\r\n", "it is empty"),
         (b"\n", "it is empty"),
         ("key".encode("utf-16"), "not UTF-8"),
@@ -98,7 +98,7 @@ def test_s1_the_mark_that_notepad_puts_before_a_key_is_no_part_of_it(env: Path, 
 @pytest.mark.parametrize("name", ["API_KEY", "WEBHOOK_KEYS", "WEBHOOK_SECRET"])
 def test_s1_a_setting_that_shows_nothing_is_refused(env: Path, name: str) -> None:
     env.write_text(f"CAMPAIGNS_{name}=\u200b\n", encoding="utf-8")
-    with pytest.raises(SettingsError, match=rf"^CAMPAIGNS_{name}: cannot be used \(it holds no visible character\)"):
+    with pytest.raises(SettingsError, match=rf"^CAMPAIGNS_{name}: cannot be used \(it contains no visible character\)"):
         load_settings()
 
 
@@ -118,7 +118,7 @@ def test_s11_a_country_that_there_is_not_is_refused(env: Path, region: str, hint
         ("SETTLE_SECONDS", "soon", "must be a number from 0 to 86,400"),
         ("LOG_FORMAT", "xml", "must be auto, json or text"),
         ("ALLOW_PRIVATE_WEBHOOKS", "maybe", "must be true or false"),
-        ("KINDS", ",", "must be kinds of campaigns with commas between (marketing, reminder, transactional)"),
+        ("KINDS", ",", "must be kinds of campaigns, separated by commas (marketing, reminder, transactional)"),
     ],
 )
 def test_what_a_setting_takes_is_told_in_words(env: Path, name: str, value: str, problem: str) -> None:

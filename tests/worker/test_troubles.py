@@ -64,7 +64,7 @@ def test_every_condition_has_its_words() -> None:
     assert set(WORDS) == set(Trouble)
     assert sentence(Trouble.REDIS_FULL, "OOM") == (
         "Redis has no memory left (OOM): nothing is sent; raise its maxmemory, or remove what else is stored in it; "
-        "it goes on by itself then"
+        "it continues by itself then"
     )
 
 
@@ -108,7 +108,7 @@ def test_a_condition_that_comes_and_goes_is_one() -> None:
 def test_a_condition_is_shown_in_the_words_of_what_is_the_matter_now() -> None:
     troubles = Troubles(FakeClock())
     with capture_logs() as told:
-        for detail in ("The server asks to send slower", "HTTP 502"):
+        for detail in ("The server asks for a slower pace", "HTTP 502"):
             troubles.failed("replies:reads", ServerTrouble(Trouble.GATEWAY_UNREAD, detail))
 
     assert troubles.current() == ((Trouble.GATEWAY_UNREAD, sentence(Trouble.GATEWAY_UNREAD, "HTTP 502")),)

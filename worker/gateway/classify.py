@@ -54,8 +54,8 @@ ROWS: Final[tuple[ClassifierRow, ...]] = (
     ClassifierRow(
         lambda s: s.is_unconnected and s.certificate_problem,
         CertificateRefused,
-        "The gateway's certificate is not trusted ({cause}); nothing was sent. Renew it, or name the authority of your"
-        " own that issued it in CAMPAIGNS_CA_FILE.",
+        "The gateway's certificate is not trusted ({cause}); nothing was sent. Renew it, or set CAMPAIGNS_CA_FILE"
+        " to the certificate of the authority that issued it.",
     ),
     ClassifierRow(
         lambda s: s.is_unconnected,
@@ -65,12 +65,12 @@ ROWS: Final[tuple[ClassifierRow, ...]] = (
     ClassifierRow(
         lambda s: s.error and s.failed_as is ReplyUnreadable and s.reply.has_begun and s.is_send,
         ReplyTooLong,
-        "The gateway's reply holds far more than was sent ({cause}); the texts may be stored and are looked up.",
+        "The gateway's reply contains far more than was sent ({cause}); the texts may be stored and are looked up.",
     ),
     ClassifierRow(
         lambda s: s.error and s.failed_as is ReplyUnreadable and s.reply.has_begun,
         ReplyTooLong,
-        "The gateway shows too much in one reply ({cause}).",
+        "The gateway returned too much in one reply ({cause}).",
     ),
     ClassifierRow(
         lambda s: s.error and s.failed_as is ReplyUnreadable,
@@ -78,7 +78,7 @@ ROWS: Final[tuple[ClassifierRow, ...]] = (
         "The gateway's reply could not be read; the texts may have been accepted and are looked up.",
     ),
     ClassifierRow(
-        lambda s: s.error, ReplyLost, "The gateway gave no complete reply; the request may have arrived all the same."
+        lambda s: s.error, ReplyLost, "The gateway gave no complete reply; the request may still have arrived."
     ),
     # The HTTP status.
     ClassifierRow(lambda s: 300 <= s.status < 400, AccountRefused, f"The server answers with a redirect; {_KEY}."),
@@ -90,12 +90,12 @@ ROWS: Final[tuple[ClassifierRow, ...]] = (
         "The request is too long for the server; use a smaller throughput.batch_size.",
     ),
     ClassifierRow(
-        lambda s: s.status == 429, Throttled, "The server asks to send slower; the request is tried again later."
+        lambda s: s.status == 429, Throttled, "The server asks for a slower pace; the request is tried again later."
     ),
     ClassifierRow(
         lambda s: s.status >= 500,
         ServerFailed,
-        "The server failed; the request may have been carried out all the same.",
+        "The server failed; the request may still have been carried out.",
     ),
     ClassifierRow(
         lambda s: s.status != 200, ReplyImplausible, "The server answers with a status that the gateway never uses."
@@ -109,12 +109,12 @@ ROWS: Final[tuple[ClassifierRow, ...]] = (
     ClassifierRow(
         lambda s: s.says(r"(you have )?insufficient credits"),
         AccountRefused,
-        "The account has not enough credits; buy some, and sending goes on by itself.",
+        "The account does not have enough credits; buy more, and sending continues by itself.",
     ),
     ClassifierRow(
         lambda s: s.says(r"your subscription has expired"),
         AccountRefused,
-        "The account's subscription has expired; renew it, and sending goes on by itself.",
+        "The account's subscription has expired; renew it, and sending continues by itself.",
     ),
     ClassifierRow(
         lambda s: s.says(r"there is no sim card present on slot"),
@@ -134,12 +134,12 @@ ROWS: Final[tuple[ClassifierRow, ...]] = (
     ClassifierRow(
         lambda s: s.is_failure() and s.learned_class,
         lambda s: s.learned_class or FailureUnknown,
-        "The gateway refuses, with a text that was declared to mean so.",
+        "The gateway answers with an error text that was declared to mean a refusal.",
     ),
     ClassifierRow(
         lambda s: s.is_failure() and not s.is_send,
         FailureUnknown,
-        "The gateway answers with an error that nobody has told the meaning of.",
+        "The gateway answers with an error whose meaning is not known.",
     ),
     ClassifierRow(
         lambda s: s.is_failure(),

@@ -180,7 +180,7 @@ class GatewayClient:
             return Balance(None)
         whole = math.floor(found) if isinstance(found, float) and math.isfinite(found) else whole_number(found)
         if whole is None:
-            raise ReplyImplausible("The gateway's reply to a question for the balance holds no credits.")
+            raise ReplyImplausible("The gateway's reply to a balance request contains no credits.")
         return Balance(whole)
 
     def read_message(self, id: int) -> Message | None:
@@ -266,5 +266,5 @@ class GatewayClient:
                 return ()
             raise
         if messages is None:
-            raise ReplyImplausible("The gateway's reply to a question for messages holds no readable list of them.")
+            raise ReplyImplausible("The gateway's reply to a request for messages contains no readable list of them.")
         return messages

@@ -82,7 +82,7 @@ def target_list(targets: Sequence[str]) -> str | None:
 def checked_target(target: str) -> str:
     """Return the target itself. Raises ValueError unless it is a device id or `id|slot`."""
     if not _TARGET.fullmatch(target):
-        raise ValueError(f"{target!r} is no device: write its id (1), or id and SIM slot (2|0).")
+        raise ValueError(f"{target!r} is not a device: write its id (1), or id and SIM slot (2|0).")
     return target
 
 
@@ -102,7 +102,7 @@ def _encoded(fields: Mapping[str, FieldValue]) -> str:
         return "&".join(f"{name}={_quoted(value)}" for name, value in present)
     except UnicodeEncodeError:
         pass  # not raised here: that error carries the texts
-    raise RequestRefused("A message of the request holds half of a surrogate pair, which no encoding takes.")
+    raise RequestRefused("A message of the request contains half of a surrogate pair, which cannot be encoded.")
 
 
 def _quoted(value: str) -> str:

@@ -24,7 +24,7 @@ MAX_MESSAGES: Final = 20_000
 """For a reply to a read: about 20 MB once decoded, and more than a gateway sends in two seconds, the least window."""
 
 MAX_WALKED_BYTES: Final = 64 * 1024 * 1024
-"""For a reply of which only some messages are kept and the others passed over: 170,000 messages, in two seconds."""
+"""For a reply from which only some messages are kept: 170,000 messages, in two seconds."""
 
 MAX_VALUE: Final = 1024 * 1024
 """Characters of one message, and of everything that is not a message together. Such a value is decoded whole: 1 MiB of
@@ -220,7 +220,7 @@ class ReplyReader:
     def _expect(self, signs: str) -> Generator[int, None, str]:
         sign = yield from self._next()
         if sign not in signs:
-            raise ValueError("it goes on in another way")
+            raise ValueError("it continues in an unexpected way")
         self._at += 1
         return sign
 

@@ -58,7 +58,7 @@ class PlannedLimits:
         if smallest is None or cost <= smallest.segments:
             return ""
         return (
-            f"the longest text costs {cost} segments, and at most {smallest} may be sent: it could never go; "
+            f"the longest text costs {cost} segments, but at most {smallest} may be sent: it could never go out; "
             "shorten the message, or raise throughput.daily, throughput.monthly or the ceiling in the settings"
         )
 

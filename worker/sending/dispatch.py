@@ -93,8 +93,8 @@ class Dispatcher:
             self._clock.sleep(RECORD_AGAIN.total_seconds())
 
     def _dispatch(self, batch_id: int) -> Dispatched:
-        with self._store.look() as session:
-            work = load_work(session, batch_id)
+        with self._store.look() as connection:
+            work = load_work(connection, batch_id)
         if work is None:
             return Dispatched.NOTHING
         if work.in_doubt >= queue.DOUBTS_PER_ACCOUNT:
@@ -178,8 +178,8 @@ class Dispatcher:
         if not settled:
             return work
         self._log.info("batch.sent_before", batch=work.batch_id, recipients=settled)
-        with self._store.look() as session:
-            return load_work(session, work.batch_id)
+        with self._store.look() as connection:
+            return load_work(connection, work.batch_id)
 
     def _without_capped(self, work: Work, cap: Cap) -> Work | None:
         """Take out people who are over the cap; return None if nobody is left. The intent asks again, and decides.
@@ -227,8 +227,8 @@ class Dispatcher:
     ) -> Dispatched:
         def check() -> None:
             try:
-                with self._store.look() as session:
-                    may_send = may_still_send(session, intent)
+                with self._store.look() as connection:
+                    may_send = may_still_send(connection, intent)
             except (DBAPIError, DatabaseLost):
                 raise Aborted("the database did not answer before the request was written") from None
             if not may_send:

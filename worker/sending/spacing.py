@@ -51,7 +51,9 @@ class GrantSpacing:
 
     def hold(self, until: float) -> None:
         """Wait for the moment that `begin` returned."""
-        self._clock.sleep(max(0.0, until - self._clock.elapsed_seconds()))
+        seconds = until - self._clock.elapsed_seconds()
+        if seconds > 0:  # sleeping for no time still hands the interpreter to the other threads
+            self._clock.sleep(seconds)
 
     def end(self, until: float) -> None:
         """Record that the thread of that request is free again."""

@@ -41,8 +41,8 @@ def look_at_database(store: Store) -> None:
     if store.is_sqlite:
         _look_at_folder(store.sqlite_path)
         return
-    with store.look() as session:
-        if session.execute(sa.text("SELECT current_setting('transaction_read_only')")).scalar_one() == "on":
+    with store.look() as connection:
+        if connection.execute(sa.text("SELECT current_setting('transaction_read_only')")).scalar_one() == "on":
             raise ServerTrouble(Trouble.DATABASE_READ_ONLY)
 
 

@@ -47,9 +47,9 @@ class ConditionWords(NamedTuple):
     advice: str
 
 
-_NOTHING: Final = "nothing is sent and no file is taken up"
+_NOTHING: Final = "nothing is sent and no file is accepted"
 _UNSENT: Final = "nothing is sent"
-_BY_ITSELF: Final = "it goes on by itself"
+_BY_ITSELF: Final = "it continues by itself"
 
 REHEARSE_ANEW: Final = (
     "if only rehearsals were sent from it, stop, remove it (of SQLite all files that begin with its name, such as "
@@ -59,18 +59,18 @@ REHEARSE_ANEW: Final = (
 
 WORDS: Final[Mapping[Trouble, ConditionWords]] = {
     Trouble.DATABASE_AWAY: ConditionWords(
-        "the database does not answer", _NOTHING, "see that its server runs, and check CAMPAIGNS_DATABASE_URL"
+        "the database does not answer", _NOTHING, "check that its server is running, and check CAMPAIGNS_DATABASE_URL"
     ),
     Trouble.DATABASE_STARTING: ConditionWords(
         "the database is starting, stopping or recovering", _NOTHING, "wait for it"
     ),
     Trouble.DATABASE_CROWDED: ConditionWords(
-        "the database has no connection left", _NOTHING, "raise its max_connections, or end what holds them"
+        "the database has no connection left", _NOTHING, "raise its max_connections, or close some of its connections"
     ),
     Trouble.DATABASE_READ_ONLY: ConditionWords(
-        "the database takes no changes, as a standby does",
+        "the database accepts no changes, like a standby",
         _NOTHING,
-        "let it take changes, or point CAMPAIGNS_DATABASE_URL to the primary",
+        "make it accept changes, or point CAMPAIGNS_DATABASE_URL to the primary",
     ),
     Trouble.DATABASE_SLOW: ConditionWords(
         "the database cancelled a statement that took too long",
@@ -88,10 +88,12 @@ WORDS: Final[Mapping[Trouble, ConditionWords]] = {
     Trouble.DATABASE_FILE: ConditionWords(
         "the database's file cannot be opened, read or written",
         _NOTHING,
-        "see that its disk is mounted and writable, and check CAMPAIGNS_DATABASE_URL",
+        "check that its disk is mounted and writable, and check CAMPAIGNS_DATABASE_URL",
     ),
     Trouble.DATABASE_LOCKED: ConditionWords(
-        "another program keeps the database locked", _NOTHING, "end what has the file open, such as a backup or a shell"
+        "another program keeps the database locked",
+        _NOTHING,
+        "close what has the file open, such as a backup or a shell",
     ),
     Trouble.DATABASE_DAMAGED: ConditionWords(
         "the database is damaged",
@@ -101,7 +103,7 @@ WORDS: Final[Mapping[Trouble, ConditionWords]] = {
     Trouble.DATABASE_LOST: ConditionWords(
         "the database is not the one that texts were sent from",
         _NOTHING,
-        f"stop the service, put the right one in its place if you have it, and run: campaigns recover; {REHEARSE_ANEW}",
+        f"stop the service, put the right one back if you have it, and run: campaigns recover; {REHEARSE_ANEW}",
     ),
     Trouble.DATABASE_POOLED: ConditionWords(
         "a pooler gives the database's connections to others between two transactions",
@@ -111,12 +113,12 @@ WORDS: Final[Mapping[Trouble, ConditionWords]] = {
     Trouble.GATEWAY_UNREAD: ConditionWords(
         "the gateway's messages cannot be read",
         "receipts, replies (one of which may be STOP) and requests in doubt wait",
-        "see that it runs, and run: campaigns doctor",
+        "check that it is running, and run: campaigns doctor",
     ),
     Trouble.REDIS_AWAY: ConditionWords(
-        "Redis does not answer", _UNSENT, "see that its server runs, and check CAMPAIGNS_REDIS_URL"
+        "Redis does not answer", _UNSENT, "check that its server is running, and check CAMPAIGNS_REDIS_URL"
     ),
-    Trouble.REDIS_LOADING: ConditionWords("Redis is starting and reads its data", _UNSENT, "wait for it"),
+    Trouble.REDIS_LOADING: ConditionWords("Redis is starting and loads its data", _UNSENT, "wait for it"),
     Trouble.REDIS_FULL: ConditionWords(
         "Redis has no memory left", _UNSENT, "raise its maxmemory, or remove what else is stored in it"
     ),
@@ -126,13 +128,15 @@ WORDS: Final[Mapping[Trouble, ConditionWords]] = {
         "set its maxmemory-policy to noeviction, and raise its maxmemory",
     ),
     Trouble.REDIS_READ_ONLY: ConditionWords(
-        "Redis takes no changes, as a replica does", _UNSENT, "point CAMPAIGNS_REDIS_URL to the primary"
+        "Redis accepts no changes, like a replica", _UNSENT, "point CAMPAIGNS_REDIS_URL to the primary"
     ),
     Trouble.REDIS_BUSY: ConditionWords(
         "Redis is busy with a script", _UNSENT, "wait for it, or end it with: SCRIPT KILL"
     ),
     Trouble.REDIS_UNSAVED: ConditionWords(
-        "Redis takes no changes, for it cannot save them", _UNSENT, "see that its disk is not full, and its log"
+        "Redis accepts no changes, because it cannot save them",
+        _UNSENT,
+        "check that its disk is not full, and read its log",
     ),
     Trouble.REDIS_REFUSES: ConditionWords(
         "Redis refuses the user or the password of CAMPAIGNS_REDIS_URL", _UNSENT, "correct it and start again"
@@ -216,7 +220,7 @@ class ServerTrouble(Exception):
 
 
 def trouble_of(error: BaseException | None) -> Trouble | None:
-    """Return the condition behind this error or its causes; None if it is no known one."""
+    """Return the condition behind this error or its causes; None if it is not a known one."""
     while error is not None:
         named = getattr(error, "trouble", None)
         found = named if isinstance(named, Trouble) else _by_code(error)

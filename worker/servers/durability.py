@@ -16,12 +16,12 @@ def require_durable(store: Store) -> None:
             level = connection.exec_driver_sql("PRAGMA synchronous").scalar()
             if level not in {FULL, EXTRA}:
                 raise StoreError(
-                    "the SQLite database does not sync its commits (PRAGMA synchronous); nothing is sent so"
+                    "the SQLite database does not sync its commits (PRAGMA synchronous); nothing is sent in this state"
                 )
             return
         setting = connection.execute(sa.text("SHOW synchronous_commit")).scalar()
     if setting == "off":
         raise StoreError(
             "the PostgreSQL database may lose commits it has confirmed (synchronous_commit = off); "
-            "set it to on for this database, nothing is sent before"
+            "set it to on for this database; until then nothing is sent"
         )

@@ -102,7 +102,7 @@ class Troubles:
                 get_logger().info(
                     "trouble.ended",
                     trouble=trouble.value,
-                    says=f"over: {WORDS[trouble].matter}; waiting work goes on",
+                    says=f"over: {WORDS[trouble].matter}; waiting work continues",
                     seconds=round(took, 1),
                     failures=condition.failures,
                 )

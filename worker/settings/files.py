@@ -11,7 +11,7 @@ from typing import Final
 PREFIX: Final = "CAMPAIGNS_"
 
 ENV_FILE: Final = Path(".env")
-MINE: Final = "read what it says and, if it is right, make it yours alone: chown $(id -un) .env && chmod 600 .env"
+MINE: Final = "read it and, if it is right, make it yours alone: chown $(id -un) .env && chmod 600 .env"
 
 MOST_BYTES: Final = 65_536
 """More than settings and keys ever take."""
@@ -36,9 +36,9 @@ def bare_secret(text: str) -> str:
 def problem_of_secret(text: str) -> str:
     """Return why everybody knows this secret, or ''. After a power cut a file may hold NULs, one for each character."""
     if "\0" in text:
-        return "it holds NUL bytes"
+        return "it contains NUL bytes"
     is_visible = any(unicodedata.category(sign)[0] in "LNPS" and sign not in _BLANKS for sign in text)
-    return "" if is_visible else "it holds no visible character"
+    return "" if is_visible else "it contains no visible character"
 
 
 def named(file: Path) -> str:
@@ -91,7 +91,7 @@ def trusted_env_file() -> Iterator[str | None]:
         if problem := foreign(status, os.geteuid()):
             raise SettingsError(f".env of this folder {problem}; go to another folder, or {MINE}")
         if status.st_size > MOST_BYTES:
-            raise SettingsError(f".env has more than {MOST_BYTES:,} bytes; these are no settings")
+            raise SettingsError(f".env has more than {MOST_BYTES:,} bytes; this is not a settings file")
         yield f"/proc/self/fd/{descriptor}"
     finally:
         os.close(descriptor)

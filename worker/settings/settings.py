@@ -5,12 +5,13 @@ from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, Literal
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from tzlocal import get_localzone_name
 
+from campaigns.calendar.localtime import known_zones
 from campaigns.definition import Rate
 from campaigns.definition.models import read_region
 from campaigns.policy import ALL_KINDS, Policy
@@ -56,7 +57,7 @@ class Settings(BaseSettings):
     api_key_file: Path | None = Field(default=None, description="a file that holds the API key (a mounted secret)")
     ca_file: Path | None = Field(
         default=None,
-        description="certificates in PEM of authorities of your own, for gateway, webhooks and mail server",
+        description="PEM certificates of your own authorities, for gateway, webhooks and mail server",
     )
     database_url: ServerAddress = Field(
         default="sqlite:///campaigns.db", description="SQLite, or PostgreSQL as `postgresql+psycopg://user@host/name`"
@@ -194,7 +195,7 @@ class Settings(BaseSettings):
     @field_validator("timezone")
     @classmethod
     def _known_timezone(cls, name: str) -> str:
-        if name not in available_timezones():
+        if name not in known_zones():
             raise ValueError("is not a time zone; use a name such as Europe/Rome")
         return name
 

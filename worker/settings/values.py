@@ -143,7 +143,9 @@ def _email_addresses(value: Any) -> Any:
     addresses = tuple(filter(None, (part.strip() for part in value.split(","))))
     for address in addresses:
         if not re.fullmatch(r"[^@\s<>,;:\"\x00-\x1f]+@[^@\s<>,;:\"\x00-\x1f]+", address):
-            raise ValueError("has something that is no e-mail address; write them with commas between, without names")
+            raise ValueError(
+                "contains something that is not an e-mail address; separate addresses with commas, without names"
+            )
     return addresses
 
 

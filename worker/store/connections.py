@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
-from worker.servers.conditions import Trouble, trouble_of
+from worker.servers.conditions import SQLITE_CODES, Trouble
 from worker.store.errors import DatabaseLost, StoreError
 from worker.store.same_database import Loss, SameDatabase
 
@@ -35,6 +36,9 @@ WRITER_CACHE_KIB: Final = 16_384
 READER_CACHE_KIB: Final = 1_024
 """For each of about 16 connections that read: with 64 MiB they held most of the memory of a large run."""
 
+DRIVER: Final = "sqlite+transactions"
+"""The name of our dialect."""
+
 UNDEFINED_TABLE: Final = "42P01"
 """PostgreSQL's code for a missing table."""
 
@@ -49,6 +53,39 @@ def sqlite_file(url: sa.URL) -> Path:
     return Path(url.database)
 
 
+class SQLiteTransactions(SQLiteDialect_pysqlite):
+    """Begins transactions itself: an engine that listens for their begin looks for listeners at every statement."""
+
+    supports_statement_cache = True
+
+    def __init__(self, is_writer: bool = False, **options: Any) -> None:
+        super().__init__(**options)
+        self._is_writer = is_writer
+        self._is_locked_out = False
+
+    def do_begin(self, dbapi_connection: Any) -> None:
+        """Begin; SQLAlchemy wraps what this raises."""
+        if not self._is_writer:
+            dbapi_connection.execute("BEGIN")
+            return
+        # Threads wait one after the other: each as long as the first, and the last of them for a minute.
+        if self._is_locked_out:
+            dbapi_connection.execute(f"PRAGMA busy_timeout = {LOCKED_OUT_MILLISECONDS}")
+        try:
+            # A deferred transaction that reads first and writes later lost 7,433 of 10,059 updates in a measurement.
+            dbapi_connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            code = error.sqlite_errorcode & 0xFF  # the upper bits give the exact kind
+            self._is_locked_out = self._is_locked_out or SQLITE_CODES.get(code) is Trouble.DATABASE_LOCKED
+            raise
+        if self._is_locked_out:
+            self._is_locked_out = False
+            dbapi_connection.execute(f"PRAGMA busy_timeout = {SQLITE_BUSY_SECONDS * 1_000}")
+
+
+sa.dialects.registry.register(DRIVER.replace("+", "."), __name__, SQLiteTransactions.__name__)
+
+
 def sqlite_engine(url: sa.URL, same: SameDatabase, *, immediate: bool) -> sa.Engine:
     """Connect to the file; `immediate`: for transactions that write, which take the lock when they begin."""
     # `rw`: if the file is gone, a connection must not make a new one, into which everything would be planned again.
@@ -60,7 +97,8 @@ def sqlite_engine(url: sa.URL, same: SameDatabase, *, immediate: bool) -> sa.Eng
         return connection
 
     engine = sa.create_engine(
-        url,
+        url.set(drivername=DRIVER),
+        is_writer=immediate,
         creator=connect,
         pool_size=16,
         max_overflow=48,
@@ -83,28 +121,7 @@ def sqlite_engine(url: sa.URL, same: SameDatabase, *, immediate: bool) -> sa.Eng
             connection.execute(f"PRAGMA {pragma}")
         _require_same(connection, url, same)
 
-    is_locked_out = False
-
-    def on_begin(connection: sa.Connection) -> None:
-        nonlocal is_locked_out
-        if not immediate:
-            connection.exec_driver_sql("BEGIN")
-            return
-        # Threads wait one after the other: each as long as the first, and the last of them for a minute.
-        if is_locked_out:
-            connection.exec_driver_sql(f"PRAGMA busy_timeout = {LOCKED_OUT_MILLISECONDS}")
-        try:
-            # A deferred transaction that reads first and writes later lost 7,433 of 10,059 updates in a measurement.
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-        except sa.exc.OperationalError as error:
-            is_locked_out = is_locked_out or trouble_of(error) is Trouble.DATABASE_LOCKED
-            raise
-        if is_locked_out:
-            is_locked_out = False
-            connection.exec_driver_sql(f"PRAGMA busy_timeout = {SQLITE_BUSY_SECONDS * 1_000}")
-
     sa.event.listen(engine, "connect", on_connect)
-    sa.event.listen(engine, "begin", on_begin)
     return engine
 
 

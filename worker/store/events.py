@@ -16,7 +16,7 @@ class EventName(StrEnum):
 
     ACCOUNT_NEW_GATEWAY = "account.new_gateway"  # account, moved_by, held
     ACCOUNT_RECOVERED = "account.recovered"  # a sweep came to its end: account, unknown, attributed, since
-    DATABASE_HERE = "database.here"  # what leads to each place of a move (`moving.Place`): copy, other
+    DATABASE_HERE = "database.here"  # what leads to each `MoveStage`: copy, other
     DATABASE_LEAVING = "database.leaving"  # also accounts: how they were before
     DATABASE_GONE = "database.gone"
     DATABASE_ARRIVED = "database.arrived"

@@ -58,7 +58,7 @@ class Account(SQLModel, table=True):
     failures: int = 0  # consecutive requests that did not reach the gateway, or that it put off or failed at
     told: list[str] = Field(default_factory=list, sa_type=Json)  # the reasons of a lasting trouble, each reported once
     probes: int = 0  # how often it was checked whether that trouble is over
-    clock_offsets: list[dict[str, Any]] = Field(default_factory=list, sa_type=Json)  # see `store.offsets`
+    clock_offsets: list[dict[str, Any]] = Field(default_factory=list, sa_type=Json)  # see `following.clock_offsets`
     highest_gateway_id: int = Field(default=0, sa_type=sa.BigInteger)  # the ID floor of the next attempt
     met_at: datetime | None = None  # the gateway was read once, before anything was sent
     witness_id: int | None = Field(default=None, sa_type=sa.BigInteger)  # a message that it had then: reads show it
@@ -443,7 +443,7 @@ class Notice(SQLModel, table=True):
     key: str = Field(max_length=200)  # what is reported to whom: reported once, however often it is noticed
     channel: str = Field(max_length=20)  # `webhook`, `reply_webhook`, `email`, `command`
     target: str = Field(sa_type=sa.Text)  # the address
-    event: str = Field(max_length=40)  # `run.started`, `run.paused`, `run.completed`, `needs_person`, `reply` ...
+    event: str = Field(max_length=40)  # `run.started`, `run.paused`, `run.completed`, `run.held`, `reply` ...
     body: dict[str, Any] = Field(default_factory=dict, sa_type=Json)
     run_id: int | None = Field(default=None, foreign_key="run.id")
     created_at: datetime

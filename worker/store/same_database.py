@@ -19,9 +19,9 @@ Stamp = tuple[int, int]
 class Loss(StrEnum):
     """What happened to the database, in the words for people."""
 
-    GONE = "is not there any more"
-    ANOTHER = "is another one than the one that was opened"
-    OVERWRITTEN = "was written over by another program"
+    GONE = "is no longer there"
+    ANOTHER = "is not the one that was opened"
+    OVERWRITTEN = "was overwritten by another program"
     NO_LOG = "has lost its write-ahead log (-wal)"
     OLDER = "has forgotten what was sent from it"
     DAMAGED = "is damaged"

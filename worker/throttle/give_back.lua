@@ -1,6 +1,7 @@
--- What was granted and not used, to a budget that counted the grant: one known since then, and not read from a ledger later.
+-- Gives back what was granted and not used to a budget that counted the grant: one that was known at that time and was not
+-- read from a ledger later.
 --
--- KEYS: where the epoch is kept, the budget's. ARGV: cost, the moment of the grant in microseconds.
+-- KEYS: that of the epoch, that of the budget. ARGV: cost, the moment of the grant in microseconds.
 
 local id = string.match(redis.call('GET', KEYS[1]) or '', '^%x+ (%d+) ') or ''
 local key = KEYS[2] .. '@' .. id

@@ -1,20 +1,20 @@
--- One atomic reservation over all limits: history.py and spending.py, line by line, on the clock of this server.
+-- One atomic reservation over all limits: history.py and spending.py, line by line, by the clock of this server.
 --
--- KEYS: where the epoch is kept, then one for each limit. The epoch is "server id since": this server knows everything
--- that it granted since that moment, and nothing of before. Another server, or one that lost its keys, begins a new one,
--- as does one that evicted any: a level that is gone would look like one that was idle. Then the answer is an error, EVICTED.
--- what an older epoch kept is not looked at, and expires.
--- A level is a list: a header "total pace pace_cost wanted since asked expected kept for passed", then "moment cost" in order of time,
--- moments in microseconds. One key holds everything of a level, so that it can only expire or be evicted as a whole.
+-- KEYS: that of the epoch, then one for each limit. The epoch is "server id since": this server knows everything that it
+-- granted since that moment, and nothing before it. A different server, or one that lost its keys, begins a new epoch, as
+-- does one that evicted keys: a missing level would look like an idle one. In that case the answer is the error EVICTED.
+-- The keys of an older epoch are ignored, and expire.
+-- A level is a list: a header "total pace pace_cost wanted since asked expected kept for passed", then "moment cost" in
+-- order of time, moments in microseconds. One key holds all of a level, so that it can only expire or be evicted as a whole.
 -- A budget is a hash: "segments", and "since" when it is known.
 -- ARGV: cost, now in microseconds ('' = the server's clock), lateness in microseconds, parts of a window for lateness,
--- entries and grace, pause in microseconds before a ledger is read, microseconds after which to ask again, the part that
--- urgent requests leave to others, 1 if this one is urgent; then for each limit its segments, 'level' or 'budget', and per and 0, or start and end, in microseconds.
--- Answers {wait, now, whether a budget is spent, id of the epoch, the limits whose ledger the asker has to read ...} as
--- text: an integer of Redis is exact, but "%.0f" needs no proof.
+-- entries and grace, pause in microseconds before a ledger is read, microseconds after which to ask again, the part that urgent
+-- requests leave to others, 1 if this one is urgent; then for each limit its segments, 'level' or 'budget', and per and 0, or start and end, in microseconds.
+-- Returns {wait, now, whether a budget is spent, id of the epoch, the limits whose ledger the caller has to read ...} as
+-- text: Redis integers are exact, but "%.0f" needs no proof.
 
-local READING_MILLISECONDS = 10000 -- who reads a ledger and says nothing for so long is given up
-local MISSED_MILLISECONDS = 60000 -- a budget that nobody asks for any more is forgotten
+local READING_MILLISECONDS = 10000 -- a caller that reads a ledger and does not report back for this long is given up
+local MISSED_MILLISECONDS = 60000 -- a budget that is no longer used is forgotten
 
 local function text(...)
   local parts = {}
@@ -64,7 +64,7 @@ local function forget(level, now)
     gone = gone + 1
     moment, cost = entry(level, gone + 1)
   end
-  -- The last entry gone stays in front for a moment: save() puts the header in its place.
+  -- The last removed entry stays in front for a moment: save() puts the header in its place.
   if gone > 0 then redis.call('LTRIM', level.key, gone, -1) end
   if level.known then save(level) end
   local ahead = 0
@@ -170,7 +170,7 @@ local function begin(now)
     return {id = id, since = tonumber(since)}
   end
   redis.call('SET', KEYS[1], server .. ' ' .. id .. ' ' .. text(since))
-  -- Also where the epoch itself was evicted, as far as can be told: one that never evicted says nothing.
+  -- This also covers an evicted epoch, as far as that can be detected: a server that never evicted reports no eviction.
   local has_evicted = known ~= server and known ~= nil and string.sub(known, 1, #run) == run
   return {id = id, since = since, has_evicted = has_evicted}
 end
@@ -206,7 +206,7 @@ local cost, again = tonumber(ARGV[1]), tonumber(ARGV[8])
 local lateness, lateness_parts = tonumber(ARGV[3]), tonumber(ARGV[4])
 local lower_parts, is_urgent = tonumber(ARGV[9]), ARGV[10] == '1'
 local epoch = begin(now)
-if epoch.has_evicted then return redis.error_reply('EVICTED limits may be gone, and are counted anew') end
+if epoch.has_evicted then return redis.error_reply('EVICTED limits may be gone and are counted again') end
 local levels, budgets, missing = {}, {}, {}
 local unknown_for
 for i = 2, #KEYS do
@@ -248,7 +248,7 @@ end
 for _, level in ipairs(levels) do
   if wait == 0 then
     take(level, now, lateness, lateness_parts, tonumber(ARGV[5]), lower_parts, is_urgent)
-  elseif not is_spent then -- who waits for tomorrow needs no room today
+  elseif not is_spent then -- a caller that waits for tomorrow needs no room today
     refuse(level, now, lateness, lateness_parts, tonumber(ARGV[6]), lower_parts, is_urgent)
   end
   save(level)

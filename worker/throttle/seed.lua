@@ -1,6 +1,6 @@
--- What the ledger says of a limit, unless somebody said it already.
+-- Stores what the ledger says about a limit, unless another process stored it already.
 --
--- KEYS: the limit's. ARGV: how long to keep it in milliseconds, 'level' or 'budget', then the lines of the list, or the
+-- KEYS: that of the limit. ARGV: how long to keep it in milliseconds, 'level' or 'budget', then the lines of the list, or the
 -- fields of the hash and their values.
 
 if redis.call('EXISTS', KEYS[1]) == 0 then

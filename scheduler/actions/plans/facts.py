@@ -13,7 +13,7 @@ from campaigns.planning.figures import PlanSummary, VariantSummary
 from scheduler.actions.plans.offsets import ReminderOffset
 from scheduler.actions.plans.preview import Preview
 
-SPLIT_BY_GATEWAY: Final = "the gateway splits the texts, and all phones together keep to the rate of one"
+SPLIT_BY_GATEWAY: Final = "the gateway splits the texts, and all phones together keep the rate of one"
 """The consequence of letting the gateway choose the phone: see `worker.limits.batch_limits.routes`."""
 
 

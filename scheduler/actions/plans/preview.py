@@ -140,8 +140,10 @@ def _missed_start(definition: Definition, now: datetime) -> list[str]:
     start = schedule.start_at()
     if start is None or start > now or schedule.repeat or schedule.remind or schedule.if_late:
         return []
-    passed = f"the start, {shown_time(start, schedule.zone)}, has passed: texts go at once, or when the window opens"
-    return [f"{passed}; move it, or say with schedule.if_late how late they may leave"]
+    passed = (
+        f"the start, {shown_time(start, schedule.zone)}, has passed: texts are sent at once, or when the window opens"
+    )
+    return [f"{passed}; move it, or set schedule.if_late to how late they may leave"]
 
 
 def _rates(definition: Definition, settings: Settings) -> tuple[Rate, ...]:

@@ -36,5 +36,5 @@ def read_person(store: Store | None, number: str, region: str | None, *, now: da
         forms = list(dict.fromkeys([Normaliser(region).normalise(number), number]))
     except InvalidNumber as error:
         forms = [number]
-        problem = f"as a number it cannot be read ({error.reason}): write it as +39 333 123 4567"
+        problem = f"it cannot be read as a number ({error.reason}): write it as +39 333 123 4567"
     return KnownPerson(forms[0], NO_STORY if store is None else tell(store, forms, now=now), problem)

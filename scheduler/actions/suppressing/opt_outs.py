@@ -41,7 +41,7 @@ class Changed:
 def known_kind(kind: str | None) -> str:
     """Return the kind of campaigns; empty for any. Raises `Refused` for an unknown word."""
     if kind and kind not in set(Kind):
-        raise Refused(Refusal.INVALID, f"there is no kind {kind}; it is one of {', '.join(Kind)}")
+        raise Refused(Refusal.INVALID, f"there is no kind {kind}; use one of {', '.join(Kind)}")
     return kind or ""
 
 

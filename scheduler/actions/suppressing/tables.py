@@ -60,7 +60,7 @@ class OptOutFile:
             yield chunk
         if self.rows and self.rows == self.bad_rows:
             first = f"row {self.bad[0].line}: {self.bad[0].problem}"
-            hint = "mend its numbers, or say which column holds them with --number"
+            hint = "correct its numbers, or name the column that contains them with --number"
             raise AudienceProblem(f"none of its rows can be used, so nobody was put on the list; {first}", hint)
 
     def _entries(self, row: AudienceRow) -> list[Entry] | str:
@@ -69,7 +69,7 @@ class OptOutFile:
             return row.problem
         kind = self.kind or row.fields.get("kind", "").lower()
         if kind and kind not in set(Kind):
-            return f"its kind is none of {', '.join(Kind)}"
+            return f"its kind is not one of {', '.join(Kind)}"
         try:
             numbers: tuple[str, ...] = (self._normaliser.normalise(row.number),)
         except InvalidNumber as error:

@@ -16,7 +16,7 @@ from worker.settings.settings import PREFIX, Settings
 NOT_YET: Final = "not supported yet"
 
 _RENAME: Final = """\
-# Rename this file to {name} to make it a campaign: whatever ends in .yaml in an inbox is sent.
+# Rename this file to {name} to make it a campaign: an inbox sends whatever ends in .yaml.
 # Look first:  campaigns check {name}
 #              campaigns plan {name} --sandbox
 #              {rehearsal}
@@ -30,11 +30,11 @@ _WRITTEN_ON: Final = date(2026, 12, 1)
 _DATE: Final = re.compile(r"\b\d{4}-\d\d-\d\d\b")
 
 _DEFAULTS: Final = """\
-# The team's defaults: they hold for every campaign file in this folder that does not say otherwise.
-# Any key may stand here but campaign, message and audience. Remove a # to use one.
+# The team's defaults: they apply to every campaign file in this folder that does not say otherwise.
+# Any key may be here except campaign, message and audience. Remove a # to use one.
 
 follow:
-  until: 72h                      # how long receipts are waited for
+  until: 72h                      # how long to wait for receipts
 
 # default_region: IT
 # schedule:
@@ -110,7 +110,7 @@ def _write_new(path: Path, text: str) -> bool:
 
 def _settings_lines() -> Iterator[str]:
     """Yield every setting with its meaning and its default, from the settings themselves."""
-    yield "# Settings. Remove the # of a line to change it; environment variables of the same name win over this file."
+    yield "# Settings. Remove the # of a line to change it; environment variables of the same name override this file."
     for name, field in Settings.model_fields.items():
         if not (field.description or "").startswith(NOT_YET):
             yield ""

@@ -34,7 +34,7 @@ def said_of(output: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        advice = "check the name, the permissions and the space that is left"
+        advice = "check the name, the permissions and the free space"
         raise Refused(Refusal.INVALID, f"{output} cannot be written ({error.strerror}); {advice}") from error
 
 

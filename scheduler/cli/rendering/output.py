@@ -74,7 +74,7 @@ def problem_of_output() -> str:
 
 def unwritten(error: OSError) -> str:
     """Return the sentence for output that could not be written: such an error names no file."""
-    return f"the output cannot be written ({error.strerror}); check the space that is left"
+    return f"the output cannot be written ({error.strerror}); check the free space"
 
 
 def clear_screen() -> None:

@@ -88,7 +88,7 @@ def _encodings(figures: PlanSummary | VariantSummary) -> str:
 def _timing(seen: Preview) -> list[tuple[str, str]]:
     zone, estimate = seen.definition.schedule.zone, seen.forecast
     if estimate is None:
-        return [("sends", "nothing: nobody in the audience can be sent to")]
+        return [("sends", "nothing: nobody in the audience can be texted")]
     last = estimate.last_send_at
     if (start := seen.definition.schedule.at_gateway) is not None:
         return _handed_over(seen, estimate, start)
@@ -114,7 +114,7 @@ def _handed_over(seen: Preview, estimate: Forecast, start: datetime) -> list[tup
         ("handed over", f"from {local_time(estimate.first_send_at, zone)} until {until}"),
         ("limited by", f"{estimate.limited_by}, in segments" if estimate.limit else ""),
         ("sent", f"{local_time(start, zone)}, by the gateway's clock, as fast as its phones can"),
-        ("please note", "what the gateway has is sent: neither pause, cancel, an edit nor a STOP takes it back"),
+        ("please note", "what the gateway has is sent: no pause, cancel, edit or STOP takes it back"),
         ("followed", f"until {local_time(max(followed, last or followed), zone)} at the latest"),
     ]
 
@@ -124,7 +124,7 @@ def _late(seen: Preview, estimate: Forecast) -> str:
     if not estimate.late or late is None:
         return ""
     becomes = "held" if late.otherwise is Otherwise.HOLD else "skipped"
-    return f"{estimate.late:,} get no turn within {format_duration(late.within)} and will be {becomes}"
+    return f"{estimate.late:,} cannot be sent within {format_duration(late.within)} and will be {becomes}"
 
 
 def _print_days(days: Sequence[Day]) -> None:

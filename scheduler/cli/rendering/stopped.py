@@ -22,5 +22,5 @@ def tell_unstoppable(stopped: "Stopped", now: datetime) -> None:
     for handed in stopped.handed_over:
         say(
             f"{amount(handed.texts, 'text is', 'texts are')} at the gateway already, which sends them "
-            f"{handed.start:%Y-%m-%d %H:%M} UTC; only there they can be taken back"
+            f"{handed.start:%Y-%m-%d %H:%M} UTC; they can only be taken back there"
         )

@@ -27,8 +27,8 @@ def learn(runtime: Runtime, shown: Collection[Dated]) -> None:
     if ahead:
         says = (
             f"the gateway's clock is {clock_offsets.in_words(ahead)}: receipts, replies and requests in doubt are "
-            "looked for by its dates; set its clock and its time zone right"
+            "looked for by its dates; correct its clock and its time zone"
         )
         get_logger().warning("gateway.clock_off", seconds=ahead.total_seconds(), says=says)
     else:
-        get_logger().info("gateway.clock_right", says="the gateway's clock is as ours again")
+        get_logger().info("gateway.clock_right", says="the gateway's clock agrees with this machine's again")

@@ -7,7 +7,7 @@ did not show in its group (it may have retried it under another) is looked up by
 list of IDs, never by the reply.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -193,7 +193,11 @@ class FollowTick:
         dates = {message.id: message.sent_at for message in messages if message.sent_at is not None}
         with runtime.store.read() as session:
             known = receipts.accepted_at(session, runtime.account_id, dates)
-        self._note_dates(runtime, {at: [dates[id_]] for id_, at in known.items()})
+        # One request has many messages, all accepted at the same moment.
+        by_moment: defaultdict[tuple[datetime, bool], list[datetime]] = defaultdict(list)
+        for id_, at in known.items():
+            by_moment[at].append(dates[id_])
+        self._note_dates(runtime, by_moment)
 
     def _note_dates(self, runtime: Runtime, dates: Mapping[tuple[datetime, bool], Sequence[datetime]]) -> None:
         """Remember what the gateway dated messages at that were accepted then.
@@ -230,9 +234,13 @@ class FollowTick:
         """Return the earliest and latest date that the gateway may give to the messages of these groups."""
         with runtime.store.read() as session:
             shifts = _shifts(session, runtime, due)
-        first = min(group.accepted_at for group in due)
-        before = margin_before(self.windows.dates_after, ahead=min(shifts), widest=MARGIN)
-        return first + min(shifts) - before, now + max(shifts) + MARGIN
+        dates_after, ahead = tuple(self.windows.dates_after), min(shifts)
+        margins = {
+            polls: margin_before(dates_after, ahead=ahead, widest=MARGIN, polls=polls)
+            for polls in {group.polls for group in due}
+        }
+        first = min(group.accepted_at - margins[group.polls] for group in due)
+        return first + ahead, now + max(shifts) + MARGIN
 
 
 def _shifts(session: Session, runtime: Runtime, due: Sequence[Group]) -> list[timedelta]:

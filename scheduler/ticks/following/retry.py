@@ -33,8 +33,8 @@ UNREAD_PAUSE: Final = timedelta(seconds=30)
 LOOKS: Final = (timedelta(minutes=1), timedelta(minutes=10), timedelta(hours=1))
 """How long after the resend the failed message is checked again."""
 
-GONE: Final = "the gateway does not show the failed message any more"
-TOO_LATE: Final = "its time was over"
+GONE: Final = "the gateway no longer shows the failed message"
+TOO_LATE: Final = "its time had run out"
 
 
 def retry(runtime: Runtime, now: datetime) -> dict[str, int]:

@@ -57,7 +57,7 @@ class WindowReads:
     """Reads windows and counts the `reads` that it takes. Without a `runtime` there is no ledger: only halves.
 
     `passes_over`: a single second that is too much for a reply is left out, and the rest is read. For replies alone,
-    where one message must not keep all others from being read: such a read is no proof that something is not there.
+    where one message must not keep all others from being read: such a read does not prove that something is not there.
     `passed_over` has when each of these windows began, and what was the matter with the last one.
     """
 
@@ -134,8 +134,8 @@ class WindowReads:
             self.memory.divides.rest(runtime.clock.elapsed_seconds())
             get_logger().warning("reads.window_too_full", status=status.value, second=at.isoformat(), problem=problem)
         return ReplyTooLong(
-            f"{problem} It does so for the single second {at:%Y-%m-%d %H:%M:%S} UTC, or does not heed the time that it"
-            " is asked for: nothing can be concluded from its reads by status and time."
+            f"{problem} It does so for the single second {at:%Y-%m-%d %H:%M:%S} UTC, or ignores the requested time: "
+            "nothing can be concluded from its reads by status and time."
         )
 
 

@@ -83,7 +83,7 @@ def _put_off(runtime: Runtime, doubt: Doubt, error: Exception, now: datetime) ->
     evidence = {
         **doubt.evidence,
         "looks": [*_looks_to_keep(doubt), LookUp(now, complete=False, found=0, control=None).to_json()],
-        doubts.UNREAD: f"looking it up failed here ({type(error).__name__}); the log says where.",
+        doubts.UNREAD: f"looking it up failed on this side ({type(error).__name__}); the log says where.",
     }
     with runtime.store.write("doubt_put_off") as session:
         until = now + backoff_after(doubt.checks + 1, _rng, settle=settle)
@@ -146,7 +146,7 @@ def _look_up(runtime: Runtime, windows: WindowMemory, doubt: Doubt, now: datetim
             accounts.raise_floor(session, doubt.account_id, seen.newest)
         # A command that works on its own runs ends by itself, and says why.
         if seen.problem and now >= doubt.send_by + settle and runtime.only_runs is None:
-            reason = f"requests in doubt cannot be looked up, for the gateway cannot be read: {seen.problem}"
+            reason = f"requests in doubt cannot be looked up, because the gateway cannot be read: {seen.problem}"
             until = now + PROBE_LATER
             accounts.pause_account(session, doubt.account_id, PausedBy.GATEWAY, reason, now=now, probe_at=until)
     if decision is not None:

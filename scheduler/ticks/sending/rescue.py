@@ -32,6 +32,8 @@ class RescueTick:
         with runtime.store.read() as session:
             is_old = queue.any_lost(session, now, age=queue.EMPTIED_AFTER)
             is_stale = doubts.any_stale(session, now=now, grace=REPLY_GRACE)
+        if not is_old and not is_stale:
+            return {"requeued": 0, "abandoned": 0}
         is_emptied = is_old and runtime.queue.outstanding() == 0
         age = queue.EMPTIED_AFTER if is_emptied else queue.QUEUED_TOO_LONG
         with runtime.store.read() as session:

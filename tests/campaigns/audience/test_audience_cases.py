@@ -119,7 +119,7 @@ def test_exclude_unread(tmp_path: Path) -> None:
     path = campaign(tmp_path, "phone,first_name\n3331234501,Anna\n")
     path.write_text(path.read_text() + "exclude: {file: stop.csv}\n")
     (tmp_path / "stop.csv").write_text("number\n3.93331E+11\n")
-    definition_of = f"{path}:5:17: exclude.file: stop.csv: none of its rows holds a phone number"
+    definition_of = f"{path}:5:17: exclude.file: stop.csv: none of its rows contains a phone number"
 
     assert definition_of in problems_of(path)
 
@@ -128,16 +128,16 @@ def test_exclude_unread(tmp_path: Path) -> None:
     plan = plan_recipients(check_file(path, timezone="Europe/Rome", region=None))
     assert [row.text for row in plan] == ["Hi Anna."]
     (tmp_path / "stop.csv").write_text("number\nx\ny\n")
-    with pytest.raises(AudienceProblem, match=r"stop\.csv: none of its rows holds a phone number"):
+    with pytest.raises(AudienceProblem, match=r"stop\.csv: none of its rows contains a phone number"):
         list(plan)
 
 
 @pytest.mark.parametrize(
     ("table", "hint"),
     [
-        ("+12025550123,Anna Rossi,diagnosis flu\n+12025550124,Bea,x\n", "so it is no header"),
-        (",Umberto,diagnosis flu\n+12025550124,Bea,x\n", "name the column that holds the numbers"),
-        ("Umberto\n", "name the column that holds the numbers"),
+        ("+12025550123,Anna Rossi,diagnosis flu\n+12025550124,Bea,x\n", "so it is not a header"),
+        (",Umberto,diagnosis flu\n+12025550124,Bea,x\n", "give the name of the column with the numbers"),
+        ("Umberto\n", "give the name of the column with the numbers"),
     ],
 )
 def test_no_cell_of_a_first_line_is_repeated(tmp_path: Path, table: str, hint: str) -> None:

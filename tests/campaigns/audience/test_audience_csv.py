@@ -119,7 +119,11 @@ def test_a_reader_reads_again(opened: Opener) -> None:
         (b"", "is empty", "header"),
         (b"\n\n", "is empty", "header"),
         (b"phone,name\n1,x\n", "there is no column number", "did you mean number: phone?"),
-        (b"city,name\nRome,x\n", "there is no column number", "name the column that holds the numbers with number:"),
+        (
+            b"city,name\nRome,x\n",
+            "there is no column number",
+            "give the name of the column with the numbers as number:",
+        ),
         (b"numer,name\n1,x\n", "there is no column number", "did you mean number: numer?"),
         (b"number,Name,name\n", "columns 2 (Name) and 3 (name) are both called name", "rename"),
         (b"number\n1\0\n", "NUL", "CSV UTF-8"),
@@ -128,7 +132,7 @@ def test_a_reader_reads_again(opened: Opener) -> None:
         (b"\xd0\xcf\x11\xe0rest", "Excel 97-2003", "CSV UTF-8"),
         (b"%PDF-1.7", "PDF", "CSV UTF-8"),
         (b"number\n\x81\n", "neither UTF-8 nor Windows-1252", "CSV UTF-8"),
-        (b"\xff\xfen\0u\0m", "begins as UTF-16 and is not", "CSV UTF-8"),
+        (b"\xff\xfen\0u\0m", "begins like UTF-16 but is something else", "CSV UTF-8"),
         (b"number\n" + b"x" * 3_000_000, "line over a million bytes", "table"),
     ],
 )
@@ -179,8 +183,8 @@ def test_a_table_is_read_to_its_end_without_making_every_row(opened: Opener, con
     [
         ("folder.csv", "is a folder", "name the file in it"),
         ("absent.csv", "does not exist", "beside the campaign file"),
-        ("people.xls", "is no kind of table", ".xlsx"),
-        ("people.pdf", "is no kind of table", ".csv, .tsv, .jsonl or .xlsx"),
+        ("people.xls", "is not a kind of table", ".xlsx"),
+        ("people.pdf", "is not a kind of table", ".csv, .tsv, .jsonl or .xlsx"),
     ],
 )
 def test_what_is_no_table(tmp_path: Path, name: str, problem: str, hint: str) -> None:

@@ -64,15 +64,15 @@ def test_values_become_texts(tmp_path: Path, value: str, text: str) -> None:
 @pytest.mark.parametrize(
     ("line", "problem"),
     [
-        ('{"number": ', "is no JSON"),
-        ("[" * 100_000, "is no JSON"),
-        ('["number"]', "is no JSON object"),
-        ("7", "is no JSON object"),
-        ('{"number": [1]}', "holds more than one value in number"),
-        ('{"number": 1, "a": {"b": 1}}', "holds more than one value in a"),
-        ('{"number": 1, "Name": "a", "name": "b"}', "has a field twice"),
-        ('{"number": 1, "name": 1e999}', "holds a number that is too large in name"),
-        ('{"number": 1, "name": -Infinity}', "holds a number that is too large in name"),
+        ('{"number": ', "is not JSON"),
+        ("[" * 100_000, "is not JSON"),
+        ('["number"]', "is not a JSON object"),
+        ("7", "is not a JSON object"),
+        ('{"number": [1]}', "contains more than one value in number"),
+        ('{"number": 1, "a": {"b": 1}}', "contains more than one value in a"),
+        ('{"number": 1, "Name": "a", "name": "b"}', "has the same field twice"),
+        ('{"number": 1, "name": 1e999}', "contains a number that is too large in name"),
+        ('{"number": 1, "name": -Infinity}', "contains a number that is too large in name"),
         ('{"number": 1, "name": "\\ud83d"}', "has a broken character in name"),
         ('{"number": 1, "name": "\\u0000"}', "has a broken character in name"),
     ],
@@ -174,8 +174,8 @@ WEB_PAGE = b"\xef\xbb\xbf\n<HTML><table><tr><td>number</td></tr></table>"
     ("ending", "content", "problem", "hint"),
     [
         ("xlsx", b"", "is empty", "rows"),
-        ("xlsx", b"number,name\n", "is not an .xlsx workbook", "save it as .xlsx, or name a text .csv"),
-        ("xlsx", b"PK\x03\x04 and then nothing", "is no workbook that can be read", "save it again"),
+        ("xlsx", b"number,name\n", "is not an .xlsx workbook", "save it as .xlsx, or rename a text file to .csv"),
+        ("xlsx", b"PK\x03\x04 and then nothing", "is not a workbook that can be read", "save it again"),
         ("xlsx", OLD_WORKBOOK, "is a workbook of Excel 97-2003, or one with a password", "save it as .xlsx without"),
         ("xlsx", b"%PDF-1.7", "is a PDF document", "CSV UTF-8"),
         ("xlsx", WEB_PAGE, "is a web page or XML", "save it as .xlsx or CSV UTF-8"),
@@ -207,7 +207,7 @@ def test_a_damaged_sheet_breaks_off(tmp_path: Path) -> None:
         for entry in source.infolist():
             content = source.read(entry)
             target.writestr(entry, content[:-40] if "sheet1" in entry.filename else content)
-    with pytest.raises(AudienceProblem, match="is no workbook that can be read"):
+    with pytest.raises(AudienceProblem, match="is not a workbook that can be read"):
         list(open_source(path, number_column="number"))
 
 

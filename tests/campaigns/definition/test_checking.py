@@ -82,7 +82,7 @@ def test_every_variant_is_checked_against_the_tables(folder: Path) -> None:
         ("loop.csv", "'loop.csv'"),
         ("x" * 300 + ".csv", "cannot be opened"),
         ("sub", "is a folder"),
-        ("people.txt", "no kind of table"),
+        ("people.txt", "not a kind of table"),
         ("nothing.csv", "is empty"),
         ("binary.csv", "NUL"),
         ("phones.csv", "there is no column number"),
@@ -199,16 +199,16 @@ def test_no_problem_shows_a_number_or_a_text(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "sent"),
+    ("name", "kept_for"),
     [
-        ("help-answers", "the answers to people who write HELP are sent"),
-        ("messages", "single texts that programs ask for are sent"),
+        ("help-answers", "the answers to people who write HELP"),
+        ("messages", "single texts that programs ask for"),
     ],
 )
-def test_names_by_which_other_texts_are_sent_are_taken(folder: Path, name: str, sent: str) -> None:
+def test_names_by_which_other_texts_are_sent_are_taken(folder: Path, name: str, kept_for: str) -> None:
     problems = problems_of(folder, f"campaign: {name}\nmessage: Hi\naudience: {{file: people.csv}}\n")
 
-    assert problems == [f"1:11: campaign: is {name}: by this name {sent} (choose another name)"]
+    assert problems == [f"1:11: campaign: is {name}: this name is reserved for {kept_for} (choose another name)"]
 
 
 @pytest.mark.parametrize(
@@ -219,7 +219,7 @@ def test_a_field_in_the_brackets_of_another_program_is_refused(folder: Path, wri
 
     column = "city" if "city" in written else "first_name"
     hint = f"(write {{{{ {column} }}}}, with two curly brackets on each side)"
-    assert problems == [f"4:8: message: holds {written}, which everybody would get as it stands {hint}"]
+    assert problems == [f"4:8: message: contains {written}, which everybody would receive exactly as written {hint}"]
 
 
 FOREIGN = (
@@ -247,7 +247,7 @@ def test_txt_foreign_a_column_in_the_marks_of_any_program_is_refused(folder: Pat
     problems = problems_of(folder, HEAD + message + "audience: {file: people.csv}\n")
 
     assert len(problems) == 1
-    assert ": message: holds " in problems[0]
+    assert ": message: contains " in problems[0]
     assert "write {{ first_name }}, with two curly brackets on each side" in problems[0]
 
 
@@ -294,7 +294,7 @@ def test_the_column_of_numbers_is_never_suggested_as_a_field(folder: Path, messa
 
     assert "write {{ number }}" not in told
     assert "did you mean number" not in told
-    assert told.startswith("2:10: message: holds {nome}" if message == "Hi {nome}" else "2:10: message: uses {{ n")
+    assert told.startswith("2:10: message: contains {nome}" if message == "Hi {nome}" else "2:10: message: uses {{ n")
 
 
 def test_a_table_of_people_to_exclude_without_rows_is_warned_of(folder: Path) -> None:
@@ -332,7 +332,7 @@ def test_an_expression_without_fields_that_cannot_be_computed_is_refused_at_its_
     problems = problems_of(folder, HEAD + 'message: "Hi {{ 1/0 }}"\naudience: {file: people.csv}\n')
 
     assert problems == [
-        "2:10: message: cannot be computed for anybody: it divides by zero (correct what stands in the {{ }})"
+        "2:10: message: cannot be computed for any recipient: it divides by zero (correct what is in the {{ }})"
     ]
 
 
@@ -346,7 +346,7 @@ def test_a_character_that_cannot_be_sent_is_one_problem(folder: Path, escape: st
 def test_a_text_without_fields_that_is_too_long_for_everybody_is_refused(folder: Path) -> None:
     problems = problems_of(folder, HEAD + f"message: {'x' * 1531}\naudience: {{file: people.csv}}\n")
 
-    assert problems == ["2:10: message: takes 11 segments, and at most 10 are sent (shorten it)"]
+    assert problems == ["2:10: message: takes 11 segments, but at most 10 are allowed (shorten it)"]
 
 
 @pytest.mark.parametrize("message", ["'We are #1 in town' # ours", ">-\n  We are\n  #1 in town", "We are at town#1"])

@@ -226,7 +226,7 @@ def test_a_window_that_stays_closed_says_so() -> None:
         ({"ranges": []}, "is missing"),
         ([], "has no entries"),
         ({"from": "09:00", "to": "20:00", "except": "Italy"}, "must be a date or a country whose holidays are known"),
-        ({"from": "09:00", "to": "20:00", "except": "DE-XX"}, "names no part of DE"),
+        ({"from": "09:00", "to": "20:00", "except": "DE-XX"}, "is not a part of DE"),
         ({"from": "09:00", "to": "20:00", "except": "2026-02-30"}, "is not a valid date"),
         ({"from": "09:00", "to": "20:00", "except": "24.12.2026"}, "must be a date or a country"),
     ],

@@ -6,6 +6,7 @@ import pytest
 
 from campaigns.following.poll_spacing import (
     DATES_TO_TRUST,
+    FIRST_MARGIN,
     STRAGGLERS_PER_GROUP,
     is_sweep_cheaper,
     is_walk_cheaper,
@@ -24,12 +25,13 @@ WIDEST = 10 * MINUTE
     [
         (1, 10, 4, 10, True),  # three reads instead of four
         (1, 10, 3, 10, False),
-        (1, 110, 4, 10, False),  # as many others as one read costs
-        (1, 109, 4, 10, True),
+        (1, 310, 4, 10, False),  # as many others as one read costs
+        (1, 309, 4, 10, True),
         (1, 120_000, 100, 1_000, False),  # ten minutes at 200 texts a second
         (2, 40_000, 400, 40_000, True),  # the rarest status is read over both windows at once: five reads
         (2, 500, 5, 500, False),
         (2, 500, 6, 500, True),
+        (20, 100_000, 486, 48_600, True),  # 41 reads, where 486 groups took as many, 40 at each tick
     ],
 )
 def test_windows_are_read_where_that_costs_less_than_groups(
@@ -76,7 +78,13 @@ def test_once_all_is_read_nothing_is_for_as_long_as_it_took(took_seconds: float,
 def test_how_far_back_is_read_follows_the_dates_that_were_seen(
     dates_after: list[timedelta], ahead: timedelta, margin: timedelta
 ) -> None:
-    assert margin_before(dates_after, ahead=ahead, widest=WIDEST) == margin
+    assert margin_before(dates_after, ahead=ahead, widest=WIDEST, polls=1) == margin
+
+
+def test_groups_that_have_not_been_read_are_looked_for_a_few_seconds_back() -> None:
+    trusted = [20 * SECOND, -20 * SECOND] * DATES_TO_TRUST
+    assert margin_before(trusted, ahead=timedelta(), widest=WIDEST, polls=0) == 20 * SECOND + FIRST_MARGIN
+    assert margin_before([], ahead=timedelta(), widest=WIDEST, polls=0) == WIDEST
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ def planned(plan: Plan) -> list[str]:
             [
                 "+393331234567",
                 "takes no texts: voicemail, or a digit too many",
-                "holds more than one number",
+                "contains more than one number",
                 "takes no texts: premium-rate number",
                 "takes no texts: premium-rate number",
                 "+390612345678",
@@ -119,7 +119,7 @@ def test_a_landline_is_sent_to_and_counted_unless_the_campaign_is_for_mobiles_al
 
     assert planned(every) == ["+390612345678", "+393331234567"]
     assert every.summary.landlines == 1
-    assert planned(mobiles) == ["landline, and the campaign is mobile_only", "+393331234567"]
+    assert planned(mobiles) == ["landline, but the campaign is mobile_only", "+393331234567"]
     assert mobiles.summary.landlines == 0
     assert mobiles.summary.counts == {RecipientState.INVALID: 1, RecipientState.PENDING: 1}
 

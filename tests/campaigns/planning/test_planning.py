@@ -124,7 +124,7 @@ def test_suppression_is_asked_a_thousand_at_a_time(campaign: Callable[..., Defin
     [
         ("{{ first_name[:0] }}", "the text is empty"),
         ("{{ first_name[:0] }} ", "the text is empty"),
-        ("{{ first_name }}" + "x" * 1530, "the text takes 11 segments, and at most 10 are sent"),
+        ("{{ first_name }}" + "x" * 1530, "the text takes 11 segments, but at most 10 are allowed"),
     ],
 )
 def test_texts_that_are_not_sent(campaign: Callable[..., Definition], message: str, reason: str) -> None:
@@ -172,8 +172,8 @@ def test_what_a_person_should_know_is_a_warning(campaign: Callable[..., Definiti
     warnings = planned(definition).summary.warnings
 
     assert warnings == (
-        "2 rows of bought.csv hold no phone number and so exclude nobody (first: row 2)",
-        "old.csv is not UTF-8 and was read as Windows-1252: look at the accents in the samples",
+        "2 rows of bought.csv contain no phone number and so exclude nobody (first: row 2)",
+        "old.csv is not UTF-8 and was read as Windows-1252: check the accents in the samples",
     )
 
 
@@ -250,7 +250,7 @@ def test_every_row_is_accounted_for_once(
         ("2026-12-05 08:30:00+00", "America/New_York", "05/12 at 03:30"),
         ("2026-12-05 09:30", "America/New_York", "05/12 at 09:30"),
         ("2026-12-05", "", "'at' is a day without a time, and the message shows one"),
-        ("2026-12-05T08:30Z", "Europe/Roma", "its timezone is not known (did you mean Europe/Rome?)"),
+        ("2026-12-05T08:30Z", "Europe/Roma", "its timezone is unknown (did you mean Europe/Rome?)"),
         ("9999-12-31 23:59:59-14", "", "'at' is not in the years 1800 to 2199: write 2026-12-01 or 2026-12-01 09:30"),
     ],
 )

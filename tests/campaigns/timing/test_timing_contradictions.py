@@ -31,23 +31,23 @@ CAP = "\nfrequency_cap: {messages: 1, per: 7d}"
 
 CASES = [
     pytest.param("start: now", LIST + "\nexclude: {file: gone.csv}", "exclude", "sends to all of them", id="exclude"),
-    pytest.param("start: now", LIST + CAP, "frequency_cap", "cannot go with a contact list", id="cap and a list"),
+    pytest.param("start: now", LIST + CAP, "frequency_cap", "cannot be used with a contact list", id="cap and a list"),
     pytest.param("by: gateway", FILE, "by", "needs a start", id="handed over, without a start"),
     pytest.param(
         KEPT + ", window: {from: '08:00', to: '10:00'}", FILE, "window", "no sending hours", id="and a window"
     ),
-    pytest.param(KEPT + ", spread: 1h", FILE, "spread", "cannot go with by: gateway", id="handed over, spread"),
+    pytest.param(KEPT + ", spread: 1h", FILE, "spread", "cannot be used with by: gateway", id="handed over, spread"),
     pytest.param(KEPT + ", local_time: recipient", FILE, "local_time", "recipient with by: gateway", id="and clocks"),
     pytest.param(KEPT + ", repeat: {cron: '@daily'}", FILE, "repeat", "nothing is handed over", id="and repeat"),
     pytest.param(
-        KEPT + ", remind: {column: at, before: 1d}", FILE, "remind", "appointment that moves", id="and remind"
+        KEPT + ", remind: {column: at, before: 1d}", FILE, "remind", "appointment that is moved", id="and remind"
     ),
-    pytest.param(KEPT, FILE + CAP, "frequency_cap", "asked when a text is handed over", id="handed over, capped"),
+    pytest.param(KEPT, FILE + CAP, "frequency_cap", "checked when a text is handed over", id="handed over, capped"),
     pytest.param(
         "remind: {column: at, before: 1d}, repeat: {cron: '@daily'}",
         FILE,
         "remind",
-        "cannot go with `repeat`",
+        "cannot be used with `repeat`",
         id="remind and repeat",
     ),
     pytest.param(
@@ -61,21 +61,21 @@ CASES = [
         "remind: {column: at, before: 1d}",
         FILE + "\nvariants: [{name: a, share: 100, message: Hi}]",
         "variants",
-        "people come in one by one",
+        "people are added one by one",
         id="remind and variants",
     ),
     pytest.param(
         "remind: {column: at, before: 1d}",
         FILE + "\nholdout: 5",
         "holdout",
-        "people come in one by one",
+        "people are added one by one",
         id="remind and a control group",
     ),
     pytest.param(
         "remind: {column: at, before: 1d}",
         FILE + "\napproval: true",
         "approval",
-        "every table that comes changes the plan",
+        "every new table changes the plan",
         id="remind and approval",
     ),
     pytest.param("remind: {column: at}", FILE, "remind", "does not say when", id="remind without a time"),
@@ -86,7 +86,7 @@ CASES = [
         "remind: {column: at, before: 1d}, spread: 1h",
         FILE,
         "spread",
-        "nothing is left to even out",
+        "there is nothing to spread out",
         id="remind and spread",
     ),
     pytest.param("spread: 1h", LIST, "spread", "with one request", id="spread and a contact list"),
@@ -121,7 +121,7 @@ CASES = [
         "sends to all at once",
         id="local time and a contact list",
     ),
-    pytest.param("local_time: recipient", FILE, "local_time", "has nothing to go by", id="local time of nothing"),
+    pytest.param("local_time: recipient", FILE, "local_time", "has no effect", id="local time of nothing"),
     pytest.param(
         "local_time: recipient, start: '2026-12-01T09:00+01:00'",
         FILE,
@@ -147,7 +147,7 @@ CASES = [
         "repeat: {cron: '@daily', until: 2026-11-30}, start: 2026-12-01 09:00",
         FILE,
         "repeat.until",
-        "lies before the start",
+        "is before the start",
         id="until before start",
     ),
     pytest.param(

@@ -59,7 +59,7 @@ def test_a_date_of_a_row(text: str, expected: date) -> None:
         ("tomorrow", "is not a date that can be read: write 2026-12-01 or 2026-12-01 09:30"),
         ("46357", "is a number, as spreadsheets count days"),
         ("46361.395833333336", "is a number, as spreadsheets count days"),
-        ("5/12/26 09:30", "has a year of two digits"),
+        ("5/12/26 09:30", "has a two-digit year"),
         ("5 Dec 2026 09:30", "is not a date that can be read"),
         ("+1 202-555-0101", "is not a date that can be read"),
         ("2026-12-05 13:30 PM", "does not exist"),
@@ -89,7 +89,7 @@ def test_date_forms_a_format_settles_what_may_be_two_days(format: str, expected:
 
 
 def test_date_forms_a_date_of_another_order_than_the_format_says_is_refused() -> None:
-    with pytest.raises(UnreadableDate, match=r"^is not as schedule\.remind\.format says, dmy"):
+    with pytest.raises(UnreadableDate, match=r"^does not match schedule\.remind\.format, dmy"):
         read_date("12/25/2026", DayOrder.DMY)
 
 

@@ -62,7 +62,10 @@ def test_a_spread_is_written_short_or_with_its_ramp() -> None:
     ("spread", "phrase"),
     [
         ("soon", "must be a length of time"),
-        ({"over": "1h", "ramp": [{"share": "60", "over": "1m"}, {"share": "50", "over": "1m"}]}, "gives away 110 %"),
+        (
+            {"over": "1h", "ramp": [{"share": "60", "over": "1m"}, {"share": "50", "over": "1m"}]},
+            "covers 110 % of the audience",
+        ),
         ({"over": "1h", "ramp": [{"share": "10", "over": "1h"}]}, "takes 1h of 1h, and 90 % are left"),
         ({"over": "1h", "ramp": [{"share": "100", "over": "2h"}]}, "takes 2h of 1h"),
         ({"over": "3h", "ramp": [{"share": "100", "over": "1h"}]}, "reaches everybody after 1h of 3h"),

@@ -51,7 +51,7 @@ def test_equal_zones_are_one_object() -> None:
     ("column", "phrase"),
     [
         ("Europe/Roma", "did you mean Europe/Rome?"),
-        ("two hours ahead", "write a name of the IANA list, such as Europe/Rome"),
+        ("two hours ahead", "write a name from the IANA list, such as Europe/Rome"),
     ],
 )
 def test_a_column_that_names_no_zone_is_not_guessed_around(column: str, phrase: str) -> None:

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from campaigns.following.poll_spacing import DATE_MARGIN
+from campaigns.following.poll_spacing import DATE_MARGIN, FIRST_MARGIN
 from campaigns.lifecycle import RecipientState, RunState
 from tests.protocol.world.harness import Installation
 from tests.protocol.world.scripted_gateway import Reads
@@ -62,22 +62,22 @@ def test_a_group_whose_end_was_read_with_others_is_not_read_itself(bench: Instal
 
 
 def test_groups_are_read_one_by_one_where_the_time_around_them_holds_far_more(bench: Installation) -> None:
-    # given 800 messages from the last minutes that have ended
+    # given 800 messages that have ended, and four more from seconds later
     before = bench.campaign(800, per_request=400)
     bench.send()
+    bench.clock.advance(4)
+    bench.campaign(4, name="next", first=1_000, per_request=1)
+    bench.send()
     bench.gateway.set_all("Delivered")
-    bench.pass_time(10)
+    bench.pass_time(3, step=1)
     assert bench.states(before) == {RecipientState.DELIVERED: 800}
     bench.gateway.asked.clear()
 
-    # when eight more are due, which three reads by status would show along with all the others
-    bench.campaign(8, name="next", first=1_000, per_request=1)
-    bench.send()
-    bench.gateway.set_all("Delivered")
+    # when the four are due, which three reads by status would show along with all the others
     bench.pass_time(10)
 
     # then they are read on their own
-    assert (reads_by(bench, "groupId"), reads_by(bench, "status")) == (8, 0)
+    assert (reads_by(bench, "groupId"), reads_by(bench, "status")) == (4, 0)
 
 
 def test_how_far_back_a_read_goes_is_learned_from_the_dates_that_were_seen(bench: Installation) -> None:
@@ -99,7 +99,44 @@ def test_how_far_back_a_read_goes_is_learned_from_the_dates_that_were_seen(bench
     # then three reads are enough, because the gateway's dates are known not to be minutes before ours
     assert (reads_by(bench, "groupId"), reads_by(bench, "status")) == (0, 3)
     begins = {int(form["startTimestamp"]) for form in bench.gateway.asked if "status" in form}
-    assert begins == {int((sent_at - DATE_MARGIN).timestamp())}
+    assert begins == {int((sent_at - FIRST_MARGIN).timestamp())}
+
+
+def test_all_dates_of_a_request_teach_how_far_back_a_read_goes(bench: Installation) -> None:
+    # given messages of four requests, accepted at the same moment and read by status
+    bench.campaign(200, per_request=50)
+    bench.send()
+    bench.gateway.set_all("Delivered")
+    bench.pass_time(10)
+    assert (reads_by(bench, "groupId"), reads_by(bench, "status")) == (0, 3)
+    bench.gateway.asked.clear()
+
+    # when more are due
+    sent_at = bench.clock.now()
+    bench.campaign(8, name="next", first=1_000, per_request=1)
+    bench.send()
+    bench.pass_time(10)
+
+    # then reads do not go back ten minutes, and to those that have not ended a minute
+    bench.gateway.set_all("Delivered")
+    bench.pass_time(30)
+    begins = [int(form["startTimestamp"]) for form in bench.gateway.asked if form.get("status") == "Sent"]
+    assert begins == [int((sent_at - margin).timestamp()) for margin in (FIRST_MARGIN, DATE_MARGIN)]
+
+
+def test_a_fast_campaign_is_read_by_status_to_its_end(bench: Installation) -> None:
+    # given six campaigns, one a second, of ten requests of 40 messages, which end at once
+    for wave in range(6):
+        bench.campaign(400, name=f"wave-{wave}", first=10_000 * wave, per_request=40)
+        bench.send()
+        bench.gateway.set_all("Delivered")
+        bench.pass_time(1, step=1)
+
+    # when they are followed to their end
+    bench.pass_time(15, step=1)
+
+    # then six reads are enough, where groups would cost 60
+    assert (reads_by(bench, "groupId"), reads_by(bench, "status")) == (0, 6)
 
 
 def test_dates_that_lie_before_ours_let_reads_begin_as_much_earlier(bench: Installation) -> None:

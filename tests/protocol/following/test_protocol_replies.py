@@ -57,6 +57,7 @@ def test_a_stop_from_before_the_first_text_counts_for_it(bench: Installation) ->
     assert not any(answer.is_of_nobody for answer in replies(bench))
 
 
+@pytest.mark.long
 def test_the_first_text_waits_for_replies_to_be_read(bench: Installation) -> None:
     # given replies that cannot be read
     bench.gateway.receive(ANNA, "STOP")
@@ -66,7 +67,7 @@ def test_the_first_text_waits_for_replies_to_be_read(bench: Installation) -> Non
     # then nothing is sent, the reason is given, and the pauses between two looks grow
     assert bench.gateway.copies() == {}
     assert bench.run(run_id).state is RunState.SCHEDULED
-    assert "nothing is sent before what people wrote in the last 24 hours is read" in bench.run(run_id).reason
+    assert "nothing is sent until the replies of the last 24 hours are read" in bench.run(run_id).reason
     assert 10 < bench.ticks.first_look.failures < 20
     # when they can be
     bench.gateway.reads = Reads.TRUE
@@ -269,6 +270,7 @@ def test_of_several_wishes_the_last_counts(sent: Installation, texts: tuple[str,
     assert suppressed(sent) == ({ANNA} if is_out else set())
 
 
+@pytest.mark.long
 def test_a_reply_that_a_phone_brings_hours_late_is_found(sent: Installation) -> None:
     """The phone was offline: the message has its old date, long before what has been read already."""
     sent.pass_time(timedelta(hours=5), step=60)
@@ -289,6 +291,7 @@ def test_reads_that_lag_or_fail_lose_nothing(sent: Installation) -> None:
     assert suppressed(sent) == {ANNA}
 
 
+@pytest.mark.long
 def test_a_read_costs_little_and_is_not_repeated_too_soon(sent: Installation) -> None:
     sent.pass_time(POLL)
     sent.gateway.asked_for_replies.clear()

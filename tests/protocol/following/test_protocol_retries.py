@@ -194,7 +194,7 @@ def test_a_message_that_cannot_be_read_or_seen_is_not_sent_again(bench: Installa
 
     assert bench.states(run_id) == {P.FAILED: 2, P.DELIVERED: 2}
     assert bench.run(run_id).state is RunState.COMPLETED
-    assert {row.dropped for row in retries(bench)} == {"the gateway does not show the failed message any more"}
+    assert {row.dropped for row in retries(bench)} == {"the gateway no longer shows the failed message"}
 
 
 def test_nothing_of_a_cancelled_campaign_is_sent_again(bench: Installation) -> None:

@@ -94,7 +94,7 @@ def test_a_second_that_is_too_much_for_a_reply_proves_nothing(bench: Installatio
     # then nobody is sent to again, and the reason is given
     assert bench.states(run_id) == {RecipientState.IN_DOUBT: 5}
     (attempt,) = bench.attempts(run_id)
-    assert "does not heed the time" in attempt.evidence[UNREAD]
+    assert "ignores the requested time" in attempt.evidence[UNREAD]
     assert not any(look["complete"] for look in attempt.evidence["looks"])
 
     # when a reply can hold them
@@ -144,7 +144,7 @@ def test_a_window_that_cannot_be_divided_is_asked_for_once_a_while(bench: Instal
     now, memory = bench.clock.now(), WindowMemory()
     for most in (25, 1):
         windows = WindowReads.of(bench.runtime, memory)
-        with pytest.raises(ReplyTooLong, match="does not heed the time"):
+        with pytest.raises(ReplyTooLong, match="ignores the requested time"):
             list(windows.read(MessageStatus.DELIVERED, now - MARGIN, now + MARGIN))
         assert windows.reads <= most
 

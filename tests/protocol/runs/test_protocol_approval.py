@@ -138,7 +138,7 @@ def test_exclude_unread_in_part_waits_whatever_the_file_says(bench: Installation
     bench.pass_time(60)
     assert bench.run(run_id).state is RunState.AWAITING_APPROVAL
     warnings = bench.run(run_id).plan_summary["warnings"]
-    assert warnings == ["1 row of stop.csv holds no phone number and so excludes nobody (first: row 3)"]
+    assert warnings == ["1 row of stop.csv contains no phone number and so excludes nobody (first: row 3)"]
 
     # when it is approved, and one more row cannot be read
     first = approve(bench, run_id)

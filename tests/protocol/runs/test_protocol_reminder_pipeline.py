@@ -14,6 +14,8 @@ from tests.support.clocks import START, FakeClock
 from worker.store.reports import counts
 from worker.store.runs import runs
 
+pytestmark = pytest.mark.long
+
 OFFSETS: Final = (timedelta(hours=24), timedelta(hours=2))
 FIRST_NIGHT: Final = START.replace(hour=1) + timedelta(days=1)  # 02:00 in Rome: no reminder is due at that time
 HOURS: Final = (9, 12, 16)

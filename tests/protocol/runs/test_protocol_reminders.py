@@ -222,7 +222,7 @@ def test_a_campaign_does_not_change_between_reminding_and_other_ways_after_it_wa
     bench.live_until(at("02T10:00"))
 
     plain = f"campaign: visits\nmessage: Hi\naudience: {{recipients: [{{number: '{ANNA}'}}]}}\n"
-    with pytest.raises(EditRefused, match="does not remind any more"):
+    with pytest.raises(EditRefused, match="no longer reminds"):
         bench.drop(plain, "visits")
     with pytest.raises(EditRefused, match="another name"):
         bench.drop(plain + "schedule: {repeat: {cron: '@daily'}}\n", "visits")

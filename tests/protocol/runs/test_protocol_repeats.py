@@ -97,7 +97,7 @@ def test_a_run_that_cannot_be_planned_fails_and_the_next_one_is_made(bench: Inst
 @pytest.mark.parametrize(
     ("message", "problem"),
     [
-        ("Ciao {# not sent #}", "a message has no {# ... #}: nobody would get what stands in it (remove it; "),
+        ("Ciao {# not sent #}", "a message has no {# ... #}: nobody would get what it contains (remove it; "),
         ("Ciao {{ none }}", "a field cannot be called none (give the column another name)"),
     ],
     ids=["a comment", "a constant"],
@@ -306,7 +306,7 @@ def test_removing_repeat_does_not_send_once_more(bench: Installation) -> None:
     drop(bench, "repeat: {cron: '0 * * * *'}")
     bench.live_until(at("01T10:10"))
 
-    with pytest.raises(EditRefused, match="To end it remove the file"):
+    with pytest.raises(EditRefused, match="To end it, remove the file"):
         drop(bench, "start: now")
 
     assert len(bench.gateway.stored) == 1

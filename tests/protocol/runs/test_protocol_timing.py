@@ -16,6 +16,7 @@ from tests.support.clocks import FakeClock
 from worker.store.engine import Store
 
 
+@pytest.mark.long
 @settings(
     max_examples=40,
     phases=[Phase.explicit, Phase.generate],  # shrinking takes minutes, and the examples are small already

@@ -11,6 +11,8 @@ import pytest
 from tests.protocol.world.busy_week import Sends, week
 from worker.store.engine import Store
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory, sqlite_store: Store) -> Sends:

@@ -5,8 +5,12 @@
 
 from typing import Final
 
+import pytest
+
 from tests.protocol.world.harness import Installation
 from tests.protocol.world.repeating_year import Repeating, live_a_year
+
+pytestmark = pytest.mark.long
 
 CAMPAIGNS: Final = (
     Repeating("Europe/Rome", "30 2 * 3,10 sun"),

@@ -45,7 +45,7 @@ def test_a_request_is_never_larger_than_the_budget(bench: Installation) -> None:
 
 
 def test_a_text_dearer_than_the_budget_of_a_day_is_refused_in_the_plan(bench: Installation) -> None:
-    with pytest.raises(CampaignFileError, match="costs 2 segments, and at most 1 a day"):
+    with pytest.raises(CampaignFileError, match="costs 2 segments, but at most 1 a day"):
         bench.drop(
             f"campaign: long\nmessage: {'word ' * 40}\naudience:\n  - recipients: [{{number: '+393331234567'}}]\n"
             "throughput: {daily: 1}\n",

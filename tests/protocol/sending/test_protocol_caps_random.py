@@ -10,6 +10,8 @@ from campaigns.lifecycle import NOT_AT_THE_GATEWAY, RecipientState
 from tests.protocol.world.harness import Installation
 from tests.protocol.world.scripted_gateway import LOST, STORED, Answers, Send, Stores
 
+pytestmark = pytest.mark.long
+
 P = RecipientState
 PEOPLE = 8
 DAYS = 5

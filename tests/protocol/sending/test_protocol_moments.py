@@ -56,7 +56,7 @@ def test_a_column_names_the_zone_and_a_wrong_one_is_an_error_of_its_row(bench: I
     assert sent_at(bench) == {ROME: at("03T00:00")}
     _, wrong = bench.recipients(run_id)
     assert wrong.state is RecipientState.INVALID
-    assert "its timezone is not known (did you mean " in wrong.reason
+    assert "its timezone is unknown (did you mean " in wrong.reason
     assert "Atlantis" not in wrong.reason  # no reason quotes a cell
 
 

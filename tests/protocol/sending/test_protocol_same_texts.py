@@ -36,7 +36,7 @@ def test_a_campaign_under_another_name_waits_until_somebody_lets_it_go(people: I
     assert run.state is RunState.AWAITING_APPROVAL
     assert run.to_look_at == 30
     (warning,) = run.plan_summary["warnings"]
-    assert warning.startswith("30 of these people got this very text from ren, last at 09:00:")
+    assert warning.startswith("30 of these people already got exactly this text from ren, last at 09:00:")
     assert people.states(second) == {RecipientState.PENDING: 30}
 
     # until somebody approves exactly this plan

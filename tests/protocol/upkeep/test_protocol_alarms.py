@@ -144,7 +144,7 @@ def test_a_campaign_that_is_refused_too_often_pauses_itself(known: Installation)
     ("answer", "told"),
     [
         (Answers.CODE_500, "=account or =refused; then resume"),
-        (Answers.HTTP_500, "it answered with HTTP 500; see what is wrong with the gateway, then resume"),
+        (Answers.HTTP_500, "it answered with HTTP 500; check what is wrong with the gateway, then resume"),
     ],
 )
 def test_a_campaign_whose_requests_all_fail_without_a_known_reason_pauses_itself(
@@ -161,7 +161,7 @@ def test_a_campaign_whose_requests_all_fail_without_a_known_reason_pauses_itself
 
     # then the others wait for a person, instead of being tried and held one after another
     reason = known.run(run_id).reason
-    assert reason.startswith(f"the last {FAILURES_IN_A_ROW} requests failed, and the gateway has nothing of them")
+    assert reason.startswith(f"the last {FAILURES_IN_A_ROW} requests failed, and the gateway stored nothing from them")
     assert reason.endswith(told)
     assert "\u201c" not in reason  # what the gateway said may quote a text: only `held` shows it
     assert '"' not in reason

@@ -10,6 +10,8 @@ from tests.protocol.world.harness import SETTLED, Installation, exactly_once
 from tests.protocol.world.scripted_gateway import Answers, Send, Stores
 from worker.store.runs import runs
 
+pytestmark = pytest.mark.long
+
 HOUR = timedelta(hours=1)
 TEN = "recipients: [" + ", ".join(f"{{number: '+39333{place:07}'}}" for place in range(10)) + "]"
 

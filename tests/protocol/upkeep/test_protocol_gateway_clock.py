@@ -75,7 +75,7 @@ def test_receipts_replies_doctor_and_log_know_the_offset(bench: Installation) ->
     told = [line["event"] for line in log if line["event"].startswith("gateway.clock")]
     assert told == ["gateway.clock_off", "gateway.clock_right"]
     assert [f.says for f in check_dates(bench.store, bench.runtime.account_id)] == [
-        "the gateway dates its messages by a clock like ours again"
+        "the gateway's clock agrees with this machine's again"
     ]
     # and the text was sent after it was accepted, by our clock, and is the one that was answered
     (sent,) = bench.recipients(run_id)

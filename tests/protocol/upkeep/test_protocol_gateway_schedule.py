@@ -87,7 +87,7 @@ def test_a_scheduled_message_serves_as_a_control_for_the_next_campaign(bench: In
 def test_a_start_that_has_passed_cannot_be_handed_over(bench: Installation) -> None:
     bench.clock.advance(NOON + timedelta(seconds=1) - bench.clock.now())
 
-    with pytest.raises(CampaignFileError, match="the start has passed, and the gateway can only be handed what lies"):
+    with pytest.raises(CampaignFileError, match="the start has passed, and the gateway can only be handed texts"):
         bench.campaign(3, more=KEPT)
 
     bench.pass_time(60)

@@ -9,6 +9,8 @@ from tests.protocol.world.real_time import run_to_its_end
 from worker.sandbox.running.options import Profile, SandboxOptions
 from worker.settings.settings import Settings
 
+pytestmark = pytest.mark.long
+
 
 @pytest.mark.parametrize("profile", list(Profile))
 def test_a_campaign_runs_by_itself_from_file_to_completed(tmp_path: Path, profile: Profile) -> None:

@@ -5,6 +5,8 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
+
 from campaigns.lifecycle import RecipientState, RunState
 from tests.protocol.world.real_time import run_to_its_end
 from tests.support.nursery import fork_server
@@ -12,6 +14,8 @@ from worker.sandbox.exchange import RequestKind
 from worker.sandbox.faults.plan import FaultPlan, FaultRule
 from worker.sandbox.running.options import SandboxOptions
 from worker.settings.settings import Settings
+
+pytestmark = pytest.mark.long
 
 AHEAD = timedelta(seconds=8)
 

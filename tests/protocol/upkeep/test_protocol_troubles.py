@@ -20,6 +20,8 @@ from tests.prove.world.stage import wait_until
 from worker.servers.troubles import SETTLED_SECONDS, Troubles
 from worker.store.models import Notice
 
+pytestmark = pytest.mark.long
+
 HOUR = 3_600.0
 
 

@@ -105,7 +105,7 @@ class ScriptedGateway(httpx.BaseTransport):
 
     Sends use up `script`, one entry each; then everything is `usual`. `largest` people fit into one request, and one
     with a number of `poison` is refused. `before_read` runs once, when the next read has arrived.
-    Messages become visible to reads `lag` after they were stored. `group_for` names the group of a request.
+    Messages become visible to reads `lag` after they were stored. Without `has_groups`, requests have no group.
     """
 
     clock: FakeClock

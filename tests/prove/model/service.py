@@ -207,7 +207,7 @@ def look_up(world: "World", attempt: Attempt, skew: timedelta) -> Steps:
 def _read(
     world: "World", into: dict[int, Message], start: datetime, end: datetime, mood: Mood | None
 ) -> Generator[str, None, bool]:
-    """`reconcile._read`: return whether every status could be read. Messages move on between the statuses."""
+    """As `read_around`: return whether every status could be read. Messages move on between the statuses."""
     for place_in_life, status in enumerate(LIFE_ORDER):
         if place_in_life in {0, 3}:
             yield "look"

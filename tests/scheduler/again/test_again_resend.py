@@ -66,7 +66,7 @@ def test_a_dry_run_says_who_and_why_and_sends_nothing(cli: Cli, failed: dict[str
     assert result.exit_code == 0
     assert "6  the phone could not send it: the phone has no service      sent again" in result.stdout
     assert "1  the phone could not send it: generic failure of the phone  left out" in result.stdout
-    assert "6 people of spring-sale to be sent to again" in result.stdout
+    assert "6 people of spring-sale to be texted again" in result.stdout
     assert sent(folder).total() == 17
 
 
@@ -99,7 +99,7 @@ def test_with_nobody_to_send_to_it_says_so(cli: Cli, campaign: Path, folder: Pat
     result = cli("resend", "spring-sale", "--only", "failed")
 
     assert (result.exit_code, sent(folder).total()) == (0, 2)
-    assert "0 people of spring-sale to be sent to again" in result.stdout
+    assert "0 people of spring-sale to be texted again" in result.stdout
 
 
 def test_a_rehearsal_is_not_sent_again_for_real(cli: Cli, campaign: Path, folder: Path) -> None:

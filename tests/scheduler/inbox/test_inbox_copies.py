@@ -83,7 +83,7 @@ def test_a_conflict_copy_is_never_sent_and_says_what_it_is(world: InboxWorld, na
 
     assert world.a_run().state is RunState.SCHEDULED
     assert world.run("other-name") is None
-    assert f"{name} is not used: by its name it is a copy that a sync program made" in world.status(name[:-5])
+    assert f"{name} is not used: its name says that it is a copy that a sync program made" in world.status(name[:-5])
 
 
 @pytest.mark.parametrize("name", COPIES)
@@ -95,7 +95,7 @@ def test_the_file_counts_and_not_its_copy_whichever_is_older(world: InboxWorld, 
     world.pass_time()
 
     assert "Starts: Wed 2026-12-02" in world.status()
-    assert f"{name} is not used: spring.yaml is the campaign spring-sale already" in world.status(name[:-5])
+    assert f"{name} is not used: spring.yaml already is the campaign spring-sale" in world.status(name[:-5])
 
 
 def test_a_file_that_comes_back_takes_its_campaign_from_a_copy(world: InboxWorld) -> None:
@@ -110,7 +110,7 @@ def test_a_file_that_comes_back_takes_its_campaign_from_a_copy(world: InboxWorld
     world.pass_time(4)
     # then it counts
     assert "Starts: Wed 2026-12-02" in world.status()
-    assert f"{copy.name} is not used: spring.yaml is the campaign" in world.status("spring (1)")
+    assert f"{copy.name} is not used: spring.yaml already is the campaign" in world.status("spring (1)")
     assert len(world.runs()) == 1
 
 
@@ -149,7 +149,7 @@ def test_the_name_of_a_campaign_under_way_is_given_to_another_one(world: InboxWo
 
     assert world.a_run().state is RunState.RUNNING
     assert world.status().startswith(
-        "spring.yaml was the campaign spring-sale before. That one began to send and goes on; to see it: campaigns "
+        "spring.yaml used to be the campaign spring-sale. That one began to send and continues; to see it: campaigns "
         "status spring-sale, to end it: campaigns cancel spring-sale.\n\nrome: planned"
     )
 
@@ -172,7 +172,7 @@ def test_what_only_another_scheduler_sees_is_not_cancelled(world: InboxWorld, re
     told = [entry["problem"] for entry in logs if entry["event"] == "inbox.files_unseen"]
     assert world.a_run("rome").state is (RunState.SCHEDULED if restarted else RunState.CANCELLED)
     assert len(told) == restarted
-    assert all(text.startswith("1 known file (rome.yaml) and what stood beside") for text in told)
+    assert all(text.startswith("1 known file (rome.yaml) and what was beside") for text in told)
     assert (world.inbox / "rome.status.txt").exists() is not restarted
     # and continues where it is seen
     assert world.a_run().state is RunState.SCHEDULED

@@ -259,7 +259,7 @@ def test_m2_nothing_that_may_never_end_is_waited_for(
         assert "shop/spring.yaml" not in world.status("shop/spring")
         assert "Nothing is sent." in world.status("shop/spring")
     elif make is not folder_of_that_name:
-        assert "the file is no ordinary file (copy its content into one" in world.status("shop/other")
+        assert "the file is not a regular file (copy its content into one" in world.status("shop/other")
 
 
 def endless(path: Path) -> None:
@@ -273,7 +273,7 @@ def too_long(path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "says"),
     [
-        (pipe, "no ordinary file"),
+        (pipe, "not a regular file"),
         (endless, "a link that leads back to itself"),
         (too_long, "cannot be read: File name too long"),
     ],

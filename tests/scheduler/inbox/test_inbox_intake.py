@@ -119,7 +119,7 @@ def test_a_campaign_that_cannot_be_planned_says_why_once(world: InboxWorld) -> N
     world.pass_time()
 
     assert world.a_run().state is RunState.FAILED
-    assert world.status().count("it could never go") == 1
+    assert world.status().count("it could never go out") == 1
     assert "Nothing is sent." in world.status()
 
 
@@ -183,7 +183,7 @@ def test_a_second_file_of_the_same_campaign_is_refused_and_changes_nothing(world
     world.pass_time()
 
     assert world.status("second").startswith(
-        "second.yaml is not used: first.yaml is the campaign spring-sale already. Give this one another name"
+        "second.yaml is not used: first.yaml already is the campaign spring-sale. Give this one another name"
     )
     assert world.run() == before
 
@@ -198,7 +198,7 @@ def test_the_second_file_takes_over_when_the_first_is_removed(world: InboxWorld)
 
     assert world.a_run().state is RunState.SCHEDULED
     assert "Starts: Wed 2026-12-02" in world.status("second")
-    assert world.status("first").startswith("first.yaml is gone; its campaign goes on as second.yaml")
+    assert world.status("first").startswith("first.yaml is gone; its campaign continues as second.yaml")
 
 
 @pytest.mark.parametrize("replace_by_rename", [False, True])
@@ -239,7 +239,7 @@ def test_an_edit_after_sending_began_is_refused_until_it_is_undone(world: InboxW
     world.restart()
     world.pass_time()
     refusal, _, counts = world.status().partition("\n\n")
-    assert refusal.startswith("spring.yaml was changed after spring-sale began to send; it goes on as it was planned.")
+    assert refusal.startswith("spring.yaml was changed after spring-sale began to send; it continues as planned.")
     assert "2 accepted" in counts
     # and disappears when the change is undone
     path.write_text(before, encoding="utf-8")

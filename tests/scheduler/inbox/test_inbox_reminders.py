@@ -162,7 +162,7 @@ def test_a_plain_file_cannot_join_a_campaign_that_reminds(world: InboxWorld) -> 
     drop(world, "b", f"{BOB},2026-12-03 12:00", text="campaign: visits\nmessage: Hi\naudience: {file: visits.csv}\n")
     world.pass_time()
 
-    assert "reminders.yaml is not used: a/reminders.yaml is the campaign visits already" in world.status("b/reminders")
+    assert "reminders.yaml is not used: a/reminders.yaml already is the campaign visits" in world.status("b/reminders")
 
 
 def test_a_table_that_cannot_be_read_to_its_end_changes_nothing(world: InboxWorld) -> None:

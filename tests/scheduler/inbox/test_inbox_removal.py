@@ -126,7 +126,9 @@ def test_a_renamed_file_keeps_its_campaign(world: InboxWorld) -> None:
 
     assert world.a_run().state is RunState.SCHEDULED
     assert world.status("summer").startswith("spring-sale: planned, waits for its start")
-    assert world.status().startswith("spring.yaml is gone; its campaign goes on as summer.yaml, see the status there.")
+    assert world.status().startswith(
+        "spring.yaml is gone; its campaign continues as summer.yaml: see the status there."
+    )
     assert known_files(world) == ["summer.yaml"]
 
 
@@ -170,7 +172,7 @@ def test_a_working_folder_that_is_removed_is_told_once_and_again_when_it_is_anot
         told = [(log["event"], log.get("problem", "").partition(";")[0]) for log in logs if "run" not in log]
         assert told == [
             ("inbox.away", "it is gone"),
-            ("inbox.away", "none of the known files is in it"),
+            ("inbox.away", "it has none of the known files"),
             ("inbox.back", ""),
         ]
         assert [world.a_run(slug).state for slug in ("spring-sale", "other")] == [RunState.SCHEDULED] * 2

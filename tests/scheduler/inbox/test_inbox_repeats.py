@@ -80,7 +80,7 @@ def test_a_second_file_of_the_same_campaign_is_refused_whichever_run_the_first_s
     world.drop("again.yaml", more=DAILY)
     world.pass_time()
 
-    assert "again.yaml is not used: spring.yaml is the campaign spring-sale already" in world.status("again")
+    assert "again.yaml is not used: spring.yaml already is the campaign spring-sale" in world.status("again")
 
 
 def test_a_service_that_starts_again_goes_on_where_it_was(world: InboxWorld) -> None:
@@ -102,7 +102,7 @@ def test_taking_repeat_out_of_the_file_is_refused_once_it_was_sent(world: InboxW
     world.drop()
     world.pass_time()
 
-    assert "does not repeat any more, and spring-sale was sent before; it goes on as it was" in world.status()
+    assert "no longer repeats, but spring-sale was sent before; it continues" in world.status()
     assert [run.state for run in world.runs()] == [RunState.COMPLETED, RunState.SCHEDULED]
 
 

@@ -72,7 +72,7 @@ def cancel(world: InboxWorld) -> None:
 
 
 ROME = "(Europe/Rome)"
-SETTLING = "spring-sale: everything is sent, delivery reports are waited for until"
+SETTLING = "spring-sale: everything is sent; delivery reports are awaited until"
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ SETTLING = "spring-sale: everything is sent, delivery reports are waited for unt
         (
             "schedule: {window: {days: tue, from: '22:00', to: '24:00'}}\n",
             start,
-            [f"spring-sale: waits for its sending hours (tue 22:00 to 24:00), goes on Tue 2026-12-01 22:00 {ROME}"],
+            [f"spring-sale: waits for its sending hours (tue 22:00 to 24:00), continues Tue 2026-12-01 22:00 {ROME}"],
         ),
         (
             "",
@@ -98,7 +98,7 @@ SETTLING = "spring-sale: everything is sent, delivery reports are waited for unt
             go_unread,
             ["spring-sale: sending", f"Please note: {sentence(Trouble.GATEWAY_UNREAD, 'HTTP 500')}"],
         ),
-        ("follow: {until: 48h}\n", settle, [f"{SETTLING} Thu 2026-12-03 10:00 {ROME} at most"]),
+        ("follow: {until: 48h}\n", settle, [f"{SETTLING} Thu 2026-12-03 10:00 {ROME}"]),
         (
             "",
             complete,
@@ -223,7 +223,7 @@ def test_l3_a_link_in_the_place_of_a_folder_is_told_with_what_to_do(world: Inbox
         world.execute("UPDATE inbox_file SET problem = 'other'")
         world.pass_time(35)
     (told,) = [entry["problem"] for entry in logs if entry["event"] == "inbox.status_not_written"]
-    assert "a link stands in the place of the folder" in told
+    assert "a link is in place of the folder" in told
     assert "remove the link and put the folder back" in told
 
 
@@ -294,8 +294,8 @@ def test_a_status_that_fails_leaves_the_others_theirs(world: InboxWorld, tmp_pat
     later.close()
 
 
-STUCK = f"Phone 2 holds texts since Tue 2026-12-01 10:00 {ROME} and sends none"
-MEND = "See whether it is on, has a connection and runs the gateway's app."
+STUCK = f"Phone 2 has held texts since Tue 2026-12-01 10:00 {ROME} and sends none"
+MEND = "Check whether it is on, has a connection and runs the gateway's app."
 
 
 @pytest.mark.parametrize(
@@ -305,14 +305,14 @@ MEND = "See whether it is on, has a connection and runs the gateway's app."
             "{use: [1, 2, 3]}",
             1,
             1,
-            ": 1 text of this campaign waits there. 1 text not sent yet goes by phones 1, 3 instead.",
+            ": 1 text of this campaign waits there. 1 text not sent yet goes through phones 1, 3 instead.",
         ),
-        ("{use: [1, 2, 3]}", 0, 2, ". 2 texts not sent yet go by phones 1, 3 instead."),
-        ('{use: ["1|0", 2]}', 0, 2, ". 2 texts not sent yet go by phone 1|0 instead."),
+        ("{use: [1, 2, 3]}", 0, 2, ". 2 texts not sent yet go through phones 1, 3 instead."),
+        ('{use: ["1|0", 2]}', 0, 2, ". 2 texts not sent yet go through phone 1|0 instead."),
         ("{use: [1, 2, 3]}", 2, 0, ": 2 texts of this campaign wait there."),
         ("{use: [1, 2, 3]}", 0, 0, ""),
         ("{use: [1, 3]}", 0, 2, ""),
-        ("{use: 2}", 0, 1, ". 1 text not sent yet cannot go by another one: the campaign names none."),
+        ("{use: 2}", 0, 1, ". 1 text not sent yet cannot go through another one: the campaign names none."),
         (
             "{mode: all_devices}",
             1,
@@ -408,14 +408,14 @@ def test_a_status_that_cannot_be_read_may_be_of_another_installation(
     world.pass_time()
     assert world.run() is None
     assert world.status().startswith(
-        "spring.yaml waits, and nothing of it is sent: what stood in spring.status.txt cannot be read, or is no whole "
-        "status; another installation may have written it and sent spring-sale already, and this database"
+        "spring.yaml waits and is not sent: spring.status.txt cannot be read, or is "
+        "incomplete; another installation may have written it and sent spring-sale already, and this database"
     )
 
     world.restart()
     world.pass_time(130)  # it is looked at again, and what is there now is our own
     assert world.run() is None
-    with pytest.raises(OfAnotherInstallation, match="cannot be read, or is no whole status"):
+    with pytest.raises(OfAnotherInstallation, match="cannot be read, or is incomplete"):
         require_own(world.runtime, path, "spring-sale")
 
     status.unlink()
@@ -555,7 +555,7 @@ def test_a_status_anywhere_in_the_inbox_holds_the_campaign_that_it_names(
     # then nothing of it is planned, whichever way it comes in
     assert real_run(world) is None
     status = world.status(str(path.relative_to(world.inbox).with_suffix("")))
-    assert status.startswith(f"{path.name} waits, and nothing of it is sent: ")
+    assert status.startswith(f"{path.name} waits and is not sent: ")
     assert named in status
     with pytest.raises(OfAnotherInstallation, match=re.escape(f"remove {named}.")):
         require_own(world.runtime, path, "spring-sale")
@@ -589,11 +589,11 @@ def test_the_doctor_names_the_campaigns_that_wait_for_that(world: InboxWorld) ->
     found = list(check_inbox(world.inbox, world.runtime.store, world.runtime.account_id))
 
     assert [(finding.standing, finding.says.partition(":")[0]) for finding in found] == [
-        (Standing.WARNING, "autumn.yaml waits, and nothing of it is sent"),
-        (Standing.WARNING, "spring.yaml waits, and nothing of it is sent"),
+        (Standing.WARNING, "autumn.yaml waits and is not sent"),
+        (Standing.WARNING, "spring.yaml waits and is not sent"),
     ]
     assert "autumn.status.txt was written by another installation" in found[0].says
-    assert "what stood in spring.status.txt cannot be read" in found[1].says
+    assert "spring.status.txt cannot be read" in found[1].says
     assert {finding.advice.partition(".")[0] for finding in found} == {
-        "To let the gateway say who got it, stop the service and run: campaigns recover"
+        "To find out from the gateway who got it, stop the service and run: campaigns recover"
     }

@@ -216,7 +216,7 @@ def test_https_is_never_plain() -> None:
 
 def test_a_certificate_that_is_not_trusted_ends_it_before_anything_is_told(tmp_path: Path) -> None:
     with Receiver() as receiver, TlsFront(receiver.url, Authority(tmp_path).server()) as front:
-        outcome = call(front.url)
+        outcome = call(front.url, timeout=timedelta(seconds=5))
     assert outcome == DeliveryResult(
         "its certificate is not trusted (unable to get local issuer certificate)", is_away=True
     )

@@ -157,7 +157,7 @@ class HeldWorld:
         self.lose(intent)
         with self.store.write() as session:
             close_attempt(session, intent.attempt_id, outcome="hold", evidence=TIMED_OUT, now=self.clock.now())
-            hold_batch(session, intent.batch_id, "nobody can tell whether the gateway sent to the list")
+            hold_batch(session, intent.batch_id, "it is not known whether the gateway sent to the list")
 
     def end(self) -> None:
         """Nothing is left to send, and following is over."""

@@ -85,7 +85,7 @@ def test_a_gateway_that_keeps_every_assumption() -> None:
         "a read by group shows all 3 messages of it": Standing.OK,
         "reads by status and time show all 3 messages of the last minutes of sending": Standing.OK,
         "a time window compares the date at which the phone sent": Standing.OK,
-        "IDs grow: 3 messages lie above every ID seen before their requests": Standing.OK,
+        "IDs grow: 3 messages have IDs above every ID seen before their requests": Standing.OK,
     }
 
 
@@ -94,11 +94,11 @@ def test_a_gateway_that_keeps_every_assumption() -> None:
     [
         ("no window", Standing.PROBLEM, "asked for a day of 2001, the gateway shows 3 messages"),
         ("no id", Standing.PROBLEM, "the gateway does not show message 13 by its ID"),
-        ("another gateway", Standing.PROBLEM, "message 13 is one to somebody else"),
+        ("another gateway", Standing.PROBLEM, "message 13 is to somebody else"),
         ("short group", Standing.PROBLEM, "of 3 messages of a group, a read of the group does not show 1"),
         ("blind", Standing.PROBLEM, "of 3 messages the reads by status and time do not show 1"),
         ("fails", Standing.PROBLEM, "a read failed: "),
-        ("fails", Standing.PROBLEM, "asked for a day of 2001, when there was nothing, the gateway says"),
+        ("fails", Standing.PROBLEM, "asked for a day of 2001, before any message, the gateway answers"),
         ("window of acceptance", Standing.OK, "a time window compares the date at which the gateway accepted"),
         ("sent at once", Standing.UNKNOWN, "no message shows which date a time window compares"),
     ],

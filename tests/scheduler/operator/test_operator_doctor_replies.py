@@ -39,7 +39,7 @@ def gateway(status: str | None) -> GatewayClient:
     ("status", "standing", "told"),
     [
         ("Received", Standing.OK, "replies can be read: 1 in the last 6 hours"),
-        ("Sent", Standing.PROBLEM, "shows 1 messages that are none"),
+        ("Sent", Standing.PROBLEM, "shows 1 messages that are not replies"),
         (None, Standing.PROBLEM, "replies cannot be read"),
     ],
 )

@@ -17,11 +17,11 @@ OUTPUT = """\
 2 people: the gateway's reads do not prove whether it was sent
   +39…02, +39…03
   request 1 of batch {batch}: Mon 2025-12-01 10:00:00 (Europe/Rome), 3 people, device 1
-    it ended: The gateway gave no complete reply (ReadTimeout); it was written whole, and no answer came; \
+    it ended: The gateway gave no complete reply (ReadTimeout); all of it was written, and no answer came; \
 412 bytes written
     looked up Mon 2025-12-01 10:00:00 (Europe/Rome): found 1; \
 a text that is certainly there was not shown, so this look proves nothing
-    concluded: nobody can tell by what the gateway shows
+    concluded: what the gateway shows does not decide it
 
 What to do: look for these texts, at the times above, in the list of messages of the gateway \
 or of the phone that was to send them.
@@ -90,7 +90,7 @@ def test_a_contact_list_is_held_as_a_whole(cli: Cli, world: HeldWorld) -> None:
     result = cli("held", "club")
 
     assert result.stdout.splitlines()[0] == (
-        "everybody on contact list 7 of the gateway: nobody can tell whether the gateway sent to the list"
+        "everybody on contact list 7 of the gateway: it is not known whether the gateway sent to the list"
     )
     assert "a contact list, device 1" in result.stdout
 

@@ -30,7 +30,7 @@ def test_not_sent_sends_again(cli: Cli, world: HeldWorld) -> None:
 
     assert result.exit_code == 0, result.stderr
     assert result.stdout.splitlines()[:2] == [
-        "3 people of spring-sale: declared not sent; they are sent to again",
+        "3 people of spring-sale: declared not sent; they will be texted again",
         "spring-sale is running",
     ]
     assert set(world.states().values()) == {P.PENDING}
@@ -149,7 +149,7 @@ def test_a_paused_campaign_stays_paused(cli: Cli, world: HeldWorld) -> None:
 
     assert result.stdout.splitlines()[1:] == [
         "spring-sale is paused",
-        "let it go on with: campaigns resume spring-sale",
+        "resume it with: campaigns resume spring-sale",
     ]
 
 

@@ -100,7 +100,7 @@ def chapter(*, schedule: Schedule | None = None, in_doubt: int = 0, requests: An
     [
         ({"planned_at": None}, "the campaign is being planned"),
         ({"run_state": RunState.SCHEDULED}, "the campaign starts Mon 2025-12-01 10:00 (Europe/Rome)"),
-        ({"run_state": RunState.AWAITING_APPROVAL}, "waits for somebody to approve its plan"),
+        ({"run_state": RunState.AWAITING_APPROVAL}, "is waiting for its plan to be approved"),
         ({"run_state": RunState.PAUSED, "run_reason": "too many refusals"}, "is paused (too many refusals)"),
         ({"run_state": RunState.CANCELLED}, "the campaign is cancelled and sends nothing more"),
         ({"account_reason": "no credits"}, "the gateway account is paused: no credits"),
@@ -112,7 +112,7 @@ def chapter(*, schedule: Schedule | None = None, in_doubt: int = 0, requests: An
             {"not_before": START + timedelta(minutes=1), "batch_reason": "waiting for the throttle"},
             "its batch waits until Mon 2025-12-01 10:01:00 (Europe/Rome): waiting for the throttle",
         ),
-        ({}, "its batch is due; if that lasts, no scheduler runs: campaigns doctor"),
+        ({}, "its batch is due; if that lasts, no scheduler is running: campaigns doctor"),
         ({"reason": "not found at the gateway"}, "before that: not found at the gateway"),
     ],
 )
@@ -128,14 +128,14 @@ def test_why_somebody_still_waits(known: dict[str, Any], sentence: str) -> None:
             "a request with it is under way",
         ),
         ({"state": P.IN_DOUBT, "requests": [REQUEST]}, "it is looked up Mon 2025-12-01 10:01:00 (Europe/Rome)"),
-        ({"state": P.ACCEPTED, "gateway_id": 7}, "the gateway has it, and no phone has sent it yet"),
+        ({"state": P.ACCEPTED, "gateway_id": 7}, "the gateway has it, but no phone has sent it yet"),
         ({"state": P.ACCEPTED, "reason": "declared sent by a person"}, "declared sent by a person; it has no ID"),
         ({"state": P.SENT, "gateway_id": 7}, "no delivery report has come yet"),
         ({"state": P.SENT, "gateway_id": 7, "finished_at": START}, "no delivery report came before following ended"),
         ({"state": P.DELIVERED, "gateway_id": 7}, "the phone of this number confirmed it"),
-        ({"state": P.FAILED, "reason": "left out by the gateway"}, "the gateway did not take it: left out"),
+        ({"state": P.FAILED, "reason": "left out by the gateway"}, "the gateway did not accept it: left out"),
         ({"state": P.FAILED, "gateway_id": 7, "reason": "no service"}, "the phone did not send it: no service"),
-        ({"state": P.HELD, "reason": "nobody can tell"}, "nobody can tell; a person has to look and to decide"),
+        ({"state": P.HELD, "reason": "nobody can tell"}, "nobody can tell; a person has to look and decide"),
         ({"state": P.EXPIRED, "reason": "no phone had sent it"}, "gave no receipt: no phone had sent it"),
         ({"state": P.CANCELLED, "reason": "cancelled by hand"}, "never sent: cancelled by hand"),
         ({"state": P.CANCELLED, "gateway_id": 7, "reason": "cancelled at the gateway"}, "cancelled at the gateway"),
@@ -167,18 +167,18 @@ def test_every_state_has_a_story(state: RecipientState) -> None:
 @pytest.mark.parametrize(
     ("request_", "sentence"),
     [
-        (replace(REQUEST, state=AttemptState.OPEN, evidence={}), "not yet, it is under way"),
-        (replace(REQUEST, evidence={"messages": 38, "left_out": 2}), "the gateway took 38 and left out 2"),
+        (replace(REQUEST, state=AttemptState.OPEN, evidence={}), "not yet; it is under way"),
+        (replace(REQUEST, evidence={"messages": 38, "left_out": 2}), "the gateway accepted 38 and left out 2"),
         (
             replace(REQUEST, evidence={"failure": "process_lost"}),
             "the process that sent it ended before it could store",
         ),
-        (replace(REQUEST, evidence={"phase": "connect", "problem": "No route."}), "No route; no connection came about"),
+        (replace(REQUEST, evidence={"phase": "connect", "problem": "No route."}), "No route; there was no connection"),
         (
             replace(REQUEST, evidence={"phase": "done", "status": 200, "error_code": 500, "error_text": "Oops"}),
-            "it was written whole and answered; HTTP 200; the gateway said \u201cOops\u201d (code 500)",
+            "all of it was written and answered; HTTP 200; the gateway said \u201cOops\u201d (code 500)",
         ),
-        (replace(REQUEST, evidence={}), "nothing is known of its end"),
+        (replace(REQUEST, evidence={}), "its end is not known"),
     ],
 )
 def test_how_a_request_ended(request_: Request, sentence: str) -> None:
@@ -188,11 +188,11 @@ def test_how_a_request_ended(request_: Request, sentence: str) -> None:
 @pytest.mark.parametrize(
     ("request_", "last"),
     [
-        (REQUEST, "  concluded: nothing yet, it is looked up again Mon 2025-12-01 10:01:00 (Europe/Rome)"),
+        (REQUEST, "  concluded: nothing yet; it is looked up again Mon 2025-12-01 10:01:00 (Europe/Rome)"),
         (replace(REQUEST, state=AttemptState.CLOSED, outcome="not_sent"), "  concluded: proven not sent"),
         (
             replace(REQUEST, state=AttemptState.CLOSED, evidence={**TIMED_OUT, "verdict": "missed"}),
-            "  concluded: whoever was not found was not stored by the gateway",
+            "  concluded: people who were not found were not stored by the gateway",
         ),
     ],
 )
@@ -203,7 +203,7 @@ def test_what_was_concluded_of_a_request(request_: Request, last: str) -> None:
 @pytest.mark.parametrize(
     ("attempts", "line"),
     [
-        (3, "  2 requests before that carried this person in a larger batch, which was divided since"),
+        (3, "  2 requests before that carried this person in a larger batch, which has been divided since"),
         (0, "  this person was in 0 requests of these 1"),
     ],
 )
@@ -262,7 +262,7 @@ def test_programs_get_the_newest_campaign_first(cli: Cli, world: HeldWorld) -> N
 def test_an_invalid_row_is_found_by_what_stands_in_it(cli: Cli, world: HeldWorld) -> None:
     result = cli("why", "call Anna")
 
-    assert "why: not sent, no text can be sent to this row: row 4 of recipients: contains letters" in result.stdout
+    assert "why: not sent: no text can be sent to this row: row 4 of recipients: contains letters" in result.stdout
 
 
 def test_a_number_without_a_country_is_of_the_region_in_the_settings(
@@ -277,8 +277,8 @@ def test_a_number_without_a_country_is_of_the_region_in_the_settings(
     ("number", "told"),
     [
         ("+39 333 999 9999", "+393339999999 is in no campaign\n"),
-        ("nonsense", "is in no campaign, as it stands; as a number it cannot be read (contains letters): write"),
-        ("333 100 0001", "as a number it cannot be read (has no country code"),
+        ("nonsense", "is in no campaign, as it stands; it cannot be read as a number (contains letters): write"),
+        ("333 100 0001", "it cannot be read as a number (has no country code"),
     ],
 )
 def test_an_unknown_number_is_no_error(cli: Cli, world: HeldWorld, number: str, told: str) -> None:

@@ -81,7 +81,9 @@ def test_a_lost_reply_to_a_list_is_told_with_what_was_looked_up(tmp_path: Path) 
     assert lines[2] == "club: delivered"
     assert lines[5].startswith("  request 1 of batch 1: ")
     assert lines[5].endswith(", a contact list, the primary device")
-    assert "it was written whole, and no answer came" in lines[6]
+    assert "all of it was written, and no answer came" in lines[6]
     assert lines[7].startswith("    looked up ")
     concluded = [line for line in lines if line.startswith("    concluded: ")]
-    assert concluded == ["    concluded: the gateway has texts of it; the people of the list are those it has them for"]
+    assert concluded == [
+        "    concluded: the gateway has texts of it; the people it has them for are the people of the list"
+    ]

@@ -148,7 +148,7 @@ def test_nothing_is_sent_before_replies_can_be_read(tmp_path: Path, office: Offi
     ended = product(tmp_path, office).run("run", path.name, "--json")
     # then nobody gets anything, and the reason is given
     why = (
-        "nothing is sent before what people wrote in the last 24 hours is read, for it may be STOP: The gateway answers"
+        "nothing is sent until the replies of the last 24 hours are read, because one may be STOP: The gateway answers"
     )
     assert (ended.code, why in ended.stderr, office.sends) == (4, True, 0)
     assert why in product(tmp_path, office).run("status", "spring-sale").stdout
@@ -173,7 +173,7 @@ def test_nothing_starts_where_texts_were_sent_before_and_replies_can_no_longer_b
     ended = product(tmp_path, office).run("run", second.name, "--json")
     # then nobody gets anything, and it is said why
     assert (ended.code, office.sends) == (4, sends), ended.stderr
-    assert "nothing is sent before what people wrote in the last 24 hours is read" in ended.stderr
+    assert "nothing is sent until the replies of the last 24 hours are read" in ended.stderr
     # when they can be read
     assert product(tmp_path, office, **texts).run("run", second.name).code == 0
     assert office.sends > sends

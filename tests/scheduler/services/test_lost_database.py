@@ -121,9 +121,9 @@ def test_run_and_plan_meet_the_status_of_another_installation_as_the_inbox_does(
     everything_lost(stage)
     stage.database.with_name(f"{stage.database.name}.marker").unlink()
     said = (
-        "small.yaml waits, and nothing of it is sent: small.status.txt was written by another installation, so small "
-        "may have been sent already, and this database does not know to whom. To let the gateway say who got it, stop "
-        "the service and run: campaigns recover. To send to everybody all the same, remove small.status.txt."
+        "small.yaml waits and is not sent: small.status.txt was written by another installation, so small "
+        "may have been sent already, and this database does not know to whom. To find out from the gateway who got it, "
+        "stop the service and run: campaigns recover. To send to everybody anyway, remove small.status.txt."
     )
 
     # when somebody sends it by hand, even next to a file that nobody sent

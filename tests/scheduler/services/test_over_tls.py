@@ -61,7 +61,7 @@ def test_without_trust_nothing_is_sent_and_the_command_says_why(
         is_reachable, findings = check_address(gateway.url, None, SystemClock())
 
     assert ended.code == 4
-    assert "name the authority of your own that issued it in CAMPAIGNS_CA_FILE" in ended.stderr
+    assert "set CAMPAIGNS_CA_FILE to the certificate of the authority that issued it" in ended.stderr
     assert "Traceback" not in ended.stderr
     assert not (tmp_path / "ledger.jsonl").read_text()
     # and the doctor says the same
@@ -69,6 +69,6 @@ def test_without_trust_nothing_is_sent_and_the_command_says_why(
     assert [(found.says, found.advice) for found in findings] == [
         (
             "the gateway's certificate is not accepted (unable to get local issuer certificate)",
-            "renew it, or name the authority of your own that issued it in CAMPAIGNS_CA_FILE",
+            "renew it, or set CAMPAIGNS_CA_FILE to the certificate of the authority that issued it",
         )
     ]

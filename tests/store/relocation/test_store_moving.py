@@ -203,7 +203,7 @@ def test_a_copy_that_lacks_something_is_not_kept(world: World, target: Store) ->
         record_event(session, EventName.DEVICE_MOVES, NOW)
         session.execute(sa.update(Event).values(id=900))
     # when
-    with pytest.raises(StoreError, match="not whole: event has 2 rows there and 1 here"):
+    with pytest.raises(StoreError, match="the copy is incomplete: event has 2 rows there and 1 here"):
         copy(world.store, target)
     # then
     assert [name for name, rows in content(target).items() if rows] == ["event"]
@@ -349,7 +349,7 @@ def test_a_database_that_has_gone_never_comes_back(world: World, target: Store) 
         give_up(world.store)
     with pytest.raises(StoreError, match=r"was moved to new on .* set CAMPAIGNS_DATABASE_URL"):
         leave(world.store)
-    with pytest.raises(StoreError, match="given up meanwhile"):
+    with pytest.raises(StoreError, match="given up in the meantime"):
         go(world.store)
 
 
@@ -429,7 +429,7 @@ def test_a_process_is_told_where_campaigns_are_sent_from(world: World, target: S
     with pytest.raises(StoreError, match="is a copy of old whose move is not finished"):
         handover.require_here(target)
     go(world.store)
-    with pytest.raises(StoreError, match=r"was moved to new on 2026-12-01 09:00 UTC and sends nothing any more"):
+    with pytest.raises(StoreError, match=r"was moved to new on 2026-12-01 09:00 UTC and no longer sends anything"):
         handover.require_here(world.store)
 
 

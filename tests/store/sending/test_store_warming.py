@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 import pytest
 import sqlalchemy as sa
-from sqlmodel import Session
 
 from tests.store.store_world import NOW, World, people
 from worker.store.engine import Store
@@ -23,9 +22,9 @@ def postgres(postgres_url: str) -> Iterator[Store]:
     store.close()
 
 
-def prepared(session: Session) -> set[str]:
-    """The statements that are prepared on this session's connection."""
-    return set(session.scalars(sa.text("SELECT statement FROM pg_prepared_statements")))
+def prepared(connection: sa.Connection) -> set[str]:
+    """The statements that are prepared on this connection."""
+    return set(connection.scalars(sa.text("SELECT statement FROM pg_prepared_statements")))
 
 
 def test_statements_stay_prepared_after_reads_looks_and_commits(postgres: Store) -> None:
@@ -33,18 +32,18 @@ def test_statements_stay_prepared_after_reads_looks_and_commits(postgres: Store)
         with postgres.read() as session:
             assert load_work(session, 1) is None
     for _ in range(2):
-        with postgres.look() as session, postgres.write("unnamed"):
+        with postgres.look(), postgres.write("unnamed"):
             pass
     with postgres.read() as session:
-        assert any("FROM batch JOIN run" in statement for statement in prepared(session))
+        assert any("FROM batch JOIN run" in statement for statement in prepared(session.connection()))
 
 
 def test_a_warm_connection_has_the_statements_of_a_send(postgres: Store) -> None:
     warm(postgres, 2)
 
     with postgres.look() as first, postgres.look() as second:
-        for session in (first, second):
-            known = prepared(session)
+        for connection in (first, second):
+            known = prepared(connection)
             for beginning in ("UPDATE batch SET", "UPDATE recipient SET", "UPDATE attempt SET", "UPDATE account SET"):
                 assert any(statement.startswith(beginning) for statement in known), beginning
 
@@ -52,8 +51,8 @@ def test_a_warm_connection_has_the_statements_of_a_send(postgres: Store) -> None
 def test_a_warm_connection_does_not_plan_a_send_anew(postgres: Store) -> None:
     warm(postgres, 1)
 
-    with postgres.look() as session:
-        plans = session.execute(
+    with postgres.look() as connection:
+        plans = connection.execute(
             sa.text("SELECT statement, generic_plans FROM pg_prepared_statements WHERE statement LIKE 'UPDATE%'")
         )
         assert {statement: generic for statement, generic in plans if not generic} == {}

@@ -49,7 +49,7 @@ def test_targets(targets: tuple[str, ...], expected: str | None) -> None:
 
 @pytest.mark.parametrize("target", ["", "a", "1|", "|0", "1|0|1", "-1", "1 ", "١"])
 def test_a_target_that_is_none(target: str) -> None:
-    with pytest.raises(ValueError, match="is no device"):
+    with pytest.raises(ValueError, match="is not a device"):
         target_list([target])
 
 

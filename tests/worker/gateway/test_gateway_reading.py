@@ -174,7 +174,7 @@ def test_a_read_that_shows_too_much_is_asked_once_and_told_apart() -> None:
     with wired(many) as wire:
         error = caught(lambda: wire.client.read_status(MessageStatus.SENT, NOON, NOON + timedelta(hours=1)))
     assert type(error) is ReplyTooLong
-    assert str(error) == "The gateway shows too much in one reply (more than 20,000 messages)."
+    assert str(error) == "The gateway returned too much in one reply (more than 20,000 messages)."
     assert error.evidence[FAILURE] == FailureCode.REPLY_TOO_LONG
 
 

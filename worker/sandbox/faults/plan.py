@@ -47,10 +47,10 @@ class FaultRule:
                 raise SandboxError(f"The weight of the fault {name!r} must be more than 0.")
             if not FAULTS[name].befalls & set(self.requests):
                 able = ", ".join(sorted(FAULTS[name].befalls))
-                raise SandboxError(f"The fault {name!r} befalls {able} only: add that kind to its rule's requests.")
+                raise SandboxError(f"The fault {name!r} affects only {able}: add that kind to its rule's requests.")
         for kind in self.requests:
             if not self.weights(kind):
-                raise SandboxError(f"The rule has no fault that can befall {kind}: name one.")
+                raise SandboxError(f"The rule has no fault that can affect {kind}: name one.")
 
     def weights(self, kind: RequestKind) -> dict[str, float]:
         """Return the faults of this rule that can hit a request of the kind."""

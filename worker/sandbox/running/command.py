@@ -83,7 +83,7 @@ def _parse(arguments: Sequence[str]) -> SandboxOptions:
         prog="python -m worker.sandbox", description="A local SMS gateway that sends nothing to any phone."
     )
     parser.add_argument("--port", type=int, default=default.port, help="0 (default) takes a free one")
-    parser.add_argument("--key", help="the API key; one is made and printed without it")
+    parser.add_argument("--key", help="the API key; without it, one is made and printed")
     parser.add_argument("--ledger", type=Path, help="file for what was accepted; an existing one is continued")
     parser.add_argument("--profile", type=Profile, choices=list(Profile), default=default.profile)
     parser.add_argument("--webhook", help="address on this machine that inbound messages are pushed to")
@@ -92,16 +92,16 @@ def _parse(arguments: Sequence[str]) -> SandboxOptions:
     parser.add_argument("--no-report", type=float, default=default.no_report, help="share without delivery report")
     parser.add_argument("--credits", type=int, help="unlimited without it")
     parser.add_argument("--group-per-device", action="store_true", help="a group per device instead of per request")
-    parser.add_argument("--seed", type=int, default=default.seed, help="changes which numbers the shares hit")
+    parser.add_argument("--seed", type=int, default=default.seed, help="changes which numbers the shares affect")
     parser.add_argument(
         "--clock-ahead", type=float, default=default.clock_ahead_seconds, help="seconds; may be below 0"
     )
-    parser.add_argument("--all-times", action="store_true", help="reads show every time, whatever window is asked for")
-    parser.add_argument("--faults", type=Path, help="JSON file of what is to go wrong: see the README of this package")
-    parser.add_argument("--fault-log", type=Path, help="file for the faults that were drawn, one JSON object a line")
+    parser.add_argument("--all-times", action="store_true", help="reads ignore the requested time window")
     parser.add_argument(
-        "--proxy", action="store_true", help="be ready for faults below HTTP that are switched on later"
+        "--faults", type=Path, help="JSON file that says what goes wrong: see the README of this package"
     )
+    parser.add_argument("--fault-log", type=Path, help="file for the faults that were drawn, one JSON object per line")
+    parser.add_argument("--proxy", action="store_true", help="be ready for faults below HTTP that are turned on later")
     parsed = parser.parse_args(arguments)
     return SandboxOptions(
         port=parsed.port,

@@ -116,6 +116,6 @@ def keep_offsets(session: Session, account_id: int, known: Sequence[Offset]) -> 
 
 
 def in_words(ahead: timedelta) -> str:
-    """Return an offset in words: `3 h 0 min ahead of ours`."""
+    """Return an offset in words: `3 h 0 min ahead of this machine's`."""
     minutes = round(abs(ahead).total_seconds() / 60)
-    return f"{minutes // 60} h {minutes % 60} min {'ahead of' if ahead > timedelta(0) else 'behind'} ours"
+    return f"{minutes // 60} h {minutes % 60} min {'ahead of' if ahead > timedelta(0) else 'behind'} this machine's"

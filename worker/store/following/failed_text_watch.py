@@ -85,7 +85,9 @@ def _take_back(session: Session, whose: sa.ColumnElement[bool], *, now: datetime
     )
     values["group_id"] = group.scalar_subquery()
     session.execute(move_recipients(RecipientState.ACCEPTED, mine, accepted_at=now, **values))
-    session.execute(move_recipients(RecipientState.SENT, mine, sent_at=now, reason="sent after all, and not once more"))
+    session.execute(
+        move_recipients(RecipientState.SENT, mine, sent_at=now, reason="sent after all, and not sent again")
+    )
     taken = sorted(id_ for id_, person in waiting.items() if person in back)
     requests = sa.select(retries.c.batch_id).where(retries.c.id.in_(taken))
     # Their receipts come with the group that they were in at first, which was followed to its end.

@@ -217,7 +217,7 @@ def begin_retries(
     back = set(session.scalars(moved.returning(recipients.c.id)))
     gone = [entry.id for entry in due if entry.recipient_id not in back]
     if gone:
-        drop_retries(session, gone, "it did not stand as failed any more")
+        drop_retries(session, gone, "it was no longer reported as failed")
     if not back:
         session.execute(sa.delete(batches).where(batches.c.id == batch.id))
         return None

@@ -73,25 +73,26 @@ def _was_answered(batch_id: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
     )
 
 
+_GROUP: Final = (
+    sa.select(
+        groups.c.id,
+        groups.c.run_id,
+        groups.c.group_id,
+        groups.c.accepted_at,
+        groups.c.messages,
+        groups.c.polls,
+        _was_answered(groups.c.batch_id),
+    )
+    .join(runs, runs.c.id == groups.c.run_id)
+    .order_by(groups.c.next_poll_at)
+)
+
+
 def due_groups(
     session: Session, *, now: datetime, account_id: int, limit: int, only: Collection[int] | None = None
 ) -> list[Group]:
     """Return groups whose next poll is due, of the runs in `only`, the longest waiting first."""
-    query = (
-        sa.select(
-            groups.c.id,
-            groups.c.run_id,
-            groups.c.group_id,
-            groups.c.accepted_at,
-            groups.c.messages,
-            groups.c.polls,
-            _was_answered(groups.c.batch_id),
-        )
-        .join(runs, runs.c.id == groups.c.run_id)
-        .where(runs.c.account_id == account_id, groups.c.next_poll_at <= now)
-        .order_by(groups.c.next_poll_at)
-        .limit(limit)
-    )
+    query = _GROUP.where(runs.c.account_id == account_id, groups.c.next_poll_at <= now).limit(limit)
     if only is not None:
         query = query.where(groups.c.run_id.in_(only))
     return [Group(*row) for row in session.execute(query)]

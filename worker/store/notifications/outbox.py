@@ -147,7 +147,7 @@ def announce_account(session: Session, account_id: int, *, reason: str, now: dat
 
 def announce_stop_of_nobody(session: Session, account_id: int, *, now: datetime) -> None:
     """Note a STOP from a number to which no text was sent, at most once an hour."""
-    reason = "STOP came from a number at which nobody was sent a text; find out whose it is: campaigns suppress review"
+    reason = "STOP came from a number that was never sent a text; find out whose it is: campaigns suppress review"
     tell(
         session,
         key=f"{NEWS}:reply.unmatched:{account_id}:{now:%Y-%m-%dT%H}",

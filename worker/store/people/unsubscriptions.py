@@ -42,7 +42,7 @@ class Outstanding:
         who = amount(self.people, "person", "people")
         return (
             f"{who} who opted out cannot be taken off contact list {self.list_id} ({self.problem}); take them off it "
-            "at the gateway, then let the campaign go: campaigns resolve CAMPAIGN --as not-sent"
+            "at the gateway, then release the campaign: campaigns resolve CAMPAIGN --as not-sent"
         )
 
 

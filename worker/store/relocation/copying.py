@@ -110,12 +110,12 @@ def _compare(source: Session, target: Session, copied: Counter[str]) -> None:
         there = _count(target, table)
         if there != copied[table.name]:
             raise StoreError(
-                f"the copy is not whole: {table.name} has {there:,} rows there and {copied[table.name]:,} here; "
+                f"the copy is incomplete: {table.name} has {there:,} rows there and {copied[table.name]:,} here; "
                 "nothing was kept of it, run the command again"
             )
     if _books(source) != _books(target):
         raise StoreError(
-            "the books of the copy differ (recipients by campaign and state); "
+            "the totals of the copy differ (recipients by campaign and state); "
             "nothing was kept of it, run the command again and report it if it happens twice"
         )
 

@@ -123,7 +123,7 @@ def go(session: Session, *, copy: str, to: str, now: datetime) -> None:
     """
     _wait_for_intents(session)
     if standing(session).place is not MoveStage.LEAVING:
-        raise StoreError("the move was given up meanwhile; nothing was changed, look at `campaigns status`")
+        raise StoreError("the move was given up in the meantime; nothing was changed; see `campaigns status`")
     if session.scalars(sa.select(accounts.c.id).where(~is_stopped_by_move())).first() is not None:
         raise StoreError("something began to work on the database while it was copied; stop it and run the move again")
     _note(session, MoveStage.GONE, now, copy=copy, other=to)
@@ -161,7 +161,7 @@ def _problem(seen: MoveStanding, name: str) -> str:
         case MoveStage.ARRIVED:
             return (
                 f"the database {name} is a copy of {seen.other} whose move is not finished; "
-                "finish it with the same campaigns move --to, CAMPAIGNS_DATABASE_URL being the old address"
+                "finish it with the same campaigns move --to, with CAMPAIGNS_DATABASE_URL set to the old address"
             )
         case MoveStage.HERE:
             return ""
@@ -207,7 +207,7 @@ def _leaving_reason(other: str) -> str:
 
 def _gone_reason(seen: MoveStanding) -> str:
     day = f"{seen.at:%Y-%m-%d %H:%M} UTC" if seen.at else "an unknown day"
-    return f"moved to {seen.other} on {day} and sends nothing any more; set CAMPAIGNS_DATABASE_URL to that address"
+    return f"moved to {seen.other} on {day} and no longer sends anything; set CAMPAIGNS_DATABASE_URL to that address"
 
 
 def _text(moment: datetime | None) -> str | None:

@@ -40,9 +40,9 @@ def next_start(session: Session, account_id: int) -> datetime | None:
     return found
 
 
-def starting_definitions(session: Session, account_id: int, *, until: datetime) -> set[int]:
+def starting_definitions(database: Session | sa.Connection, account_id: int, *, until: datetime) -> set[int]:
     """Return the definitions of the planned runs that are due by `until`."""
-    found = session.connection().execute(_STARTING, {"b_account": account_id, "b_until": until})
+    found = database.execute(_STARTING, {"b_account": account_id, "b_until": until})
     return set(found.scalars())
 
 

@@ -146,7 +146,7 @@ def miss_firings(session: Session, run_id: int, *, last: datetime, reason: str, 
 
 
 def discard_run(session: Session, run_id: int) -> bool:
-    """Delete a run of which nothing was sent, as if it had never been made. False: something was sent."""
+    """Delete a run from which nothing was sent, as if it had never been made. False: something was sent."""
     if _has_sent_for_good(session, run_id):
         return False
     session.execute(sa.update(inbox_files).where(inbox_files.c.run_id == run_id).values(run_id=None))

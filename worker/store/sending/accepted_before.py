@@ -73,8 +73,8 @@ def spelt(number: str) -> str:
 def sent_since(schedule: Schedule, type: RunType, moment: str, departs_at: datetime) -> datetime | None:
     """Return from when on a text of a run can have been sent; None: sent once, and the run may predate its plan.
 
-    Campaigns that repeat or remind may send one text again and again: what was sent for an earlier moment is no reason
-    to leave out a later one. `departs_at` is the moment of the batch; for a late one, that is the moment of its
+    Campaigns that repeat or remind may send one text again and again: what was sent for an earlier moment does not
+    replace a later one. `departs_at` is the moment of the batch; for a late one, that is the moment of its
     planning.
     """
     if type in {RunType.ONCE, RunType.RESEND}:
@@ -230,7 +230,8 @@ def hold_list(session: Session, batch_id: int, account_id: int, text: str, since
     ]
     if alike:
         _use_up(session, account_id, alike)
-        reason = f"the gateway has {len(alike):,} messages with this text that `campaigns recover` found; were they it?"
+        found = f"the gateway has {len(alike):,} messages with this text that `campaigns recover` found"
+        reason = f"{found}; are any of them this one?"
         session.execute(move_batch(BatchState.HELD, batches.c.id == batch_id, reason=reason))
     return len(alike)
 

@@ -204,7 +204,7 @@ def pause_account(
     if not changed(session, statement):
         return False
     if len(tells) > len(told):
-        again = "it is tried again by itself" if probe_at else "a person has to look"
+        again = "it is tried again by itself" if probe_at else "a person has to look into it"
         get_logger().warning("account.paused", account=account_id, reason=reason, then=again)
         announce_account(session, account_id, reason=reason, now=now)
     return True

@@ -112,9 +112,9 @@ LOAD_WORK: Final = (
 )
 
 
-def load_work(session: Session, batch_id: int) -> Work | None:
+def load_work(database: Session | sa.Connection, batch_id: int) -> Work | None:
     """Return the batch and what it would cost in segments; None if there is nothing to do for it."""
-    row = session.connection().execute(LOAD_WORK, {"b_batch": batch_id}).first()
+    row = database.execute(LOAD_WORK, {"b_batch": batch_id}).first()
     return None if row is None else Work(*tuple(row))
 
 

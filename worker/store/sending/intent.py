@@ -234,7 +234,7 @@ MAY_STILL_SEND: Final = (
 )
 
 
-def may_still_send(session: Session, intent: Intent) -> bool:
+def may_still_send(database: Session | sa.Connection, intent: Intent) -> bool:
     """Return whether neither run nor account was stopped since the intent, and its attempt was not taken for dead."""
     ids = {"b_run": intent.run_id, "b_attempt": intent.attempt_id}
-    return session.connection().execute(MAY_STILL_SEND, ids).first() is not None
+    return database.execute(MAY_STILL_SEND, ids).first() is not None

@@ -25,9 +25,9 @@ def warm(store: Store, connections: int) -> None:
     if store.is_sqlite:
         return
     with ExitStack() as stack:
-        for session in [stack.enter_context(store.look()) for _ in range(connections)]:
+        for connection in [stack.enter_context(store.look()) for _ in range(connections)]:
             for _ in range(TIMES):
-                _send_to_nobody(session.connection())
+                _send_to_nobody(connection)
 
 
 def _send_to_nobody(connection: sa.Connection) -> None:

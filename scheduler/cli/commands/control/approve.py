@@ -36,4 +36,4 @@ def approve(
         print_json(approved_json(campaign, done))
     else:
         already = "" if done.is_news else " already"
-        say(f"{campaign} is approved{already}: exactly the plan {done.plan[:SHOWN]} is sent, and no other")
+        say(f"{campaign} is approved{already}: exactly the plan {done.plan[:SHOWN]} is sent, and nothing else")

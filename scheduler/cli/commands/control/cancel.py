@@ -14,7 +14,7 @@ from scheduler.cli.rendering.stopped import tell_unstoppable
 
 def cancel(
     campaign: Slug,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
     json: AsJson = False,
 ) -> None:
     """Never send what a campaign has not sent yet.

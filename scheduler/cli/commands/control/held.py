@@ -41,7 +41,7 @@ def held(campaign: Slug, number_of_run: RunNumber = None, output: AsOutput = Non
         return
     _show(campaign, seen, settings.zone)
     for other in seen.others if number_of_run is None and seen.groups else ():
-        say(f"More of {campaign} are held in another run: campaigns held {campaign} --run {other}")
+        say(f"More people in {campaign} are held in another run: campaigns held {campaign} --run {other}")
 
 
 def _show(campaign: str, seen: "Held", zone: "ZoneInfo") -> None:

@@ -23,5 +23,5 @@ def pause(campaign: Slug, json: AsJson = False) -> None:
     if json:
         print_json(paused_json(campaign, stopped, now))
         return
-    say(f"{campaign} is paused; let it go on with: campaigns resume {campaign}")
+    say(f"{campaign} is paused; resume it with: campaigns resume {campaign}")
     tell_unstoppable(stopped, now)

@@ -23,7 +23,7 @@ def resolve(
         str | None, typer.Option("--number", metavar="NUMBER", help="Decide about this person only.")
     ] = None,
     number_of_run: RunNumber = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
     json: AsJson = False,
 ) -> None:
     """Decide whether held texts were sent.
@@ -64,14 +64,14 @@ def _question(declared: Declared, what: str) -> str:
 def _tell(who: str, campaign: str, declared: Declared, state: RunState, *, is_cancelled: bool) -> None:
     if declared is Declared.SENT:
         say(f"{who}: declared sent; nothing more is sent to them")
-        say("no receipts can be followed for them: what the gateway calls these texts is not known")
+        say("no receipts can be followed for them: their IDs at the gateway are not known")
     elif is_cancelled:
         say(f"{who}: declared not sent; the campaign was cancelled, so nothing is sent to them")
     else:
-        say(f"{who}: declared not sent; they are sent to again")
+        say(f"{who}: declared not sent; they will be texted again")
         say(f"{campaign} is {state_words(state)}")
         if state is RunState.PAUSED:
-            say(f"let it go on with: campaigns resume {campaign}")
+            say(f"resume it with: campaigns resume {campaign}")
         else:
             say("it is sent by `campaigns up`, or by: campaigns run with its file")
 

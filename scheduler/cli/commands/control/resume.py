@@ -14,13 +14,13 @@ def resume(
     campaign: Slug,
     account: Annotated[
         bool,
-        typer.Option("--account", help="Also resume its account, after an alarm that you have looked into."),
+        typer.Option("--account", help="Also resume its account, after an alarm that you have checked."),
     ] = False,
     new_gateway: Annotated[
         bool,
         typer.Option(
             "--new-gateway",
-            help="The gateway was set up anew and its IDs start from 1 again: resume the account with it. "
+            help="The gateway was set up again and its IDs start from 1: resume the account with it. "
             "What was in doubt is held for you to decide; receipts of earlier texts no longer arrive.",
         ),
     ] = False,
@@ -43,7 +43,7 @@ def resume(
     if done.held:
         say(f"{amount(done.held, 'request was', 'requests were')} in doubt and is held for you: campaigns held")
     if done.state is None:
-        say("the gateway account goes on")
+        say("the gateway account is resumed")
         return
     say(f"{campaign} is {state_words(done.state)} again")
     if done.account_reason:

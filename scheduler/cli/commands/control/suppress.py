@@ -23,7 +23,7 @@ suppress = typer.Typer(
 )
 
 Numbers = Annotated[
-    list[str], typer.Argument(metavar="NUMBER...", help="With +country, or of the region in the settings.")
+    list[str], typer.Argument(metavar="NUMBER...", help="With +country, or as dialled in the region of the settings.")
 ]
 Kind = Annotated[
     str | None,
@@ -63,7 +63,7 @@ def add(numbers: Numbers, kind: Kind = None, reason: Reason = "", json: AsJson =
 def remove(numbers: Numbers, kind: Kind = None, json: AsJson = False) -> None:
     """Let these numbers get texts again, if their owners asked for it.
 
-    With --kind only an entry of this kind ends. Campaigns that are planned already stay as they are.
+    With --kind only an entry of this kind ends. Campaigns that are already planned stay as they are.
     """
     from campaigns.clock import SystemClock
     from scheduler.actions.numbers import all_normalised
@@ -116,8 +116,8 @@ def import_(
 ) -> None:
     """Put a table of numbers on the list.
 
-    Its columns `kind` and `reason`, if it has them, count where the options are not given: what `suppress export` wrote
-    can be read again. Rows without a usable number are told and left out; the exit code is then 3.
+    Its columns `kind` and `reason`, if it has them, apply where the options are not given, so the output of
+    `suppress export` can be read again. Rows without a usable number are reported and left out; exit code 3 then.
     """
     from campaigns.clock import SystemClock
     from scheduler.actions.opening import own_store
@@ -157,9 +157,9 @@ def export(
 
 @suppress.command()
 def review(
-    ids: Annotated[list[int] | None, typer.Argument(metavar="ID...", help="Replies, as the list names them.")] = None,
+    ids: Annotated[list[int] | None, typer.Argument(metavar="ID...", help="Replies, by their IDs in the list.")] = None,
     opts_out: Annotated[
-        bool, typer.Option("--opt-out", help="They are stops: send nothing more to the people who wrote them.")
+        bool, typer.Option("--opt-out", help="They are stops: send nothing more to these people.")
     ] = False,
     keep: Annotated[bool, typer.Option("--keep", help="They are not stops: keep sending.")] = False,
     output: AsOutput = None,
@@ -167,7 +167,7 @@ def review(
 ) -> None:
     """Read the replies that may mean stop, and decide.
 
-    Also stops from a number at which nobody was sent a text: find out whose it is. Without --opt-out or --keep they are
+    Also stops from a number that was never sent a text: find out whose it is. Without --opt-out or --keep they are
     listed, with their texts. Example: campaigns suppress review 12 15 --opt-out
     """
     from campaigns.clock import SystemClock

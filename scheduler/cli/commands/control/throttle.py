@@ -65,7 +65,7 @@ def throttle(
     if (values or clear) and not named:
         raise typer.BadParameter("say what to change: a campaign, --account or --device ID")
     if clear and values:
-        raise typer.BadParameter("--clear forgets all of it: leave out the others", param_hint="--clear")
+        raise typer.BadParameter("--clear removes all limits: leave out the other options", param_hint="--clear")
     form = chosen(output, as_json=json)
     settings, now = load_settings(), SystemClock().now()
     with values_of_options():
@@ -78,7 +78,7 @@ def throttle(
     if print_listed(form, COLUMNS, (limit.as_json() for limit in limits)):
         return
     if not limits:
-        say("nothing of it is limited by hand or by its file")
+        say("nothing of it is limited, by hand or by its file")
         return
     _show(limits, settings.zone)
 

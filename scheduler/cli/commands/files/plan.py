@@ -16,8 +16,8 @@ def plan(
 ) -> None:
     """Show what a campaign would do, sending nothing.
 
-    Who gets which text, who gets none, what it costs, when it would be done. Needs no gateway, and looks into the
-    database only for who opted out, what a frequency cap counts, and whether another database sent it.
+    Shows who gets which text, who gets none, what it costs and when it would be done. Needs no gateway, and reads
+    the database only for opt-outs, what a frequency cap counts, and whether another database sent the campaign.
     """
     from campaigns.clock import SystemClock
     from scheduler.actions.plans import preview

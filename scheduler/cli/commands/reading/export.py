@@ -15,7 +15,7 @@ from scheduler.report.formats import Format
 def export(
     campaign: Slug,
     form: Annotated[
-        Format, typer.Option("--format", help="csv; jsonl: one JSON object a line; html: a report with charts.")
+        Format, typer.Option("--format", help="csv; jsonl: one JSON object per line; html: a report with charts.")
     ] = Format.CSV,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write to this file, whole or not at all.")

@@ -26,7 +26,7 @@ def resend(
     only: Annotated[Only, typer.Option("--only", help="Whom to send to again.", show_default=False)],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show how many and why, and send nothing.")] = False,
     number_of_run: RunNumber = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
     sandbox: Sandbox = False,
     json: AsJson = False,
 ) -> None:
@@ -84,7 +84,7 @@ def resend(
         if json:
             print_json(resend_json(campaign, found, only.value))
         else:
-            say("there is nobody left to send to: the gateway shows none of these texts as failed any more")
+            say("there is nobody left to send to: the gateway no longer shows any of these texts as failed")
     raise typer.Exit(done.outcome.exit_code)
 
 
@@ -101,4 +101,4 @@ def _show(campaign: str, found: "FailedTexts") -> None:
         for failure in found.failures
     ]
     print_table(("people", "failed because", ""), rows, numeric=("people",))
-    say(f"\n{amount(found.people, 'person', 'people')} of {campaign} to be sent to again\n")
+    say(f"\n{amount(found.people, 'person', 'people')} of {campaign} to be texted again\n")

@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from worker.gateway import Contact
 
 ListId = Annotated[int, typer.Argument(metavar="LIST", min=1, help="The id of the contact list at the gateway.")]
-Number = Annotated[str, typer.Argument(metavar="NUMBER", help="With +country, or of the region in the settings.")]
+Number = Annotated[
+    str, typer.Argument(metavar="NUMBER", help="With +country, or as dialled in the region of the settings.")
+]
 
 contacts = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Contact lists that the gateway keeps.")
 

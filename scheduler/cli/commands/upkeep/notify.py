@@ -39,10 +39,10 @@ def notify(
     elif print_listed(form, COLUMNS, targets):
         pass
     elif not found:
-        say("nobody is told: set CAMPAIGNS_REPORT_WEBHOOK, CAMPAIGNS_NOTIFY_EMAIL or CAMPAIGNS_NOTIFY_COMMAND")
+        say("nobody is notified: set CAMPAIGNS_REPORT_WEBHOOK, CAMPAIGNS_NOTIFY_EMAIL or CAMPAIGNS_NOTIFY_COMMAND")
     else:
         for each in found:
-            say(f"{each.channel:<13}  {each.where:<40}  {each.problem or ('told' if test else '')}".rstrip())
+            say(f"{each.channel:<13}  {each.where:<40}  {each.problem or ('notified' if test else '')}".rstrip())
     raise typer.Exit(Exit.UNHAPPY if any(each.problem for each in found) else Exit.DONE)
 
 

@@ -34,10 +34,10 @@ def recover(
         return
     typer.echo(
         f"The gateway was read from {result.since:%Y-%m-%d %H:%M} UTC on. It has {result.unknown:,} messages that the "
-        f"database did not know; {result.attributed:,} of their recipients, taken for unsent before, now are accepted."
+        f"database did not know; {result.attributed:,} of their recipients, counted as unsent before, are now accepted."
     )
     if result.waiting:
         kept = amount(result.waiting, "message is", "messages are")
         typer.echo(f"{kept} kept: anyone who is planned with the same number and text counts as sent.")
     if result.was_quarantined:
-        typer.echo("The quarantine is over; sending goes on when the service runs.")
+        typer.echo("The quarantine is over; sending continues when the service runs.")

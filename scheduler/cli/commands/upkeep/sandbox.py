@@ -15,13 +15,13 @@ def sandbox(
     ledger: Annotated[
         Path | None, typer.Option(help="File for what was accepted; an existing one is appended to.")
     ] = None,
-    profile: Annotated[str, typer.Option(help="How replies are written: strings or ints.")] = "strings",
+    profile: Annotated[str, typer.Option(help="How numbers in replies are written: strings or ints.")] = "strings",
     webhook: Annotated[str | None, typer.Option(help="Address on this machine to push inbound messages to.")] = None,
     pace: Annotated[float, typer.Option(help="Messages per second and SIM.")] = 50.0,
     failed: Annotated[float, typer.Option(help="Share of the numbers (0 to 1) that fail.")] = 0.0,
     no_report: Annotated[float, typer.Option(help="Share of the numbers that never get a delivery report.")] = 0.0,
     credits_: Annotated[int | None, typer.Option("--credits", help="One per message; default: unlimited.")] = None,
-    seed: Annotated[int, typer.Option(help="Changes which numbers the shares hit.")] = 0,
+    seed: Annotated[int, typer.Option(help="Changes which numbers the shares affect.")] = 0,
     faults: Annotated[Path | None, typer.Option(help="JSON file that says what goes wrong, and how often.")] = None,
     fault_log: Annotated[Path | None, typer.Option(help="File for the faults that were drawn.")] = None,
     json: AsJson = False,

@@ -52,7 +52,7 @@ def test_a_plan_is_approved_by_the_beginning_of_its_hash_and_run_goes_on(
 @pytest.mark.parametrize(
     ("plan", "why"),
     [
-        ("1234567", "1234567 is not the hash of a plan: copy at least 8 of the digits that `plan` shows"),
+        ("1234567", "1234567 is not the hash of a plan: copy at least 8 of the digits shown by `plan`"),
         ("no-hash-at-all", "no-hash-at-all is not the hash of a plan"),
         ("12345678", "12345678 is not a plan of sale, whose plan is"),
     ],
@@ -80,7 +80,8 @@ def test_what_needs_no_approval_or_is_over_is_said(run: Run, waiting: tuple[Path
     file, plan = waiting
     assert run("cancel", "sale", "--yes").exit_code == 0
     assert (
-        "nothing of sale waits for approval any more: it is cancelled" in run("approve", "sale", "--plan", plan).stderr
+        "nothing of sale is waiting for approval any more: it is cancelled"
+        in run("approve", "sale", "--plan", plan).stderr
     )
     file.write_text(FILE.replace("approval: true", "approval: false").replace("sale", "plain"))
     run("run", file.name, SANDBOX)
@@ -92,7 +93,7 @@ def test_what_needs_no_approval_or_is_over_is_said(run: Run, waiting: tuple[Path
 def test_exclude_unread_in_part_is_told_by_plan_and_run_and_waits(run: Run, campaign_file: Path) -> None:
     campaign_file.write_text(FILE.replace("approval: true", "exclude: {file: stop.csv}"))
     (campaign_file.parent / "stop.csv").write_text("number\n+393331112224\nx\ny\n")
-    told = "2 rows of stop.csv hold no phone number and so exclude nobody (first: row 3)"
+    told = "2 rows of stop.csv contain no phone number and so exclude nobody (first: row 3)"
 
     shown = json.loads(run("plan", campaign_file.name, SANDBOX, "--json").stdout)
     assert told in shown["warnings"]

@@ -38,7 +38,7 @@ def test_a_paused_campaign_says_how_to_go_on_and_does(run: Cli, planned: Planned
         seen = run_view(session, run_id)
     resumed = run("resume", "spring-sale")
 
-    assert paused.stdout == "spring-sale is paused; let it go on with: campaigns resume spring-sale\n"
+    assert paused.stdout == "spring-sale is paused; resume it with: campaigns resume spring-sale\n"
     assert (seen.state, seen.paused_by, seen.reason) == ("paused", PausedBy.PERSON, "paused by hand")
     assert resumed.stdout == "spring-sale is running again\n"
 
@@ -97,7 +97,7 @@ def test_a_new_gateway_is_told_by_one_option(run: Cli, planned: Planned) -> None
     assert refused.exit_code == 2
     assert "--new-gateway" in refused.stderr
 
-    assert run("resume", "spring-sale", "--new-gateway").stdout == "the gateway account goes on\n"
+    assert run("resume", "spring-sale", "--new-gateway").stdout == "the gateway account is resumed\n"
     with store.read() as session:
         account = account_view(session, account_id)
     assert (account.paused_by, account.highest_gateway_id) == (PausedBy.NOBODY, 0)
@@ -117,13 +117,13 @@ def test_cancelling_counts_who_gets_nothing(run: Cli, planned: Planned) -> None:
 @pytest.mark.parametrize(
     ("command", "state", "sentence"),
     [
-        ("pause", "completed", "spring-sale is completed already: there is nothing to pause\n"),
-        ("pause", "paused", "spring-sale is paused already: there is nothing to pause\n"),
-        ("pause", "cancelled", "spring-sale is cancelled already: there is nothing to pause\n"),
+        ("pause", "completed", "spring-sale is already completed: there is nothing to pause\n"),
+        ("pause", "paused", "spring-sale is already paused: there is nothing to pause\n"),
+        ("pause", "cancelled", "spring-sale is already cancelled: there is nothing to pause\n"),
         ("resume", "running", "spring-sale is running and not paused\n"),
         ("resume", "completed", "spring-sale is completed and not paused\n"),
-        ("cancel", "completed", "spring-sale is completed already: there is nothing to cancel\n"),
-        ("cancel", "cancelled", "spring-sale is cancelled already: there is nothing to cancel\n"),
+        ("cancel", "completed", "spring-sale is already completed: there is nothing to cancel\n"),
+        ("cancel", "cancelled", "spring-sale is already cancelled: there is nothing to cancel\n"),
     ],
 )
 def test_what_does_not_apply_is_one_sentence(

@@ -61,4 +61,4 @@ def test_a_stuck_phone_is_shown_by_devices_and_status_with_what_to_do(run: Cli, 
 def test_status_says_why_texts_failed_and_what_to_do(run: Cli, planned: Planned) -> None:
     a_stuck_phone(*planned("spring-sale"))
 
-    assert "1 the phone has no service (device 2): look where the phone lies" in run("status", "spring-sale").stdout
+    assert "1 the phone has no service (device 2): check where the phone is" in run("status", "spring-sale").stdout

@@ -134,7 +134,7 @@ def test_a_slowed_phone_is_shown_with_why_and_until_when(run: Cli, planned: Plan
         (["spring-sale", "--account", "--rate", "1/minute"], "only one of them"),
         (["--device", "phone", "--rate", "1/minute"], "must be a device"),
         (["--device", "1", "--daily", "5"], "CAMPAIGNS_DEVICE_DAILY"),
-        (["--account", "--clear", "--rate", "1/minute"], "leave out the others"),
+        (["--account", "--clear", "--rate", "1/minute"], "leave out the other options"),
         (["--account", "--clear"], "nothing to clear"),
         (["zebra", "--rate", "1/minute"], "there is no campaign zebra"),
     ],

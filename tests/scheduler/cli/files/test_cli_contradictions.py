@@ -44,15 +44,15 @@ CASES = [
         "schedule: {spread: 2d, repeat: {cron: '0 9 * * *'}}",
         (
             "4:20: schedule.spread: is longer than the time between two runs: the next would begin before the "
-            "last one is through (shorten it, or repeat less often)"
+            "last one is finished (shorten it, or repeat less often)"
         ),
     ),
     (
         LIST,
         "schedule: {spread: 2h}",
         (
-            "4:20: schedule.spread: cannot go with a contact list: the gateway sends to all of it with one request "
-            "(remove `spread`, or use a file as audience)"
+            "4:20: schedule.spread: cannot be used with a contact list: the gateway sends to all of it with one "
+            "request (remove `spread`, or use a file as audience)"
         ),
     ),
     (
@@ -64,15 +64,15 @@ CASES = [
         LIST,
         f"schedule: {{local_time: recipient, {DAY}}}",
         (
-            "4:24: schedule.local_time: cannot be recipient for a contact list: the gateway keeps its numbers to "
-            "itself and sends to all at once (write campaign, or use a file as audience)"
+            "4:24: schedule.local_time: cannot be recipient for a contact list: the gateway does not reveal its "
+            "numbers and sends to all at once (write campaign, or use a file as audience)"
         ),
     ),
     (
         TABLE,
         "schedule: {local_time: recipient}",
         (
-            "4:24: schedule.local_time: has nothing to go by: the campaign has neither a start nor a window "
+            "4:24: schedule.local_time: has no effect: the campaign has neither a start nor a window "
             "(add a start or a window, or remove it)"
         ),
     ),
@@ -80,14 +80,14 @@ CASES = [
         TABLE,
         "schedule: {local_time: recipient, start: 2098-12-01T09:00+01:00}",
         (
-            "4:42: schedule.start: has an offset and so is the same moment everywhere: local_time: recipient has "
-            f"nothing to go by ({NO_OFFSET})"
+            "4:42: schedule.start: has an offset and so is the same moment everywhere: local_time: recipient has no "
+            f"effect ({NO_OFFSET})"
         ),
     ),
     (
         TABLE,
         "schedule: {start: 2098-12-02 09:00, repeat: {cron: '@daily', until: 2098-12-01}}",
-        "4:69: schedule.repeat.until: lies before the start (move one of the two)",
+        "4:69: schedule.repeat.until: is before the start (move one of the two)",
     ),
     (
         TABLE,
@@ -115,8 +115,8 @@ CASES = [
         f"schedule: {{repeat: {{cron: '0 9,21 * * *'}}, {DAY}}}",
         (
             "4:27: schedule.repeat.cron: has several runs that would wait for the same opening of the window: "
-            "everybody would get all of them at once (repeat only while the window is open, or skip what waits long: "
-            "if_late: {within: 1h})"
+            "everybody would get all of them at once (repeat only while the window is open, or skip texts "
+            "that wait too long: if_late: {within: 1h})"
         ),
     ),
     (

@@ -155,7 +155,7 @@ def test_the_example_that_repeats_runs_every_thursday(stage: Callable[[str], Sta
     assert "`run` is for one" in made.run("run", made.file, "--sandbox").stderr
 
     service = made.product.fork("up", "--sandbox", victim=made.victim())
-    made.until((made.folder / "inbox/weekly-offer.status.txt").exists, "was not taken up")
+    made.until((made.folder / "inbox/weekly-offer.status.txt").exists, "was not accepted")
     made.pass_through(["2026-12-03T15:00Z", "2026-12-10T15:00Z"])
     made.until((made.folder / "inbox/weekly-offer.report.csv").exists, "wrote no report")
     service.terminate()

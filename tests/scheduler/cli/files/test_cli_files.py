@@ -198,8 +198,8 @@ def test_a_plan_warns_of_a_start_that_has_passed_where_nothing_else_decides(
     plan = json.loads(run("plan", str(campaign_file), "--json").stdout)
 
     assert len(plan["warnings"]) == warnings
-    assert all("has passed: texts go at once" in warning for warning in plan["warnings"])
-    assert all("say with schedule.if_late how late they may leave" in warning for warning in plan["warnings"])
+    assert all("has passed: texts are sent at once" in warning for warning in plan["warnings"])
+    assert all("set schedule.if_late to how late they may leave" in warning for warning in plan["warnings"])
 
 
 HTTPS, PRIVATE = (
@@ -266,7 +266,7 @@ def test_a_plan_for_people_shows_no_full_number(run: Run, campaign_file: Path) -
     assert "duplicate: same number as row 2 of people.csv" in result.stdout
 
 
-SPLIT = "; the gateway splits the texts, and all phones together keep to the rate of one"
+SPLIT = "; the gateway splits the texts, and all phones together keep the rate of one"
 
 
 @pytest.mark.parametrize(

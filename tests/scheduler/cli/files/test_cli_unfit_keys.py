@@ -11,7 +11,7 @@ Run = Callable[..., Result]
 LIST = "message: Hello\naudience: {contact_list: 12}\n"
 TABLE = "message: Hello\naudience: {file: people.csv, number: phone}\n"
 GATEWAY = "schedule: {start: 2090-01-01 09:00, by: gateway%s}\n"
-KEEPS = "the gateway keeps its numbers to itself and sends to all"
+KEEPS = "the gateway does not reveal its numbers and sends to all"
 LISTS = [
     (
         "exclude: {file: people.csv, number: phone}",
@@ -34,11 +34,11 @@ HANDED_OVER = [
     ("schedule: {by: gateway}", "4:16", "schedule.by", "needs a start"),
     ("schedule: {by: gateway, start: now}", "4:16", "schedule.by", "needs a start"),
     (GATEWAY % ", window: {from: '09:00', to: '20:00'}", "4:58", "schedule.window", "no sending hours"),
-    (GATEWAY % ", spread: 3h", "4:58", "schedule.spread", "one moment for all"),
-    (GATEWAY % ", local_time: recipient", "4:62", "schedule.local_time", "one moment for all"),
-    (GATEWAY % ", repeat: {cron: '@daily'}", "4:58", "schedule.repeat", "nothing is handed over ahead"),
+    (GATEWAY % ", spread: 3h", "4:58", "schedule.spread", "one moment for everybody"),
+    (GATEWAY % ", local_time: recipient", "4:62", "schedule.local_time", "one moment for everybody"),
+    (GATEWAY % ", repeat: {cron: '@daily'}", "4:58", "schedule.repeat", "nothing is handed over in advance"),
     (GATEWAY % ", remind: {column: first_name, before: 1d}", "4:58", "schedule.remind", "cannot follow an appointment"),
-    (GATEWAY % "" + "frequency_cap: {messages: 1, per: 7d}", "5:16", "frequency_cap", "and not when it is sent"),
+    (GATEWAY % "" + "frequency_cap: {messages: 1, per: 7d}", "5:16", "frequency_cap", "not when it is sent"),
 ]
 
 
@@ -66,7 +66,7 @@ def test_a_list_cannot_have_variants(run: Run, campaign_file: Path) -> None:
     campaign_file.write_text(f"campaign: sale\naudience: {{contact_list: 12}}\n{variants}\n")
 
     assert (
-        "3:11: variants: cannot go with a contact list: the gateway sends one text"
+        "3:11: variants: cannot be used with a contact list: the gateway sends one text"
         in run("check", campaign_file.name).stderr
     )
 
@@ -93,7 +93,7 @@ def test_a_plan_says_what_it_means_that_the_gateway_keeps_the_time(run: Run, cam
     shown = run("plan", campaign_file.name).stdout
 
     assert "by the gateway's clock, as fast as its phones can" in shown
-    assert "what the gateway has is sent: neither pause, cancel, an edit nor a STOP takes it back" in shown
+    assert "what the gateway has is sent: no pause, cancel, edit or STOP takes it back" in shown
 
 
 def test_a_start_that_has_passed_cannot_be_handed_over(run: Run, campaign_file: Path) -> None:

@@ -14,7 +14,7 @@ from worker.store.engine import Store
 Cli = Callable[..., Result]
 Planned = Callable[[str], tuple[Store, int]]
 
-ADVICE = "check the name, the permissions and the space that is left"
+ADVICE = "check the name, the permissions and the free space"
 EXPORTS = [("export", "spring-sale"), ("export", "spring-sale", "--format", "html"), ("suppress", "export")]
 
 
@@ -63,7 +63,7 @@ def test_standard_output_on_a_full_device_is_told_in_one_sentence(
         command = [*COMMAND, "export", "spring-sale"]
         ended = subprocess.run(command, check=False, cwd=folder, env=environment, stdout=full, stderr=subprocess.PIPE)
 
-    told = b"the output cannot be written (No space left on device); check the space that is left\n"
+    told = b"the output cannot be written (No space left on device); check the free space\n"
     assert (ended.returncode, ended.stderr) == (2, told)
 
 

@@ -128,7 +128,7 @@ def test_campaigns_in_flight_are_finished_in_the_new_database(
     assert json.loads(moved.stdout)["rows"]["recipient"] == 5 + PEOPLE + 2
     assert "finished before" in again.stdout
     assert refused.code == 2
-    assert "sends nothing any more; set CAMPAIGNS_DATABASE_URL" in refused.stderr
+    assert "no longer sends anything; set CAMPAIGNS_DATABASE_URL" in refused.stderr
     assert sent(tmp_path) == dict.fromkeys(spring.eligible, 1)
     books = {name: Counter(told.state for told in new.export(name)) for name in ("spring", "held")}
     assert books["spring"] == {"delivered": PEOPLE, "duplicate": 1, "invalid": 1}
