@@ -1,0 +1,40 @@
+"""The document is that of the routes, and hostile calls made from it get declared answers that leak nothing."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from scheduler.web.api.app import document
+from scheduler.web.api.document import PLACE, as_text
+from tests.prove.api import attack
+from tests.scheduler.web.api.api_caller import Caller, Callers
+from tests.store.store_world import World, people
+
+
+def test_the_document_that_is_checked_in_is_that_of_the_routes() -> None:
+    """`make openapi` writes it."""
+    assert PLACE.read_text(encoding="utf-8") == as_text(document())
+
+
+def test_only_a_process_that_listens_imports_fastapi() -> None:
+    """`campaigns worker` and `campaigns scheduler` import no more than this, with what the command line does."""
+    code = "import sys, scheduler.cli.app, scheduler.processes.service; sys.exit('fastapi' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_document_is_served(reader: Caller) -> None:
+    answer = reader.get("/openapi.json")
+    assert answer.json == json.loads(PLACE.read_bytes())
+    assert answer.json["openapi"].startswith("3.1")
+
+
+@pytest.fixture(scope="module")
+def filled(world: World) -> World:
+    world.sent(world.run(people(5)))
+    return world
+
+
+def test_hostile_calls_get_declared_answers(filled: World, callers: Callers, operator: Caller) -> None:
+    assert attack(operator.url, operator.token, examples=8, number=1) == []
