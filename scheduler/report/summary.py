@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -20,11 +21,19 @@ from worker.store.reports.waiting import Outlook
 from worker.store.runs.runs import RunView
 
 
-def run_summary(run: RunView, books: Books, groups: Sequence[GroupOutcome] = (), *, awaits: str = "") -> dict[str, Any]:
+def run_summary(
+    run: RunView,
+    books: Books,
+    groups: Sequence[GroupOutcome] = (),
+    *,
+    awaits: str = "",
+    approved: tuple[str, datetime] | None = None,
+) -> dict[str, Any]:
     """Return the object that ends `run --json` and `status --json`: its counts by state add up to the audience.
 
     Times are ISO 8601 in UTC, or None. `reason`, `moment`, `day`, `forecast` and `happened` are present only if known,
-    `variants` and `control` only with `groups`. `awaits`: the hash to approve before it starts.
+    `variants` and `control` only with `groups`. `awaits`: the hash to approve before it starts; `approved`: by whom it
+    was, and when.
     """
     moment = run.fires_at
     summary: dict[str, Any] = {
@@ -47,6 +56,8 @@ def run_summary(run: RunView, books: Books, groups: Sequence[GroupOutcome] = (),
     summary |= outcomes_json(groups)
     if awaits:
         summary["approval"] = {"plan": awaits, "command": command(run.campaign, awaits)}
+    if approved is not None:
+        summary["approved"] = {"by": approved[0], "at": utc(approved[1])}
     return summary | {"reason": run.reason} if run.reason else summary
 
 
@@ -69,6 +80,7 @@ class RunProgress:
     replies: Mapping[Meaning, int] = field(default_factory=dict)  # only if one campaign was asked for
     reached: int = 0  # people who had opted out, but were on the contact list that it was sent to
     again: tuple[tuple[RunView, Books], ...] = ()  # its resends
+    approved: tuple[str, datetime] | None = None  # by whom, and when; only if one campaign was asked for
 
     @property
     def in_flight(self) -> int:
@@ -78,7 +90,7 @@ class RunProgress:
 
 def progress_json(seen: RunProgress) -> dict[str, Any]:
     """Return the object of `--json`; a run with resends has them as `resends`."""
-    summary = run_summary(seen.run, seen.books, seen.groups, awaits=seen.awaits)
+    summary = run_summary(seen.run, seen.books, seen.groups, awaits=seen.awaits, approved=seen.approved)
     if seen.replies:
         summary["replies"] = {meaning.value: count for meaning, count in seen.replies.items()}
     if seen.reached:
@@ -132,6 +144,11 @@ def phone_lines(seen: RunProgress, zone: ZoneInfo) -> list[str]:
         f"{shown_time(limit.until, zone) if limit.until else ''}: {limit.reason}"
         for limit in seen.slowed
     ]
+
+
+def approved_words(seen: RunProgress, zone: ZoneInfo) -> str:
+    """Return who approved its plan, and when; empty if nobody did."""
+    return "" if seen.approved is None else f"by {seen.approved[0]}, {shown_time(seen.approved[1], zone)}"
 
 
 def waits_for(seen: RunProgress, zone: ZoneInfo) -> str:

@@ -28,7 +28,7 @@ _LOCK = 0x5353_4D53  # an arbitrary number that names this lock among PostgreSQL
 def migrate(store: Store, note: Callable[[Session, str], None] | None = None) -> str:
     """Upgrade the schema to this version's; return the revision it then has. Harmless if it is already there.
 
-    `note` is called in the transaction that changes the schema, with the revision before; empty for a new database.
+    `note` is called in the transaction that changes the schema, with the revision before; not for a new database.
     Raises `StoreError` if the database cannot be opened or was made by a newer version.
     """
     known = revisions()
@@ -51,9 +51,9 @@ def migrate(store: Store, note: Callable[[Session, str], None] | None = None) ->
                 upgrade(connection)
             else:
                 create(connection, head)
-            if note is not None:
+            if note is not None and current is not None:
                 with Session(connection) as session:
-                    note(session, current or "")
+                    note(session, current)
                     for act in at_end(session):
                         act(session)
     except sa.exc.OperationalError as error:

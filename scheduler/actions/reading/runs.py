@@ -23,6 +23,7 @@ from worker.store.reports.counts import books, failures
 from worker.store.reports.lists import campaigns_after
 from worker.store.reports.variants import group_outcomes
 from worker.store.reports.waiting import outlook
+from worker.store.runs.approvals import approval_of
 from worker.store.runs.reminders import every_day
 from worker.store.runs.resends import resends_of
 from worker.store.runs.runs import RunView, campaign_runs, list_runs, run_view, runs_of_campaigns
@@ -91,6 +92,7 @@ def _progress(
             count_replies(session, *days.get(run.id, [run.id])) if in_detail else {},
             reached_all_the_same(session, run.id),
             tuple((run_view(session, id_), books(session, id_)) for id_ in again.get(run.id, ())),
+            approval_of(session, run) if in_detail else None,
         )
         for run in runs
     ]

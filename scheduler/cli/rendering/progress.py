@@ -12,6 +12,7 @@ from scheduler.report.summary import (
     RunProgress,
     again_lines,
     alarm_words,
+    approved_words,
     moment_words,
     other_lines,
     parent_words,
@@ -69,6 +70,7 @@ def show_one(entry: RunProgress, zone: ZoneInfo) -> None:
         [
             ("file", entry.run.source),
             ("rehearsal", rehearsal_words(entry.run)),
+            ("approved", approved_words(entry, zone)),
             ("batches", ", ".join(f"{n:,} {state_words(state)}" for state, n in sorted(batches.items()))),
             ("in flight", f"{entry.in_flight:,} of them" if entry.in_flight else ""),
             ("now", waits_for(entry, zone)),

@@ -14,7 +14,7 @@ from worker.logs import get_logger
 from worker.store import audit
 from worker.store.events import EventName, record_event
 from worker.store.notifications.outbox import announce
-from worker.store.runs.runs import cancel_run, run_view
+from worker.store.runs.runs import RunView, cancel_run, run_view
 from worker.store.tables import events, runs
 from worker.store.transitions import changed, move_run
 
@@ -48,6 +48,20 @@ def inherit(session: Session, run_id: int, approval: str) -> bool:
         return False
     session.execute(sa.update(runs).where(runs.c.id == run_id).values(approved_hash=approval, approved_at=row))
     return True
+
+
+def approval_of(session: Session, run: RunView) -> tuple[str, datetime] | None:
+    """Return who approved the plan of a run, and when; None: nobody did. A repeating campaign needs it only once."""
+    its = sa.select(runs.c.id).where(runs.c.campaign_id == run.campaign_id, runs.c.approved_hash == run.approved_hash)
+    query = (
+        sa.select(events.c.detail, events.c.at)
+        .where(events.c.run_id.in_(its), events.c.name == EventName.PLAN_APPROVED)
+        .order_by(events.c.id.desc())
+    )
+    if not run.approved_hash:
+        return None
+    approved = ((detail["by"], at) for detail, at in session.execute(query) if detail["plan"] == run.approved_hash)
+    return next(approved, None)
 
 
 def hold_unapproved(

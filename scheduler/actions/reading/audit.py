@@ -1,0 +1,88 @@
+"""Who did what, and whether the record of it is as it was written."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from campaigns.display import utc
+from scheduler.actions.reading.pages import Page
+from worker.store import audit
+from worker.store.audit import Audited, AuditFilter, BrokenChain, ChainFault, Head
+from worker.store.engine import Store
+
+FAULTS: Final[Mapping[ChainFault, str]] = {
+    ChainFault.CHANGED: "entry {id} is not what was written, or does not follow the entry before it",
+    ChainFault.MISSING: "entry {id} was removed",
+    ChainFault.INSERTED: "entry {id} was not written by this program",
+    ChainFault.HEAD: "the record of how far the audit goes was changed or removed; its last entry is {id}",
+}
+"""What is wrong, and with which entry."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditCheck:
+    """The first fault of the audit, or None; and the end of it, to be compared with one that is kept elsewhere."""
+
+    broken: BrokenChain | None
+    head: Head
+
+    def __str__(self) -> str:
+        if self.broken is None:
+            return (
+                f"the audit is whole: {self.head.entries:,} entries, the last one sealed as {self.head.digest or '-'}"
+            )
+        fault = FAULTS[self.broken.fault].format(id=self.broken.id)
+        return f"the audit is broken: {fault}; compare it with a backup, and find out who can write to the database"
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the object of `audit --verify --json`."""
+        broken = {} if self.broken is None else {"fault": self.broken.fault.value, "entry": self.broken.id}
+        return {
+            "whole": self.broken is None,
+            **broken,
+            "entries": self.head.entries,
+            "last": self.head.last_id,
+            "digest": self.head.digest,
+        }
+
+
+def read_audit(
+    store: Store,
+    *,
+    campaign: str = "",
+    actor: str = "",
+    action: str = "",
+    since: datetime | None = None,
+    after: int = 0,
+    limit: int,
+) -> Page[Audited]:
+    """Return what was done, the newest first; `after` is the id of the last entry of the page before, or 0.
+
+    `actor` is a name, or a kind and a name (`token:ci`).
+    """
+    wanted = AuditFilter(campaign, actor, action, since)
+    with store.look() as session:
+        found = audit.entries(session, wanted, after=after or None, limit=limit)
+    return Page(found, found[-1].id if len(found) == limit else None)
+
+
+def check_audit(store: Store) -> AuditCheck:
+    """Check every entry against the one before, from the first to the last."""
+    with store.read() as session:
+        broken = audit.verify(session)
+        return AuditCheck(broken, audit.head_of(session))
+
+
+def audit_json(entry: Audited) -> dict[str, Any]:
+    """Return an entry as one object; what it does not say is left out."""
+    said = {
+        "campaign": entry.campaign,
+        "run": entry.run_id,
+        "plan": entry.plan_hash,
+        "subject": entry.subject,
+        "from": entry.origin,
+        "detail": dict(entry.detail),
+    }
+    who = {"id": entry.id, "at": utc(entry.at), "actor": f"{entry.actor_kind}:{entry.actor}", "action": entry.action}
+    return who | {name: value for name, value in said.items() if value} | {"digest": entry.digest}

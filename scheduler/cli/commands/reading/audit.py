@@ -1,0 +1,104 @@
+"""`audit`: who did what, and whether the record of it is whole."""
+
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from scheduler.cli.completing import campaign_names
+from scheduler.cli.options import AsJson, AsOutput
+from scheduler.cli.rendering.listing import Output, chosen, print_listed
+from scheduler.cli.rendering.output import local_time, print_json, print_table, say
+from scheduler.exits import Exit
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from zoneinfo import ZoneInfo
+
+    from campaigns.clock import Clock
+
+COLUMNS: Final = ("id", "at", "actor", "from", "action", "campaign", "run", "plan", "subject", "detail", "digest")
+
+MOST: Final = 10_000
+"""They are all in memory at once."""
+
+NOTHING_DONE: Final = "nobody has done anything yet"
+
+
+def audit(
+    campaign: Annotated[
+        str,
+        typer.Option("--campaign", metavar="NAME", help="Only of this campaign.", autocompletion=campaign_names),
+    ] = "",
+    actor: Annotated[str, typer.Option("--actor", metavar="NAME", help="Only by this one: anna, or token:ci.")] = "",
+    since: Annotated[
+        str | None, typer.Option("--since", metavar="WHEN", help="Only from then on: 2026-12-01, or 7d for a week.")
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, max=MOST, help="Show at most this many.")] = 100,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Check that nothing was changed, removed or inserted.")
+    ] = False,
+    output: AsOutput = None,
+    json: AsJson = False,
+) -> None:
+    """Show who did what, when and from where; the newest last."""
+    from campaigns.clock import SystemClock
+    from scheduler.actions.opening import existing_store
+    from scheduler.actions.reading.audit import audit_json, check_audit, read_audit
+    from worker.settings.settings import load_settings
+
+    form = chosen(output, as_json=json)
+    settings = load_settings()
+    begins = None if since is None else _moment(since, settings.zone, SystemClock())
+    with existing_store(settings) as store:
+        if verify and store is not None:
+            checked = check_audit(store)
+            if form is Output.JSON:
+                print_json(checked.as_json())
+            else:
+                say(str(checked))
+            raise typer.Exit(Exit.DONE if checked.broken is None else Exit.UNHAPPY)
+        found, older = [], None
+        if store is not None:
+            page = read_audit(store, campaign=campaign, actor=actor, since=begins, limit=limit)
+            found, older = list(page.rows)[::-1], page.next
+    if print_listed(form, COLUMNS, map(audit_json, found)):
+        return
+    if not found:
+        say(NOTHING_DONE)
+        return
+    rows = [
+        (
+            str(entry.id),
+            local_time(entry.at, settings.zone),
+            f"{entry.actor_kind}:{entry.actor}",
+            entry.origin,
+            entry.action,
+            entry.campaign,
+            str(entry.run_id or ""),
+            entry.plan_hash[:8],
+            entry.subject,
+            ", ".join(f"{name} {value}" for name, value in entry.detail.items() if value not in ("", None)),
+        )
+        for entry in found
+    ]
+    print_table(("id", "at", "who", "from", "did", "campaign", "run", "plan", "to", "detail"), rows, numeric=("id",))
+    if older is not None:
+        say(f"only the newest {limit:,} are shown: --limit shows more")
+
+
+def _moment(text: str, zone: "ZoneInfo", clock: "Clock") -> "datetime":
+    """Return the moment that is meant by a day or a time by the clocks of a zone, or by how long ago it was."""
+    from datetime import datetime
+
+    from campaigns.values.durations import parse_duration
+
+    try:
+        return clock.now() - parse_duration(text)
+    except ValueError:
+        pass
+    try:
+        read = datetime.fromisoformat(text)
+    except ValueError:
+        sentence = f"{text} is not a time: write 2026-12-01, 2026-12-01T09:00 or 7d"
+        raise typer.BadParameter(sentence, param_hint="--since") from None
+    return read if read.tzinfo else read.replace(tzinfo=zone)
