@@ -148,6 +148,7 @@ NOT_BY_RUN: Final[Mapping[str, str]] = {
     "resume": "`resume`",
     "cancel": "`cancel`",
     "contact": "`contacts`",
+    "repeat_call": "`calls repeat`",
     "add_user": "`users`",
     "remove_user": "`users`",
     "set_role": "`users`",
