@@ -13,6 +13,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
 from scheduler.rush import Rush
+from scheduler.ticks.pulse import Pulse
 from scheduler.ticks.table import Tick
 from worker import metrics, tracing
 from worker.logs import get_logger
@@ -33,9 +34,11 @@ CLOCK_LOOK_SECONDS: Final = 1.0
 class Clockwork:
     """Calls ticks in the background until it is stopped. A tick that fails is logged and rests for some seconds."""
 
-    def __init__(self, runtime: Runtime, ticks: Collection[Tick], rush: Rush) -> None:
+    def __init__(self, runtime: Runtime, ticks: Collection[Tick], rush: Rush, pulse: Pulse | None = None) -> None:
         self._runtime = runtime
         self._rush = rush
+        self._pulse = pulse or Pulse()
+        self._names = [tick.name for tick in ticks]
         self._idle_until_seconds = 0.0
         self._failed_until_seconds: dict[str, float] = {}
         self._due_seconds: dict[str, float] = {}
@@ -70,6 +73,7 @@ class Clockwork:
             pause = troubles.failed(name, error, event="tick.failed", tick=name)
             self._failed_until_seconds[name] = clock.elapsed_seconds() + pause
         else:
+            self._pulse.worked(name, clock.elapsed_seconds())
             if is_done:
                 troubles.worked(name)
 
@@ -92,6 +96,7 @@ class Clockwork:
 
     def start(self) -> None:
         """Begin with the replies: a STOP that arrived while nothing was running is read before anything is sent."""
+        self._pulse.begin(self._names, self._runtime.clock.elapsed_seconds())
         for tick in self._first:
             first = threading.Thread(target=self._call, args=[tick], daemon=True)
             first.start()

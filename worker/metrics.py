@@ -107,6 +107,7 @@ TICK_DELAY = _histogram(
 )
 MOMENTS_MISSED = _counter("moments_missed_total", "Moments of repeating campaigns, and texts, that were missed.")
 CALLS_OUT = _counter("calls_out_total", "Notifications, by host and by what came of them.", "target", "outcome")
+TROUBLES = _gauge("troubles", "1 while the process meets this trouble of a server.", "trouble")
 BUILD_INFO = _gauge("build_info", "The version that runs; always 1.", "version", "python")
 
 # Facts of the database, from the process that runs the clock.
@@ -122,6 +123,9 @@ CREDITS = _gauge("credits", "Credits of the gateway's account, where it has a li
 LEASE_AGE = _gauge("lease_age_seconds", "Since the right to run the clock was last renewed.")
 QUEUE_MESSAGES = _gauge("queue_messages", "Requests in the queue, or taken from it and not finished.")
 VIOLATIONS = _counter("ledger_invariant_violations_total", "Books that did not add up when they were checked.")
+
+OWN: Final = (BUILD_INFO.name, TROUBLES.name)
+"""The gauges that are of the process, and no facts of the database."""
 
 METRICS: Final = tuple(value for value in tuple(globals().values()) if isinstance(value, Metric))
 """Every metric that is served. deploy/METRICS.md describes them, and a test compares the two."""
@@ -243,7 +247,7 @@ def values(metric: Metric) -> Mapping[Labels, float]:
 def forget_facts() -> None:
     """Serve no facts of the database any more: another process runs the clock, and serves them."""
     if _on is not None:
-        _on.gauges = {name: values for name, values in _on.gauges.items() if name == BUILD_INFO.name}
+        _on.gauges = {name: values for name, values in _on.gauges.items() if name in OWN}
 
 
 def device_label(device: int | None) -> str:

@@ -22,6 +22,7 @@ from scheduler.cli.commands.files.check import check
 from scheduler.cli.commands.files.init import init
 from scheduler.cli.commands.files.plan import plan
 from scheduler.cli.commands.files.schema import schema
+from scheduler.cli.commands.reading.alerts import alerts
 from scheduler.cli.commands.reading.audit import audit
 from scheduler.cli.commands.reading.devices import devices
 from scheduler.cli.commands.reading.export import export
@@ -102,7 +103,7 @@ def _campaigns(
 for command in (
     *(init, check, plan, schema),
     *(run, up, worker, scheduler, dashboard, send_test),
-    *(status, export, why, audit),
+    *(status, alerts, export, why, audit),
     *(pause, resume, cancel, approve, throttle, held, resolve, resend),
     *(recover, balance, devices, migrate, sandbox, move, doctor, notify, completion),
 ):

@@ -4,9 +4,11 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
+from campaigns.alerts import Severity
 from campaigns.policy import NO_POLICY, Policy
 from campaigns.timing.placing import hours_of
-from scheduler.doctor.findings import Area, Finding, ok, problem, unknown
+from scheduler.actions.reading.alerts import read_alerts
+from scheduler.doctor.findings import Area, Finding, ok, problem, unknown, warning
 from scheduler.processes.leader import lock_holder
 from worker.definitions import Definitions
 from worker.marker import Marker, is_ahead
@@ -85,6 +87,14 @@ def check_mark(store: Store, marker: Marker, *, rehearsal: bool = False) -> Iter
         yield ok(Area.DATABASE, "no mark beside the database says how far it is: only the inbox would show a loss")
     else:
         yield ok(Area.DATABASE, "the database knows everything that was sent from it, according to the mark beside it")
+
+
+def check_alerts(store: Store) -> Iterator[Finding]:
+    """Report the alerts that are raised."""
+    for alert in read_alerts(store):
+        if not alert.rehearsal:
+            found = problem if alert.severity is Severity.PAGE else warning
+            yield found(Area.SERVICE, f"alert {alert.name.value}: {alert.says}", "deploy/ALERTS.md says what to do")
 
 
 def check_leader(store: Store) -> Iterator[Finding]:

@@ -64,6 +64,8 @@ def _all_but_surroundings(settings: Settings, sandbox: tuple[str, SecretStr] | N
         return
     with closing(store):
         usable, findings = _database(store, rehearsal=sandbox is not None)
+        if usable and sandbox is None:
+            yield from database.check_alerts(store)
         yield from findings
         is_gone = store.sqlite_path is not None and not store.sqlite_path.exists()
         is_lost = is_gone and _was_there(store)

@@ -23,6 +23,8 @@ SENTENCES: Final = {
     "run.awaiting_approval": "waits to be approved: campaigns approve",
     "account.paused": "sending is stopped",
     "reply.unmatched": "an unknown person asked not to be texted any more",
+    "alert.raised": "an alert is raised",
+    "alert.cleared": "an alert is cleared: it is over",
     "test": "this is a test",
 }
 """What happened, in words that follow the name of a campaign."""
@@ -42,6 +44,7 @@ def report(store: Store, news: DueNotice) -> dict[str, Any]:
     with store.read() as session:
         if news.run_id is None:
             said["rehearsal"] = accounts.accounts_by_key(session).get(SANDBOX_ACCOUNT) == news.body["account"]
+            said |= news.body.get("shown", {})
         else:
             run = runs.run_view(session, news.run_id)
             said |= run_summary(run, counts.books(session, news.run_id)) | {"rehearsal": run.rehearsal}
@@ -51,6 +54,9 @@ def report(store: Store, news: DueNotice) -> dict[str, Any]:
 
 def subject(body: dict[str, Any], event: str) -> str:
     """Return one line for people."""
+    if "alert" in body:
+        state = "over" if event == "alert.cleared" else body["severity"]
+        return f"[campaigns] {state}: {body.get('reason', '')}" + (" (rehearsal)" if body.get("rehearsal") else "")
     what = " ".join(filter(None, [str(body.get("campaign", "")), SENTENCES.get(event, event).partition(":")[0]]))
     return f"[campaigns] {what}" + (" (rehearsal)" if body.get("rehearsal") else "")
 

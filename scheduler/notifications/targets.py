@@ -49,11 +49,15 @@ def of_run(runtime: Runtime, definition_id: int) -> set[Target]:
     return {*_webhook(own or runtime.settings.report_webhook.get_secret_value()), *everywhere(runtime.settings)}
 
 
+def of_installation(runtime: Runtime) -> set[Target]:
+    """Return who hears about what concerns no single campaign: the webhook of the settings, and all targets."""
+    return {*_webhook(runtime.settings.report_webhook.get_secret_value()), *everywhere(runtime.settings)}
+
+
 def of_account(runtime: Runtime, account_id: int) -> set[Target]:
     """Return who hears that sending has stopped: all targets, and the webhooks of the campaigns being sent."""
     return {
-        *_webhook(runtime.settings.report_webhook.get_secret_value()),
-        *everywhere(runtime.settings),
+        *of_installation(runtime),
         *(target for id_ in _definitions_at_work(runtime.store, account_id) for target in of_run(runtime, id_)),
     }
 

@@ -159,7 +159,7 @@ def _tick_until(runtime: Runtime, lock: LeaderLock, stop: Stop, heartbeat: Heart
     inbox = Tick("inbox", INBOX_SECONDS, InboxTick(ticks.rush, stop.is_set))
     beats = Tick("heartbeat", BEAT_SECONDS, heartbeat.heartbeat)
     guarded = replace(runtime, store=lock.guard(runtime.store))
-    clockwork = Clockwork(guarded, [*ticks.all, inbox, beats], ticks.rush)
+    clockwork = Clockwork(guarded, [*ticks.all, inbox, beats], ticks.rush, ticks.pulse)
     clockwork.start()
     get_logger().info("scheduler.leads")
     try:

@@ -9,7 +9,7 @@ from typing import Final
 from campaigns.codes import SINGLE_TEXTS, RunType
 from scheduler.notifications.delivery import deliver
 from scheduler.notifications.reports import report
-from scheduler.notifications.targets import Target, of_account, of_run
+from scheduler.notifications.targets import Target, of_account, of_installation, of_run
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.store.errors import STORE_FAILS
@@ -20,6 +20,9 @@ from worker.store.runs.runs import RunView
 
 TRY_AGAIN: Final = timedelta(minutes=1)
 """After news could not be made into notices: a file with a secret may be fixed by then."""
+
+ALERTS: Final = frozenset({"alert.raised", "alert.cleared"})
+"""They concern the installation: the webhook of one campaign's file is not told."""
 
 
 @dataclass(slots=True)
@@ -76,6 +79,8 @@ def _spread(
 
 
 def _targets(runtime: Runtime, news: DueNotice, views: Mapping[int, RunView]) -> set[Target]:
+    if news.event in ALERTS:
+        return of_installation(runtime)
     if news.run_id is None:
         return of_account(runtime, int(news.body["account"]))
     run = views[news.run_id]

@@ -1,4 +1,4 @@
-"""Deletes old notices and phone records: a service that runs for years must not grow by them."""
+"""Deletes old notices, alerts and phone records: a service that runs for years must not grow by them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,6 +9,7 @@ from scheduler.ticks.every import RESTS, Every
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.store.access import calls as kept_calls
+from worker.store.alerts import forget_alerts, old_alerts
 from worker.store.events import EventName
 from worker.store.notifications import retention
 
@@ -59,10 +60,12 @@ class ForgetTick:
                 notices = retention.old_notices(session, before)
                 events = retention.old_events(session, PASSING, before)
                 calls = retention.old_calls(session, before)
-            if not (notices or events or calls):
+                gone = old_alerts(session, before, most=retention.AT_ONCE)
+            if not (notices or events or calls or gone):
                 break
             with runtime.store.write("forget") as session:
                 forgotten += retention.forget(session, notice_ids=notices, event_ids=events, call_ids=calls)
+                forgotten += forget_alerts(session, gone)
         if forgotten:
             get_logger().info("notices.forgotten", rows=forgotten)
         return {"forgotten": forgotten}

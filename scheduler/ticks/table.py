@@ -6,6 +6,9 @@ from datetime import datetime
 
 from scheduler.rush import Rush
 from scheduler.ticks.account_probe import probe
+from scheduler.ticks.alerts import EVERY_SECONDS, AlertsTick
+from scheduler.ticks.counting import LOOK_SECONDS, RunCounts
+from scheduler.ticks.credits import Credits
 from scheduler.ticks.following.finish import FinishTick
 from scheduler.ticks.following.follow import FollowTick
 from scheduler.ticks.following.late_acceptances import WatchTick
@@ -13,8 +16,9 @@ from scheduler.ticks.following.retry import retry
 from scheduler.ticks.following.stuck import StuckTick
 from scheduler.ticks.lookups.unread import ReceiptReads
 from scheduler.ticks.lookups.windows import WindowMemory
-from scheduler.ticks.metrics import LOOK_SECONDS, MetricsTick
+from scheduler.ticks.metrics import MetricsTick
 from scheduler.ticks.notices import NoticesTick
+from scheduler.ticks.pulse import Pulse
 from scheduler.ticks.replies import FirstLook, RepliesTick
 from scheduler.ticks.retention import ForgetTick
 from scheduler.ticks.sending.drain import DrainTick
@@ -61,6 +65,8 @@ class Ticks:
         self._replies = RepliesTick()
         windows = WindowMemory()
         receipt_reads = ReceiptReads()
+        counts, left = RunCounts(), Credits()
+        self.pulse = Pulse()
         self.all = (
             Tick("start", 0.4, StartTick(self.rush, windows, self.first_look)),
             Tick("drain", 0.1, DrainTick(self.rush), for_work=True),
@@ -76,7 +82,8 @@ class Ticks:
             Tick("replies", 1.0, self._replies, is_first=True),
             Tick("unsubscribe", 1.0, UnsubscribeTick()),
             Tick("notices", 1.0, self.notices, can_wait=True),
-            Tick("metrics", LOOK_SECONDS, MetricsTick(), can_wait=True),
+            Tick("metrics", LOOK_SECONDS, MetricsTick(counts, left), can_wait=True),
+            Tick("alerts", EVERY_SECONDS, AlertsTick(counts, left, self.pulse), can_wait=True),
             Tick("forget", 60.0, ForgetTick()),
         )
 

@@ -17,6 +17,7 @@ from typing import Final
 
 from campaigns.clock import Clock, SystemClock
 from campaigns.sending.backoff import rest_after
+from worker import metrics
 from worker.logs import get_logger
 from worker.servers.conditions import WORDS, Trouble, detail_of, sentence, trouble_of
 
@@ -98,6 +99,7 @@ class Troubles:
                 if quiet < (forgotten if condition.sources else SETTLED_SECONDS):
                     continue
                 del self._conditions[trouble]
+                self._show()
                 took = condition.failed_seconds - condition.began_seconds
                 get_logger().info(
                     "trouble.ended",
@@ -117,11 +119,15 @@ class Troubles:
         says = sentence(trouble, detail_of(error))
         if condition is None:
             condition = self._conditions[trouble] = _Condition(says, now, now)
+            self._show()
             get_logger().warning("trouble.began", trouble=trouble.value, met_by=source, says=says)
         condition.says = says  # a gateway that asked to send slower may refuse the key by now
         condition.sources.add(source)
         condition.failed_seconds = now
         condition.failures += 1
+
+    def _show(self) -> None:
+        metrics.set_gauge(metrics.TROUBLES, {(trouble.value,): 1 for trouble in self._conditions})
 
     def _count(self, source: str, error: BaseException, now: float, event: str, shown: Mapping[str, object]) -> None:
         kind = type(error).__name__

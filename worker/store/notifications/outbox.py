@@ -4,7 +4,7 @@ News is an event (`announce`) before it is decided who hears of it. A notice is 
 of one table; news has the channel `NEWS` and no target.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -140,6 +140,29 @@ def announce_account(session: Session, account_id: int, *, reason: str, now: dat
         target="",
         event="account.paused",
         body={"id": name, "reason": reason, "account": account_id},
+        run_id=None,
+        now=now,
+    )
+
+
+def announce_alert(
+    session: Session,
+    account_id: int,
+    event: str,
+    *,
+    alert_id: int,
+    reason: str,
+    shown: Mapping[str, Any],
+    now: datetime,
+) -> None:
+    """Note once that an alert was raised or cleared. `shown`: what else its notice says."""
+    tell(
+        session,
+        key=f"{NEWS}:{event}:{alert_id}",
+        channel=NEWS,
+        target="",
+        event=event,
+        body={"id": uuid4().hex, "reason": reason, "account": account_id, "shown": dict(shown)},
         run_id=None,
         now=now,
     )

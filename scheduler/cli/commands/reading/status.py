@@ -40,6 +40,7 @@ def status(
     """Show how far campaigns have got, what they wait for, and why."""
     from campaigns.clock import SystemClock
     from scheduler.actions.opening import NOTHING_YET, campaign_store, existing_store
+    from scheduler.actions.reading.alerts import read_alerts
     from scheduler.actions.reading.replies import count_to_review
     from scheduler.actions.reading.runs import read_runs
     from scheduler.cli.rendering.progress import show_all, show_one
@@ -59,13 +60,16 @@ def status(
             seen = (
                 read_runs(store, campaign, number_of_run, now=clock.now()),
                 troubles_of(store, settings.redis_url),
+                read_alerts(store),
             )
-            runs, troubles = seen
+            runs, troubles, alerts = seen
             if seen != before:
                 rows = (progress_json(run) for run in runs)
                 if not print_listed(form, COLUMNS, rows, header=before is None):
                     if before is not None:
                         clear_screen()
+                    for alert in alerts:
+                        say(f"{alert.severity.value}: {alert.says}")
                     if campaign is None:
                         show_all(runs, settings.zone)
                     else:

@@ -1,0 +1,363 @@
+"""Each alert is raised by its fault and cleared by its end: once, told once, seen by whoever asks."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import redis
+import sqlalchemy as sa
+from sqlmodel import col, select
+
+from campaigns.alert_figures import AlertName
+from campaigns.alerts import CONDITIONS, GONE_SECONDS
+from campaigns.codes import PausedBy
+from campaigns.lifecycle import BatchState, RecipientState
+from campaigns.optout.meaning import Meaning
+from scheduler.actions.reading.alerts import read_alerts
+from scheduler.loop import Clockwork
+from scheduler.notifications.reports import letter, subject
+from scheduler.rush import Rush
+from scheduler.ticks.alerts import AlertsTick
+from scheduler.ticks.pulse import Pulse
+from scheduler.ticks.table import Tick
+from tests.protocol.world.harness import SETTLED, Installation
+from tests.protocol.world.scripted_gateway import LOST, Reads
+from tests.support.receiver import Receiver
+from worker.servers.troubles import Troubles
+from worker.store import alerts, leases
+from worker.store.errors import StoreError
+from worker.store.models import Alert, Batch, Inbound, Lease, Notice
+from worker.store.notifications import outbox
+from worker.store.sending import accounts
+
+N = AlertName
+MINUTE = timedelta(minutes=1)
+HOUR = timedelta(hours=1)
+
+
+def opened(bench: Installation) -> list[tuple[AlertName, str]]:
+    return [(alert.name, alert.subject) for alert in read_alerts(bench.store)]
+
+
+def look_for(bench: Installation, duration: timedelta) -> None:
+    """Only look at the alerts for a while, three times a minute."""
+    end = bench.clock.now() + duration
+    bench.call("alerts")
+    while bench.clock.now() < end:
+        bench.clock.advance(min(timedelta(seconds=20), end - bench.clock.now()))
+        bench.call("alerts")
+
+
+def change(bench: Installation, statement: Any) -> None:
+    with bench.store.write() as session:
+        session.execute(statement)
+
+
+def begun(bench: Installation, people: int = 4, **more: Any) -> int:
+    """A campaign that has begun: the gateway has it, and no phone has sent it."""
+    run_id = bench.campaign(people, **more)
+    bench.until(lambda: sum(attempt.recipients for attempt in bench.attempts(run_id)) == people)
+    return run_id
+
+
+Way = Callable[[Installation], Callable[[], object]]
+"""Makes a fault; returns how it ends."""
+
+
+def books(bench: Installation) -> Callable[[], object]:
+    run_id = bench.campaign(4)
+    bench.call("start")
+    mine = col(Batch.run_id) == run_id
+    change(bench, sa.update(Batch).where(mine).values(state=BatchState.REFUSED))
+    return lambda: change(bench, sa.update(Batch).where(mine).values(state=BatchState.PLANNED))
+
+
+def late_arrival(bench: Installation) -> Callable[[], object]:
+    bench.gateway.script.append(LOST)
+    run_id = bench.campaign(1)
+    bench.finish(run_id)
+    [row] = bench.recipients(run_id)
+    bench.gateway.store([(row.number, row.text)])
+    bench.pass_time(20 * MINUTE, step=30)
+    with bench.store.write() as session:
+        accounts.resume_account(session, bench.runtime.account_id)
+    look_for(bench, MINUTE)
+    return lambda: look_for(bench, HOUR)
+
+
+def paused(bench: Installation) -> Callable[[], object]:
+    account_id, now = bench.runtime.account_id, bench.clock.now()
+    with bench.store.write() as session:
+        accounts.pause_account(session, account_id, PausedBy.GATEWAY, "no credits", now=now, probe_at=None)
+
+    def resume() -> None:
+        with bench.store.write() as session:
+            accounts.resume_account(session, account_id)
+
+    return resume
+
+
+def no_tick(bench: Installation) -> Callable[[], object]:
+    pulse, clock = bench.ticks.pulse, bench.clock
+    pulse.begin(["follow"], clock.elapsed_seconds())
+    bench.clock.advance(301)
+    return lambda: pulse.worked("follow", clock.elapsed_seconds() + 1000)
+
+
+def trouble(error: Exception) -> Way:
+    def make(bench: Installation) -> Callable[[], object]:
+        troubles = Troubles(bench.clock)
+        bench.runtime = replace(bench.runtime, troubles=troubles)
+        troubles.failed("drain", error)
+
+        def end() -> None:
+            bench.clock.advance(10)
+            troubles.worked("drain")
+
+        return end
+
+    return make
+
+
+def in_doubt(bench: Installation) -> Callable[[], object]:
+    run_id = bench.campaign(1)
+    bench.gateway.script.append(LOST)
+    bench.send()
+    bench.gateway.reads = Reads.FAILING
+    bench.pass_time(2 * SETTLED, step=20)
+
+    def end() -> None:
+        bench.gateway.reads = Reads.TRUE
+        bench.finish(run_id)
+
+    return end
+
+
+def held(bench: Installation) -> Callable[[], object]:
+    run_id = begun(bench)
+    mine = col(Batch.run_id) == run_id
+    change(bench, sa.update(Batch).where(mine).values(state=BatchState.HELD))
+    bench.clock.advance(HOUR)
+    return lambda: change(bench, sa.update(Batch).where(mine).values(state=BatchState.ACCEPTED))
+
+
+def phone_stuck(bench: Installation) -> Callable[[], object]:
+    bench.runtime = replace(bench.runtime, settings=bench.settings.model_copy(update={"stuck_after_seconds": 60}))
+    run_id = begun(bench, per_request=1)
+    bench.clock.advance(5 * MINUTE)
+    bench.call("stuck")
+
+    def end() -> None:
+        bench.gateway.set_all("Delivered")
+        bench.finish(run_id)
+        bench.clock.advance(MINUTE)
+        bench.call("stuck")
+
+    return end
+
+
+def phone_fails(bench: Installation) -> Callable[[], object]:
+    run_id = begun(bench, 30)
+    bench.gateway.set_all("Failed")
+    bench.until(lambda: bench.states(run_id).get(RecipientState.FAILED, 0) == 30, within=2 * HOUR)
+    return lambda: look_for(bench, HOUR)
+
+
+def opt_outs(bench: Installation) -> Callable[[], object]:
+    run_id = begun(bench, 100)
+    with bench.store.write() as session:
+        for place in range(20):
+            reply = Inbound(
+                account_id=bench.runtime.account_id,
+                gateway_id=10_000 + place,
+                number=f"+39333{place:07}",
+                text="STOP",
+                received_at=bench.clock.now(),
+                stored_at=bench.clock.now(),
+                came_by="poll",
+                meaning=Meaning.STOP,
+                run_id=run_id,
+            )
+            session.add(reply)
+    return lambda: bench.finish(run_id)
+
+
+def budget(bench: Installation) -> Callable[[], object]:
+    run_id = bench.campaign(100, per_request=1, more="  daily: 3\n")
+    bench.pass_time(MINUTE)
+    return lambda: bench.cancel(run_id)
+
+
+def credits_(bench: Installation) -> Callable[[], object]:
+    bench.gateway.credits = 40
+    bench.campaign(200, per_request=1, more="  rate: 10/minute\n")
+    bench.pass_time(5 * MINUTE)
+    bench.gateway.credits = 40
+
+    def buy() -> None:
+        bench.gateway.credits = 10_000
+        look_for(bench, 6 * MINUTE)
+
+    return buy
+
+
+def calls_out(bench: Installation) -> Callable[[], object]:
+    with bench.store.write() as session:
+        target, now = "https://example.com/secret", bench.clock.now()
+        outbox.tell(session, key="1", channel="webhook", target=target, event="e", body={}, run_id=None, now=now)
+        [id_] = session.scalars(sa.select(col(Notice.id)).where(col(Notice.key) == "1"))
+        for _ in range(3):
+            outbox.failed(session, id_, problem="away", retry_at=now + HOUR)
+
+    def deliver() -> None:
+        with bench.store.write() as session:
+            outbox.taken(session, id_, now=bench.clock.now())
+
+    return deliver
+
+
+def late(wait: timedelta) -> Way:
+    def make(bench: Installation) -> Callable[[], object]:
+        head = "campaign: code\nkind: transactional\nmessage: Ciao {{ first_name }}\n"
+        rows = "".join(f"    - {{number: '+39333{place:07}', first_name: N{place}}}\n" for place in range(12))
+        run_id = bench.drop(f"{head}audience:\n  rows:\n{rows}throughput:\n  batch_size: 1\n", "code").run_id
+        bench.call("start")
+        bench.clock.advance(2 * MINUTE)
+        bench.until(lambda: len(bench.attempts(run_id)) == 12)
+        return lambda: look_for(bench, wait)
+
+    return make
+
+
+FAULTS: dict[AlertName, tuple[Way, str]] = {
+    N.BOOKS: (books, "sale"),
+    N.LATE_ARRIVAL: (late_arrival, ""),
+    N.ACCOUNT_PAUSED: (paused, ""),
+    N.NO_TICK: (no_tick, "follow"),
+    N.DATABASE_AWAY: (trouble(sa.exc.OperationalError("", {}, Exception())), ""),
+    N.REDIS_AWAY: (trouble(redis.exceptions.ConnectionError()), ""),
+    N.IN_DOUBT: (in_doubt, ""),
+    N.HELD: (held, ""),
+    N.PHONE_STUCK: (phone_stuck, "1"),
+    N.PHONE_FAILS: (phone_fails, "1"),
+    N.OPT_OUTS: (opt_outs, "sale"),
+    N.BUDGET: (budget, "campaign:sale"),
+    N.CREDITS: (credits_, ""),
+    N.CALLS_OUT: (calls_out, "https://example.com"),
+    N.LATE_FAST: (late(HOUR), ""),
+    N.LATE_SLOWLY: (late(6 * HOUR), ""),
+}
+
+
+def test_every_alert_has_its_fault_here() -> None:
+    assert {*FAULTS, N.NO_LEASE_HOLDER} == set(AlertName)
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_an_alert_is_raised_by_its_fault_and_cleared_by_its_end(known: Installation, name: AlertName) -> None:
+    make, about = FAULTS[name]
+    look_for(known, MINUTE)
+    assert opened(known) == []
+
+    end = make(known)
+    look_for(known, CONDITIONS[name].holds + 2 * MINUTE)
+    assert (name, about) in opened(known)
+
+    end()
+    look_for(known, timedelta(seconds=GONE_SECONDS) + 2 * MINUTE)
+    assert (name, about) not in opened(known)
+    with known.store.read() as session:
+        rows = session.exec(select(Alert).where(Alert.name == name)).all()
+        news = session.scalars(sa.select(col(Notice.event)).where(col(Notice.event).startswith("alert."))).all()
+    assert len(rows) == 1
+    assert rows[0].cleared_at is not None
+    assert {"alert.raised", "alert.cleared"} <= set(news)
+    [shown] = [alert for alert in read_alerts(known.store, with_cleared=True) if alert.name is name]
+    assert "?" not in shown.says
+
+
+def test_nobody_who_runs_the_clock_is_seen_from_outside(bench_on_both: Installation) -> None:
+    bench = bench_on_both
+    bench.campaign(4)
+    bench.call("start")
+    if bench.store.is_sqlite:  # the lock is a file there, and `doctor` looks at it
+        assert opened(bench) == []
+        return
+    with bench.store.write() as session:
+        assert leases.take(session, leases.CLOCK, "the test") is not None
+    assert opened(bench) == []
+    expired = sa.func.now() - sa.cast(timedelta(seconds=61), sa.Interval)
+    change(bench, sa.update(Lease).values(expires_at=expired))
+    assert opened(bench) == [(N.NO_LEASE_HOLDER, "")]
+
+
+def test_an_alert_is_stored_and_told_once_on_both_databases(bench_on_both: Installation) -> None:
+    bench, now = bench_on_both, bench_on_both.clock.now()
+    with bench.store.write() as session:
+        made = [alerts.raise_alert(session, N.HELD, "", {"hours": 2}, rehearsal=False, now=now) for _ in range(2)]
+        assert alerts.raise_alert(session, N.HELD, "", {}, rehearsal=True, now=now) is not None
+    assert made[0] is not None
+    assert made[1] is None
+    with bench.store.write() as session:
+        assert alerts.clear_alert(session, made[0], now=now)
+        assert not alerts.clear_alert(session, made[0], now=now)
+        assert alerts.raise_alert(session, N.HELD, "", {}, rehearsal=False, now=now) is not None
+    assert [alert.rehearsal for alert in read_alerts(bench.store)] == [True, False]
+    bench.call("alerts")  # every figure is looked at on both
+
+
+def test_an_alert_is_told_to_the_targets_of_the_settings_alone(bench: Installation) -> None:
+    with Receiver() as mine, Receiver() as theirs:
+        given = {"allow_private_webhooks": True, "report_webhook": mine.url}
+        settings = bench.settings.__class__.model_validate({**bench.settings.model_dump(), **given})
+        bench.runtime = replace(bench.runtime, settings=settings)
+        bench.campaign(4, more=f"report:\n  webhook: {theirs.url}\n")
+        paused(bench)
+        look_for(bench, 6 * MINUTE)
+        bench.call("notices")
+        told = [call.json for call in mine.calls if call.json["event"] == "alert.raised"]
+        assert [(body["alert"], body["severity"], body["subject"]) for body in told] == [("account_paused", "page", "")]
+        assert told[0]["reason"] == "nothing is sent: no credits"
+        assert "alert.raised" not in theirs.events()
+        assert subject(told[0], "alert.raised") == "[campaigns] page: nothing is sent: no credits"
+        assert "Why: nothing is sent: no credits" in letter(told[0], "alert.raised")
+
+
+def test_a_process_that_takes_over_clears_what_another_one_raised(bench: Installation) -> None:
+    end = paused(bench)
+    look_for(bench, 6 * MINUTE)
+    end()
+    tick = AlertsTick()
+    tick(bench.runtime, bench.clock.now())
+    assert opened(bench) == [(N.ACCOUNT_PAUSED, "")]
+    bench.clock.advance(GONE_SECONDS)
+    tick(bench.runtime, bench.clock.now())
+    assert opened(bench) == []
+
+
+def test_a_command_raises_nothing(bench: Installation) -> None:
+    paused(bench)
+    runtime = replace(bench.runtime, only_runs=frozenset())
+    tick = AlertsTick()
+    for _ in range(3):
+        assert tick(runtime, bench.clock.now()) == {}
+        bench.clock.advance(5 * MINUTE)
+
+
+def test_the_clock_notes_which_ticks_work(bench: Installation) -> None:
+    def fails(*_: object) -> dict[str, int]:
+        raise StoreError("away")
+
+    pulse = Pulse()
+    ticks = Tick("works", 0.02, lambda *_: {}), Tick("fails", 0.02, fails)
+    clockwork = Clockwork(bench.runtime, ticks, Rush(), pulse)
+    clockwork.start()
+    bench.clock.advance(301)
+    deadline = time.monotonic() + 10
+    while pulse.ages(bench.clock.elapsed_seconds())["works"] and time.monotonic() < deadline:
+        time.sleep(0.02)
+    clockwork.stop()
+    assert pulse.ages(bench.clock.elapsed_seconds()) == {"works": 0.0, "fails": 301.0}
