@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
-from campaigns.alerts import Severity
+from campaigns.alerts.conditions import Severity
 from campaigns.policy import NO_POLICY, Policy
 from campaigns.timing.placing import hours_of
 from scheduler.actions.reading.alerts import read_alerts

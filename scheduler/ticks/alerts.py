@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from sqlmodel import Session
 
-from campaigns.alert_figures import (
+from campaigns.alerts.conditions import CONDITIONS, Key, Watch, found
+from campaigns.alerts.figures import (
     FAST,
     LATE_ARRIVAL_FOR,
     ON_TIME_SECONDS,
@@ -18,7 +19,6 @@ from campaigns.alert_figures import (
     Share,
     Supply,
 )
-from campaigns.alerts import CONDITIONS, Key, Watch, found
 from campaigns.definition import Kind
 from campaigns.lifecycle import RecipientState, RunState
 from scheduler.notifications.delivery import where
@@ -30,8 +30,8 @@ from scheduler.ticks.pulse import Pulse
 from worker.limits.ledger import StoreLedger
 from worker.logs import get_logger
 from worker.runtime import Runtime
-from worker.store import alerts
 from worker.store.following import devices
+from worker.store.notifications import alerts
 from worker.store.notifications.outbox import announce_alert
 from worker.store.reports import alarms, facts
 from worker.store.reports.facts import Begun

@@ -9,9 +9,9 @@ from scheduler.ticks.every import RESTS, Every
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.store.access import calls as kept_calls
-from worker.store.alerts import forget_alerts, old_alerts
 from worker.store.events import EventName
 from worker.store.notifications import retention
+from worker.store.notifications.alerts import forget_alerts, old_alerts
 
 EVERY: Final = timedelta(hours=1)
 """How often to look for old rows. Finding them means reading the whole table."""

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from campaigns.alert_figures import FAST, SLOW, AlertName, Figures, Share, Supply
-from campaigns.alerts import CONDITIONS, GONE_SECONDS, MOST_SUBJECTS, Key, Watch, found
+from campaigns.alerts.conditions import CONDITIONS, GONE_SECONDS, MOST_SUBJECTS, Key, Watch, found
+from campaigns.alerts.figures import FAST, SLOW, AlertName, Figures, Share, Supply
 
 N = AlertName
 HOUR = 3600.0

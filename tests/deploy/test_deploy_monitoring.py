@@ -14,8 +14,8 @@ import promql_parser
 import pytest
 import yaml
 
-from campaigns.alert_figures import FAST, HELD_SECONDS, OBJECTIVE, ON_TIME_SECONDS, SETTLING_TIMES, SLOW
-from campaigns.alerts import CONDITIONS
+from campaigns.alerts.conditions import CONDITIONS
+from campaigns.alerts.figures import FAST, HELD_SECONDS, OBJECTIVE, ON_TIME_SECONDS, SETTLING_TIMES, SLOW
 from tests.deploy.deploy_files import DEPLOY, manifests
 from tests.support.scraping import counted
 from worker import metrics

@@ -4,13 +4,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from campaigns.alert_figures import AlertName
-from campaigns.alerts import CONDITIONS, Severity
+from campaigns.alerts.conditions import CONDITIONS, Severity
+from campaigns.alerts.figures import AlertName
 from campaigns.display import utc
 from campaigns.lifecycle import RunState
-from worker.store import alerts, leases
-from worker.store.alerts import AlertRow
+from worker.store import leases
 from worker.store.engine import Store
+from worker.store.notifications import alerts
+from worker.store.notifications.alerts import AlertRow
 from worker.store.runs.runs import list_runs
 
 MOST_CLEARED: Final = 200

@@ -11,8 +11,8 @@ import redis
 import sqlalchemy as sa
 from sqlmodel import col, select
 
-from campaigns.alert_figures import AlertName
-from campaigns.alerts import CONDITIONS, GONE_SECONDS
+from campaigns.alerts.conditions import CONDITIONS, GONE_SECONDS
+from campaigns.alerts.figures import AlertName
 from campaigns.codes import PausedBy
 from campaigns.lifecycle import BatchState, RecipientState
 from campaigns.optout.meaning import Meaning
@@ -27,10 +27,10 @@ from tests.protocol.world.harness import SETTLED, Installation
 from tests.protocol.world.scripted_gateway import LOST, Reads
 from tests.support.receiver import Receiver
 from worker.servers.troubles import Troubles
-from worker.store import alerts, leases
+from worker.store import leases
 from worker.store.errors import StoreError
 from worker.store.models import Alert, Batch, Inbound, Lease, Notice
-from worker.store.notifications import outbox
+from worker.store.notifications import alerts, outbox
 from worker.store.sending import accounts
 
 N = AlertName

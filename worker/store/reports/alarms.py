@@ -7,7 +7,7 @@ from typing import Final
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from campaigns.alert_figures import Share
+from campaigns.alerts.figures import Share
 from campaigns.codes import MADE_BY_FILES, WaitsFor
 from campaigns.lifecycle import BatchState, RecipientState
 from campaigns.optout.meaning import Meaning

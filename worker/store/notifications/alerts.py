@@ -8,7 +8,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from campaigns.alert_figures import AlertName
+from campaigns.alerts.figures import AlertName
 from worker.store.bulk import insert_missing
 from worker.store.tables import alerts
 from worker.store.transitions import changed

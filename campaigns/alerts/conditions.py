@@ -10,8 +10,8 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any, Final
 
-from campaigns import alert_figures as looks
-from campaigns.alert_figures import AlertName
+from campaigns.alerts import figures as looks
+from campaigns.alerts.figures import AlertName
 
 MOST_SUBJECTS: Final = 20
 """Of how many campaigns, phones or targets one condition is reported at a time: a thousand phones are one trouble."""

@@ -1,0 +1,1 @@
+"""Conditions that somebody has to know of, and the figures that decide."""
