@@ -194,7 +194,6 @@ NOT_BY_RUN: Final[Mapping[str, str]] = {
     "repeat_missed": "the inbox, of a campaign that repeats",
     "repeat_stop": "the inbox, of a campaign that repeats",
     "plan_more": "a table with more people, dropped again after sending began",
-    "repeat_call": "`notify --repeat`",
     "call_once": "a call of the API with an Idempotency-Key",
     "forget_calls": "a service; `run` leaves old calls alone",
     "upload": "a table that comes over HTTP",
