@@ -179,7 +179,7 @@ def test_there_are_three_dashboards() -> None:
 
 def test_the_compose_file_follows_the_specification() -> None:
     checker = Path(sys.executable).with_name("check-jsonschema")
-    command = [checker, "--builtin-schema", "vendor.compose-spec", FOLDER / "compose.yaml"]
+    command = [str(checker), "--builtin-schema", "vendor.compose-spec", str(FOLDER / "compose.yaml")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, done.stdout + done.stderr

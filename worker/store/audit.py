@@ -178,7 +178,9 @@ def _plain(value: Any) -> Any:
     return _clean(value.isoformat() if isinstance(value, datetime) else str(value))
 
 
-def entries(session: Session, wanted: AuditFilter, *, after: int | None = None, limit: int = PAGE) -> list[Audited]:
+def entries(
+    database: Session | sa.Connection, wanted: AuditFilter, *, after: int | None = None, limit: int = PAGE
+) -> list[Audited]:
     """Return entries, the newest first; `after` is the id of the last one of the page before."""
     query = sa.select(*_COLUMNS).order_by(audit_entries.c.id.desc()).limit(limit)
     if after is not None:
@@ -192,7 +194,7 @@ def entries(session: Session, wanted: AuditFilter, *, after: int | None = None, 
     if wanted.actor:
         whole = audit_entries.c.actor_kind + ":" + audit_entries.c.actor
         query = query.where(sa.or_(audit_entries.c.actor == wanted.actor, whole == wanted.actor))
-    return [Audited(*row) for row in session.execute(query)]
+    return [Audited(*row) for row in database.execute(query)]
 
 
 def has_submitted(session: Session, actor: str, campaign: str, definition_hash: str) -> bool:

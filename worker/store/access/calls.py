@@ -22,10 +22,10 @@ class KeptCall:
     answer: str
 
 
-def find(session: Session, caller: str, key: str) -> KeptCall | None:
+def find(database: Session | sa.Connection, caller: str, key: str) -> KeptCall | None:
     """Return the call that was made with this key, if its transaction is over."""
     query = sa.select(rows.c.request_digest, rows.c.body)
-    row = session.execute(query.where(rows.c.caller == caller, rows.c.key == key)).first()
+    row = database.execute(query.where(rows.c.caller == caller, rows.c.key == key)).first()
     return None if row is None else KeptCall(*row)
 
 

@@ -43,7 +43,7 @@ def create(session: Session, user_id: int | None, name: str, role: Role, *, now:
     return secret
 
 
-def find(session: Session, secret: str, *, now: datetime) -> SessionView | None:
+def find(database: Session | sa.Connection, secret: str, *, now: datetime) -> SessionView | None:
     """Return the session with this secret if it is in force."""
     if not secret or len(secret) > LONGEST:
         return None
@@ -60,7 +60,7 @@ def find(session: Session, secret: str, *, now: datetime) -> SessionView | None:
             sa.or_(of_user, sa.and_(rows.c.user_id.is_(None), is_nobody_there)),
         )
     )
-    row = session.execute(query).first()
+    row = database.execute(query).first()
     return None if row is None else SessionView(*row)
 
 

@@ -70,18 +70,18 @@ def create(
     return secret if made is not None else ""
 
 
-def find(session: Session, secret: str, *, now: datetime) -> TokenView | None:
+def find(database: Session | sa.Connection, secret: str, *, now: datetime) -> TokenView | None:
     """Return the token with this secret if it is in force."""
     if not secret.startswith(MARK) or len(secret) > LONGEST:
         return None
     is_in_time = sa.or_(rows.c.expires_at.is_(None), rows.c.expires_at > now)
-    row = session.execute(sa.select(*_FIELDS).where(rows.c.digest == digest(secret), _stands, is_in_time)).first()
+    row = database.execute(sa.select(*_FIELDS).where(rows.c.digest == digest(secret), _stands, is_in_time)).first()
     return None if row is None else _view(row)
 
 
-def listed(session: Session) -> list[TokenView]:
+def listed(database: Session | sa.Connection) -> list[TokenView]:
     """Return the tokens that nobody removed, by name; those whose time is over, too."""
-    return [_view(row) for row in session.execute(sa.select(*_FIELDS).where(_stands).order_by(rows.c.name))]
+    return [_view(row) for row in database.execute(sa.select(*_FIELDS).where(_stands).order_by(rows.c.name))]
 
 
 def note_use(session: Session, id_: int, *, now: datetime) -> None:

@@ -54,26 +54,26 @@ def add(session: Session, name: str, role: Role, password_hash: str, *, by: str,
     return session.scalar(added) is not None
 
 
-def is_anybody(session: Session) -> bool:
+def is_anybody(database: Session | sa.Connection) -> bool:
     """Return whether there is a user."""
-    return session.scalar(sa.select(rows.c.id).where(_counts).limit(1)) is not None
+    return database.scalar(sa.select(rows.c.id).where(_counts).limit(1)) is not None
 
 
-def find(session: Session, name: str) -> UserView | None:
+def find(database: Session | sa.Connection, name: str) -> UserView | None:
     """Return the user of this name."""
-    row = session.execute(sa.select(*_FIELDS).where(rows.c.name == name, _counts)).first()
+    row = database.execute(sa.select(*_FIELDS).where(rows.c.name == name, _counts)).first()
     return None if row is None else UserView(*row)
 
 
-def listed(session: Session) -> list[UserView]:
+def listed(database: Session | sa.Connection) -> list[UserView]:
     """Return every user, by name."""
-    return [UserView(*row) for row in session.execute(sa.select(*_FIELDS).where(_counts).order_by(rows.c.name))]
+    return [UserView(*row) for row in database.execute(sa.select(*_FIELDS).where(_counts).order_by(rows.c.name))]
 
 
-def credentials(session: Session, name: str, *, lock: bool = False) -> Credentials | None:
+def credentials(database: Session | sa.Connection, name: str, *, lock: bool = False) -> Credentials | None:
     """Return what a user signs in with; `lock`: nobody changes it before the transaction ends."""
     query = sa.select(rows.c.id, rows.c.role, rows.c.password_hash).where(rows.c.name == name, _counts)
-    row = session.execute(query.with_for_update(read=True) if lock else query).first()
+    row = database.execute(query.with_for_update(read=True) if lock else query).first()
     return None if row is None else Credentials(*row)
 
 

@@ -72,11 +72,11 @@ _SETTLED: Final[sa.ColumnElement[bool]] = sa.literal_column(
 lower id, which whoever goes on after the first would never see. SQLite has one writer at a time."""
 
 
-def news_after(session: Session, *, after: int, limit: int) -> list[News]:
+def news_after(database: sa.Connection, *, after: int, limit: int) -> list[News]:
     """Return the next news."""
     columns = (notices.c.id, notices.c.created_at, notices.c.event, notices.c.run_id, campaigns.c.slug, notices.c.body)
     where = [notices.c.id > after, notices.c.channel == NEWS]
-    if session.connection().dialect.name == "postgresql":
+    if database.dialect.name == "postgresql":
         where.append(_SETTLED)
     query = (
         sa.select(*columns)
@@ -87,14 +87,14 @@ def news_after(session: Session, *, after: int, limit: int) -> list[News]:
         .order_by(notices.c.id)
         .limit(limit)
     )
-    found = session.execute(query).all()
+    found = database.execute(query).all()
     return [News(id_, at, event, run_id, slug, body.get("reason", "")) for id_, at, event, run_id, slug, body in found]
 
 
-def last_news(session: Session) -> int:
+def last_news(database: sa.Connection) -> int:
     """Return the id of the newest news; 0 if there is none."""
     query = sa.select(notices.c.id).where(notices.c.channel == NEWS).order_by(notices.c.id.desc()).limit(1)
-    return session.scalar(query) or 0
+    return database.scalar(query) or 0
 
 
 @dataclass(frozen=True, slots=True)
