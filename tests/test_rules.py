@@ -49,7 +49,7 @@ def test_a_state_changes_by_a_guarded_update_and_never_by_assignment() -> None:
 def test_the_loop_knows_no_tick_by_name() -> None:
     imports = (node for path, node in nodes() if path == "scheduler/loop.py" and isinstance(node, ast.ImportFrom))
     known = {node.module for node in imports if node.module and node.module.startswith("scheduler")}
-    assert known == {"scheduler.rush", "scheduler.ticks.table"}
+    assert known == {"scheduler.rush", "scheduler.ticks.pulse", "scheduler.ticks.table"}  # pulse: ticks by any name
 
 
 def test_nobody_remembers_anything_in_the_runtime() -> None:

@@ -85,6 +85,14 @@ def insert(id: int) -> Callable[[sa.Connection], object]:
     return act
 
 
+def insert_between(connection: sa.Connection) -> None:
+    """Insert an entry that follows the third, sealed as the product seals it; the ones behind it make room."""
+    rest = connection.execute(sa.select(audit_entries).where(E.id > 3)).mappings().all()
+    remove(4, 5)(connection)
+    insert(4)(connection)
+    connection.execute(audit_entries.insert(), [dict(row) | {"id": row["id"] + 1} for row in rest])
+
+
 def remove(*ids: int) -> Callable[[sa.Connection], object]:
     return lambda connection: connection.execute(sa.delete(audit_entries).where(E.id.in_(ids)))
 
@@ -120,6 +128,7 @@ TAMPERED: Final[list[tuple[str, Callable[[sa.Connection], object], ChainFault, i
     ("removed whole", remove(1, 2, 3, 4, 5), ChainFault.MISSING, 1),
     ("inserted at the end", insert(6), ChainFault.INSERTED, 6),
     ("inserted at the beginning", insert(0), ChainFault.INSERTED, 0),
+    ("inserted in the middle", insert_between, ChainFault.CHANGED, 5),
     ("swapped", swap, ChainFault.CHANGED, 2),
     ("the head is gone", lambda connection: connection.execute(sa.delete(audit_heads)), ChainFault.HEAD, 5),
     (

@@ -12,11 +12,13 @@ import sqlalchemy as sa
 from sqlmodel import col
 
 import scheduler.actions
-from campaigns.access import INBOX, SCHEDULER, Actor, ActorKind
+import worker
+from campaigns.access import INBOX, SCHEDULER, Actor, ActorKind, Role, Scope
 from campaigns.codes import PausedBy
 from campaigns.lifecycle import BatchState, RecipientState
 from campaigns.protocol.declarations import Declared
 from scheduler.actions import approving, control, resolving, submitting, test_message, throttling
+from scheduler.actions.access import signing_in, tokens, users
 from scheduler.actions.acting import acting, joined
 from scheduler.actions.reading.audit import audit_json, check_audit, read_audit
 from scheduler.actions.suppressing import opt_outs
@@ -34,6 +36,7 @@ from worker.store.runs.runs import pause_run
 
 NUMBER: Final = "+393331000001"
 TEXT: Final = "Our spring sale starts today."
+PACKAGES: Final = (Path(scheduler.__file__).parent, Path(worker.__file__).parent)
 SOURCES: Final = sorted(Path(scheduler.actions.__file__).parent.rglob("*.py"))
 
 
@@ -73,8 +76,14 @@ TELLS: Final = {"notifying.tell_test"}
 
 MACHINERY: Final = {"acting.asked_by", "acting.acting"}
 
-FOLLOWS: Final = {"resending._ask_again"}
-"""It stores receipts that the gateway shows, as a tick does."""
+ONLY_NOTES: Final = {
+    "acting._transaction",  # the transaction of `acting`
+    "once.make_once",  # stores the answer of an action, which has its own entry
+    "callers.by_token",  # when a token was last used
+    "callers.by_session",  # when a session was last used
+    "resending._ask_again",  # receipts that the gateway shows, as a tick stores them
+}
+"""Everything else that writes to the database leads to an entry."""
 
 
 def test_each_action_is_audited_or_reads() -> None:
@@ -89,12 +98,67 @@ def test_each_action_is_audited_or_reads() -> None:
 
     # when
     asked = {name for name, node in known.items() if takes_actor(node) and "._" not in name} - MACHINERY
-    unaudited = {name for name in asked if not leads_to(name, audits)}
-    unasked = {name for name, node in known.items() if called(node) & {"write", "acting"} and not takes_actor(node)}
+    writing = {name for name, node in known.items() if "write" in called(node)}
     # then
-    assert unaudited == TELLS
-    assert unasked - {"acting._transaction"} == FOLLOWS
+    assert {name for name in asked if not leads_to(name, audits)} == TELLS
+    assert {name for name in writing if not leads_to(name, audits)} == ONLY_NOTES
+    assert {*actions_named()} == {*ACTIONS}
     assert len(asked) >= 16
+
+
+def actions_named() -> Iterator[str]:
+    """The names of all actions that are written to the audit, from the calls of the functions that write them."""
+    for path in [path for package in PACKAGES for path in package.rglob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            name = getattr(node.func, "attr", getattr(node.func, "id", "")) if isinstance(node, ast.Call) else ""
+            if isinstance(node, ast.Call) and name in {"acting", "append", "_audited"} and len(node.args) > 2:
+                yield from [each.value for each in node.args[2:3] if isinstance(each, ast.Constant)]
+
+
+ACTIONS: Final = (
+    *("test", "test_given_up", "approve", "pause", "resume", "cancel", "throttle", "resend", "resolve", "stop"),
+    *("suppress", "unsuppress", "review", "contact_added", "contact_unsubscribed", "message", "upload", "repeat_call"),
+    *("add_user", "set_role", "set_password", "remove_user", "add_token", "remove_token"),
+    *("sign_in", "sign_in_first", "sign_in_failed", "sign_out"),
+    *("migrate", "recover", "move", "move_finished", "move_undone"),
+)
+"""Everything that is audited, besides `submit`. A new action has a row here and, if it is one of users, below."""
+
+
+def test_users_tokens_and_sessions_are_audited_once_each_without_a_secret(runtime: Runtime) -> None:
+    # given
+    store, now, at = runtime.store, runtime.clock.now(), "192.0.2.7"
+    password, other = "correct horse battery", "another horse battery"
+    # when
+    first = signing_in.sign_in_first(store, origin=at, now=now)
+    users.add_user(store, ANNA, "ben", Role.VIEWER, password, now=now)
+    users.set_role(store, ANNA, "ben", Role.APPROVER, now=now)
+    users.set_password(store, ANNA, "ben", other, now=now)
+    assert signing_in.sign_in(store, "ben", password, origin=at, now=now) is None
+    signed_in = signing_in.sign_in(store, "ben", other, origin=at, now=now)
+    assert first is not None
+    assert signed_in is not None
+    signing_in.sign_out(store, signing_in.user("ben", signed_in.role, at), signed_in.secret, now=now)
+    users.remove_user(store, ANNA, "ben", now=now)
+    token = tokens.add_token(store, ANNA, "crm", {Scope.READ}, now=now)
+    tokens.remove_token(store, ANNA, "crm", now=now)
+    # then
+    (_, *mine) = entries(store)
+    assert [(entry.action, entry.actor, entry.subject, entry.origin) for entry in mine] == [
+        ("sign_in_first", "first-run", "first-run", at),
+        ("add_user", "anna", "ben", ""),
+        ("set_role", "anna", "ben", ""),
+        ("set_password", "anna", "ben", ""),
+        ("sign_in_failed", "ben", "ben", at),
+        ("sign_in", "ben", "ben", at),
+        ("sign_out", "ben", "ben", at),
+        ("remove_user", "anna", "ben", ""),
+        ("add_token", "anna", "crm", ""),
+        ("remove_token", "anna", "crm", ""),
+    ]
+    with store.read() as session:
+        stored = "".join(str(row) for row in session.execute(sa.text("SELECT * FROM audit_entry")))
+    assert not [each for each in (password, other, signed_in.secret, first.secret, str(token)) if each in stored]
 
 
 def test_everything_that_somebody_does_has_one_entry(runtime: Runtime, folder: Path) -> None:

@@ -8,7 +8,7 @@ from scheduler.cli.options import AsJson, AsOutput
 from scheduler.cli.rendering.listing import chosen, print_listed
 from scheduler.cli.rendering.output import local_time, print_table, say
 
-COLUMNS: Final = ("name", "subject", "severity", "says", "raised_at", "cleared_at", "rehearsal")
+COLUMNS: Final = ("name", "subject", "severity", "says", "raised_at", "cleared_at", "detail", "rehearsal")
 
 REHEARSED = " (rehearsal)"
 

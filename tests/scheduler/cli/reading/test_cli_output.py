@@ -9,6 +9,7 @@ import pytest
 from typer.main import get_command
 from typer.testing import Result
 
+from campaigns.alerts.figures import AlertName
 from campaigns.optout import Meaning
 from scheduler.cli.app import app
 from scheduler.cli.rendering.listing import Output
@@ -16,6 +17,7 @@ from tests.scheduler.cli.cli_world import put
 from tests.scheduler.cli.control.test_cli_devices import a_stuck_phone
 from tests.support.clocks import START
 from worker.store.engine import Store
+from worker.store.notifications.alerts import raise_alert
 from worker.store.notifications.calls import record_call
 from worker.store.notifications.outbox import DueNotice
 from worker.store.people import stored_replies
@@ -35,6 +37,8 @@ LISTING: Final = {
     "suppress review": "",
     "notify": "targets",
     "calls": "",
+    "audit": "",
+    "alerts": "",
     "users list": "",
     "tokens list": "",
     "doctor": "findings",
@@ -74,6 +78,7 @@ def full(run: Cli, planned: Planned, monkeypatch: pytest.MonkeyPatch) -> Cli:
         stored_replies.store_replies(session, account_id, replies, came_by="poll", now=START)
         notice = DueNotice(1, "webhook", "https://a.example/", "run.paused", {}, run_id, START, 0)
         record_call(session, notice, at=START, target="a.example", status=500, problem="HTTP 500", seconds=0.1)
+        raise_alert(session, AlertName.PHONE_STUCK, "2", {"texts": 3}, rehearsal=False, now=START)
     assert run("suppress", "add", "+393331000009", "--reason", "=1+1").exit_code == 0
     assert run("users", "add", "anna", "--role", "viewer", "--no-password").exit_code == 0
     assert run("tokens", "add", "crm", "--scope", "read").exit_code == 0
@@ -122,7 +127,11 @@ def as_cell(value: object) -> str:
 
 
 @pytest.mark.parametrize(
-    "command", ["status", "devices", "suppress list", "suppress review", "notify", "calls", "users list", "tokens list"]
+    "command",
+    [
+        *("status", "devices", "suppress list", "suppress review", "notify", "calls", "audit", "alerts"),
+        *("users list", "tokens list"),
+    ],
 )
 def test_without_anything_to_list_csv_is_its_header(run: Cli, command: str) -> None:
     result = run(*command.split(), "--output", "csv")

@@ -94,7 +94,7 @@ def test_the_pipeline_may_be_killed_at_any_line(tmp_path: Path) -> None:
     with store.write() as session:
         token = tokens.create(session, "ci", list(Scope), by="tests", now=SystemClock().now())
     with service(tmp_path) as url:
-        environment = os.environ | {"CAMPAIGNS_URL": url, "CAMPAIGNS_TOKEN": token}
+        environment = os.environ | {"SMS_API_URL": url, "SMS_API_TOKEN": token}
         _wait_for(url)
         command = [sys.executable, "-c", RUNNER, "pipeline.py"]
         done = subprocess.run(
