@@ -7,7 +7,7 @@ from typing import Final
 
 
 class Scope(StrEnum):
-    """One kind of thing that somebody may do. Tokens list them; a user has those of the role."""
+    """One kind of action that somebody may take. Tokens list their scopes; users have those of their role."""
 
     READ = "read"  # everything that is shown, with numbers masked and without texts
     READ_NUMBERS = "read:numbers"  # full numbers and texts
@@ -45,7 +45,7 @@ SCOPES_OF: Final[Mapping[Role, frozenset[Scope]]] = {
 
 
 def is_allowed(scopes: Set[Scope], needed: Scope) -> bool:
-    """Return whether somebody with these scopes may do what asks for `needed`."""
+    """Return whether somebody with these scopes may do what needs the scope `needed`."""
     return needed in scopes or Scope.ADMIN in scopes
 
 
@@ -60,7 +60,7 @@ class ActorKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """The person or program that does something. On the command line, `name` is the operating system's user.
+    """The person or program that acts. On the command line, `name` is the operating system's user.
 
     `origin`: the address that it was asked from; empty for this machine.
     """

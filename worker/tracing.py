@@ -1,4 +1,4 @@
-"""Traces, for those who look at them: spans of plans, requests, reads and ticks, by OpenTelemetry.
+"""Traces: spans of plans, requests, reads and ticks, by OpenTelemetry.
 
 Without an address to send them to (`OTEL_EXPORTER_OTLP_ENDPOINT`), or without the extra `[otel]`, nothing is imported,
 and a span is one shared object that does nothing. A span holds the names and ids of campaign, run and batch, and

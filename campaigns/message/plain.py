@@ -1,4 +1,4 @@
-"""Texts that are sent as they stand, without fields."""
+"""Texts that are sent as written, without fields."""
 
 from typing import Final
 from unicodedata import category
@@ -17,7 +17,7 @@ def checked_plain(text: str) -> str:
     if any(category(character) in _CONTROL and character != "\n" for character in text):
         raise ValueError("contains an invisible control character; write plain text")
     if any(mark in text for mark in ("{{", "{%", "{#")):
-        raise ValueError("contains {{, {% or {#, and is sent as written: it has no fields; write plain text")
+        raise ValueError("contains {{, {% or {#; it is sent as written, without fields, so write plain text")
     cost = segmentation(text).segments if text else 0
     if cost > MAX_SEGMENTS:
         raise ValueError(f"takes {cost} segments, but at most {MAX_SEGMENTS} are allowed; write a shorter text")

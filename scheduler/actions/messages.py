@@ -72,7 +72,7 @@ def send_message(
     valid_for: str | None = None,
     now: datetime,
 ) -> SingleMessage:
-    """Send this text to one person, at once and once: the same `key` of the same caller returns the same message again.
+    """Send one person this text at once, and once only: the same `key` of the same caller returns the same message.
 
     `device`: the phone, or phone and SIM, to send it by. It is not sent later than `valid_for` from now, such as `5m`
     (default: an hour). Once the transaction is committed, `hint` makes it go at once. Raises `Refused`.
@@ -87,7 +87,7 @@ def send_message(
         used = store.find_key(session, digest)
         if used is not None:
             if used.request_digest != asked:
-                sentence = "this key was used for another text: take a new key for each text"
+                sentence = "this key was used for another text: use a new key for each text"
                 raise Refused(Refusal.KEY_REUSED, sentence, field="key")
             nothing_done(session)
             return _message(store.text_row(session, recipients.c.id == used.recipient_id))
@@ -104,9 +104,7 @@ def send_message(
             now=now,
         )
         if not day.takes_more:
-            sentence = (
-                "today's messages were cancelled, or go through another gateway; they are taken from 00:00 UTC on"
-            )
+            sentence = "today's messages were cancelled or use another gateway; new ones are accepted from 00:00 UTC"
             raise Refused(Refusal.WRONG_STATE, sentence)
         row = PlannedRecipient(
             wanted.number,
@@ -183,7 +181,7 @@ def _refuse(
         raise Refused(Refusal.FORBIDDEN, f"{'.'.join(map(str, path))}: {problem} ({advice})")
     if definition.kind in policy.approval:
         sentence = (
-            "the operator requires approval of transactional texts, and a single text cannot wait for it; "
+            "the operator requires approval of transactional texts, which a single text cannot wait for; "
             "send it as a campaign, or ask for CAMPAIGNS_REQUIRE_APPROVAL to be changed"
         )
         raise Refused(Refusal.FORBIDDEN, sentence)
@@ -192,7 +190,9 @@ def _refuse(
     if suppressed_among(session, [wanted.number], definition.kind):
         raise Refused(Refusal.OPTED_OUT, "this number has opted out, and gets no messages")
     if actor.kind is ActorKind.TOKEN and not quotas.take(session, actor.name, 1, now=now):
-        sentence = f"the token {actor.name} has sent to as many people today as it may; its day ends at 00:00 UTC"
+        sentence = (
+            f"the token {actor.name} has reached its quota of people for today; the quota starts again at 00:00 UTC"
+        )
         raise Refused(Refusal.QUOTA_SPENT, sentence)
 
 

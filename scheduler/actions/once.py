@@ -67,12 +67,12 @@ def make_once(store: Store, call: KeyedCall, act: Callable[[], str], *, now: dat
     except sa.exc.OperationalError as error:
         if getattr(error.orig, "sqlstate", "") != _LOCK_TIMEOUT:
             raise
-        sentence = "the call with this Idempotency-Key is still under way; send it again to have its answer"
+        sentence = "the call with this Idempotency-Key is still in progress; send it again to get its answer"
         raise Refused(Refusal.UNDER_WAY, sentence) from None
 
 
 def _again(found: KeptCall, call: KeyedCall) -> MadeCall:
     if found.request_digest != call.digest:
-        sentence = "this Idempotency-Key was used for another call: take a new key for each call"
+        sentence = "this Idempotency-Key was used for another call: use a new key for each call"
         raise Refused(Refusal.KEY_REUSED, sentence)
     return MadeCall(found.answer, is_news=False)

@@ -1,4 +1,4 @@
-"""What Tab offers for arguments that name something in the database."""
+"""Completion with Tab of arguments that name something in the database."""
 
 import io
 import re

@@ -43,7 +43,7 @@ def _secret(settings: Settings, *, is_needed: bool) -> Iterator[Finding]:
     try:
         keys = signing_keys(secret)
     except SettingsError as error:
-        yield problem(Area.SETTINGS, str(error), "until then no webhook is called")
+        yield problem(Area.SETTINGS, str(error), "no webhook is called until then")
         return
     if is_needed and keys is None:
         yield unknown(

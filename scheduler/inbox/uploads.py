@@ -49,8 +49,8 @@ def open_uploads(settings: Settings) -> Path:
 
 
 def _away(folder: Path, error: OSError) -> UploadsAway:
-    advice = "let this process write into the inbox of the service (CAMPAIGNS_INBOX), and make room there"
-    return UploadsAway(f"uploads cannot be kept in {folder} ({error.strerror}): {advice}")
+    advice = "give this process write access to the service's inbox (CAMPAIGNS_INBOX), and free space there"
+    return UploadsAway(f"uploads cannot be stored in {folder} ({error.strerror}): {advice}")
 
 
 class Upload:

@@ -43,7 +43,9 @@ def open_doors(runtime: Runtime, at: Listeners, key: SecretStr | None, tell: Tel
         if at.front is not None:
             first, is_local = _first_run(runtime, at.front), _is_local(at.front)
             if first is not None:
-                tell(f"nobody can sign in yet; open this within 15 minutes: {url_of(at.front)}{first.path}")
+                tell(
+                    f"there are no users yet; sign in with this link within 15 minutes: {url_of(at.front)}{first.path}"
+                )
             app = make_app(runtime, key, first=first, is_local=is_local, has_webhook=at.webhook is None)
             doors.append(opened.enter_context(FrontDoor(app, at.front)))
         if at.webhook is not None:
@@ -59,15 +61,15 @@ def _first_run(runtime: Runtime, listener: socket.socket) -> FirstRun | None:
     """Return what lets the first person in; None: there are users."""
     settings = runtime.settings
     if settings.trusted_user_header and not settings.trusted_proxies:
-        sentence = "CAMPAIGNS_TRUSTED_USER_HEADER needs CAMPAIGNS_TRUSTED_PROXIES: the addresses whose word counts"
+        sentence = "CAMPAIGNS_TRUSTED_USER_HEADER needs CAMPAIGNS_TRUSTED_PROXIES: the addresses that may set it"
         raise SettingsError(sentence)
     if not is_nobody_there(runtime.store):
         return None
     if not _is_local(listener):
         host, port = listener.getsockname()[:2]
         raise SettingsError(
-            f"CAMPAIGNS_HTTP lets others reach {host}:{port}, and nobody could sign in: add a user with "
-            "`campaigns users add NAME --role admin`; or, if only the gateway's webhook is to be reached, set "
+            f"CAMPAIGNS_HTTP can be reached from other machines at {host}:{port}, and there are no users: add one with "
+            "`campaigns users add NAME --role admin`; or, if others need only the gateway's webhook, set "
             f"CAMPAIGNS_WEBHOOK_HTTP={host}:{port} instead of CAMPAIGNS_HTTP"
         )
     return FirstRun(runtime.clock)

@@ -1,4 +1,4 @@
-"""When each tick last did its work: one that hangs, or fails again and again, is not noticed by anybody else."""
+"""When each tick last did its work: nothing else notices one that hangs or keeps failing."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field

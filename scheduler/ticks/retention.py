@@ -26,7 +26,7 @@ PASSING: Final = frozenset(
 
 
 CALLS_KEPT: Final = timedelta(hours=24)
-"""How long a call with an `Idempotency-Key` has the answer that it had. Nobody tries again for longer."""
+"""How long the answer to a call with an `Idempotency-Key` is kept. Nobody retries for longer."""
 
 
 def _forget_calls(runtime: Runtime, before: datetime) -> int:

@@ -33,7 +33,7 @@ class CrossSite(Exception):
 
     def __init__(self) -> None:
         super().__init__(
-            "a browser may change something only from this site's own pages, and reached by HTTPS or on this machine; "
+            "browsers can change something only from this site's own pages, over HTTPS or on this machine; "
             "programs send a token"
         )
 
@@ -133,7 +133,7 @@ def is_secure(connection: HTTPConnection) -> bool:
 
 
 def cookie_of(connection: HTTPConnection) -> str:
-    """Return what the session's cookie holds; empty: there is none."""
+    """Return the secret in the session's cookie; empty: there is none."""
     return connection.cookies.get(SECURE_COOKIE) or connection.cookies.get(COOKIE) or ""
 
 

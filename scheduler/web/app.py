@@ -62,7 +62,7 @@ def make_app(
     ]
     if has_webhook:
         routes.append(webhook_route(runtime, key, body_seconds=body_seconds))
-    # Also what no address leads to is answered with a problem: one with a line break in it never comes to the API.
+    # Unknown addresses also get a problem; one with a line break in it never reaches the API.
     handlers = {HTTPException: answer_error}
     app = Starlette(routes=routes, middleware=[Middleware(SafeHeaders)], exception_handlers=handlers)
     app.state.runtime = runtime
@@ -99,7 +99,7 @@ def webhook_route(runtime: Runtime, key: SecretStr | None, *, body_seconds: floa
 
 
 def health_route(runtime: Runtime) -> DoorRoute:
-    """Whether the database answers, for load balancers, which call it by any name."""
+    """Report whether the database answers, for load balancers, which may call it by any name."""
     return DoorRoute(HEALTH, Health(runtime.store).answer, None, any_host=True)
 
 

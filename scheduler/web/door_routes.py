@@ -38,7 +38,7 @@ class KnownHosts:
         if is_known_host(HTTPConnection(scope)):
             await self._app(scope, receive, send)
             return
-        sentence = "this server does not know the name under which it was called; CAMPAIGNS_HTTP_HOSTS has its names"
+        sentence = "the host name of this call is not known here; add it to CAMPAIGNS_HTTP_HOSTS"
         await answer(CallProblem(Fault.MISDIRECTED, sentence))(scope, receive, send)
 
 
@@ -49,7 +49,7 @@ HEADERS: Final = {
     b"cross-origin-resource-policy": b"same-origin",
     b"cache-control": b"no-store",
 }
-"""What every answer carries, unless it says otherwise itself."""
+"""Headers of every answer, unless it sets them itself."""
 
 
 class SafeHeaders:

@@ -26,7 +26,7 @@ class FirstRun:
         return f"{FIRST}?code={self._code}"
 
     def take(self, code: str) -> bool:
-        """Return whether this is the code, in time and for the first time."""
+        """Return whether this is the code, and it is used in time and for the first time."""
         with self._lock:
             is_right = compare_digest(code.encode("utf-8", "surrogatepass"), self._code.encode())
             is_open = self._clock.elapsed_seconds() < self._until

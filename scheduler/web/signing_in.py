@@ -1,4 +1,4 @@
-"""`/signin`, `/signout` and `/first`: how a browser gets a session, and gives it back."""
+"""`/signin`, `/signout` and `/first`: how a browser gets and ends a session."""
 
 import asyncio
 import json
@@ -30,15 +30,15 @@ MOST_BYTES: Final = 16 * 1024
 BODY_SECONDS: Final = 10.0
 
 AT_ONCE: Final = 2
-"""Passwords that are checked at once: each takes 64 MiB."""
+"""How many passwords are checked at the same time: each check takes 64 MiB."""
 
 MOST_WAITING: Final = 20
 
 INSIDE: Final = "/"
 
 NO_ENTRY: Final = (
-    "this link lets nobody in: it works once, for 15 minutes, and only while there is no user; "
-    "start the service again for a new one, or add a user: campaigns users add NAME --role admin"
+    "this link is not valid: it works once, for 15 minutes, and only while there are no users; "
+    "restart the service for a new one, or add a user: campaigns users add NAME --role admin"
 )
 
 
@@ -78,7 +78,7 @@ class SigningIn:
         place = neighbourhood(origin)
         wait = self._addresses.wait_seconds(place) or self._names.wait_seconds(key)
         if wait or self._waiting >= MOST_WAITING:
-            sentence = "too many wrong passwords; wait a little, and try again"
+            sentence = "too many wrong passwords; wait a little and try again"
             raise CallProblem(Fault.TOO_MANY, sentence, headers={"Retry-After": str(wait or AT_ONCE)})
         self._waiting += 1
         try:
@@ -116,13 +116,15 @@ class SigningIn:
             done = await self._let_in(request, request.query_params.get("code", ""))
         except Exception as error:  # as above
             return _plain(as_problem(error))
-        sentence = "you are signed in as the operator, until there is a user: campaigns users add NAME --role admin\n"
+        sentence = "you are signed in as an operator until there is a user: campaigns users add NAME --role admin\n"
         return _with_session(request, PlainTextResponse(sentence), done)
 
     async def _let_in(self, request: Request, code: str) -> SignedIn:
         origin, now, done = origin_of(request), self.runtime.clock.now(), None
         if wait := self._addresses.wait_seconds(neighbourhood(origin)):
-            raise CallProblem(Fault.TOO_MANY, "wait a little, and try again", headers={"Retry-After": str(wait)})
+            raise CallProblem(
+                Fault.TOO_MANY, "too many attempts; wait a little and try again", headers={"Retry-After": str(wait)}
+            )
         if self.first is not None and self.first.take(code):
             old = cookie_of(request)
             done = await run_in_threadpool(sign_in_first, self.runtime.store, origin=origin, replaces=old, now=now)

@@ -1,4 +1,4 @@
-"""Slows down those who try again and again: passwords, codes."""
+"""Delays repeated attempts: of passwords, of codes."""
 
 import math
 from collections import OrderedDict
@@ -20,7 +20,7 @@ class Slowing:
         self._free_at: OrderedDict[str, float] = OrderedDict()  # when everything that was tried is forgiven
 
     def wait_seconds(self, key: str) -> int:
-        """Count a try and return 0; or return how long to wait before the next one, and count nothing."""
+        """Count an attempt and return 0; or return the seconds to wait before the next one, and count nothing."""
         now = self._clock.elapsed_seconds()
         free_at = max(self._free_at.get(key, now), now) + self._seconds
         if free_at - now > self._ahead:
@@ -32,6 +32,6 @@ class Slowing:
         return 0
 
     def forgive(self, key: str) -> None:
-        """Take back a try that was right."""
+        """Take back an attempt that succeeded."""
         if key in self._free_at:
             self._free_at[key] -= self._seconds

@@ -20,7 +20,7 @@ def test_a_text_is_sent_without_blanks_around_it(text: str, sent: str) -> None:
     ("text", "problem"),
     [
         ("a" * 1_531, "takes 11 segments, but at most 10 are allowed; write a shorter text"),
-        ("{{ x }} call us", "contains {{, {% or {#, and is sent as written: it has no fields; write plain text"),
+        ("{{ x }} call us", "contains {{, {% or {#; it is sent as written, without fields, so write plain text"),
         ("Call\x00us", "contains an invisible control character; write plain text"),
     ],
 )

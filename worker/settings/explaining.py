@@ -1,4 +1,4 @@
-"""What is wrong with a setting, in words."""
+"""Explains in words what is wrong with a setting."""
 
 from dataclasses import asdict
 from typing import Literal, get_args, get_origin

@@ -156,20 +156,20 @@ class Settings(BaseSettings):
         default="", description="`host:port` for the webhook of replies and `/healthz` alone; empty: they are at `http`"
     )
     http_hosts: HostNames = Field(
-        default=(), description="names under which the API is reached: `desk.example.com`; loopback needs none"
+        default=(), description="host names of the API, such as `desk.example.com`; loopback needs none"
     )
     trusted_proxies: Networks = Field(
-        default=(), description="addresses of web servers in front, whose headers are believed: `10.0.3.0/24`"
+        default=(), description="addresses of trusted proxies in front, such as `10.0.3.0/24`"
     )
     trusted_user_header: HeaderName = Field(
-        default="", description="the header in which such a server names the user who has signed in there"
+        default="", description="the header in which a trusted proxy names the user who signed in there"
     )
-    four_eyes: bool = Field(default=False, description="`true`: whoever submitted a campaign cannot approve it")
+    four_eyes: bool = Field(default=False, description="`true`: nobody can approve a campaign that they submitted")
     api_rate: int = Field(
         default=20,
         ge=1,
         le=100_000,
-        description="calls a second that each caller of the API may make; a burst: 5 times",
+        description="calls per second that each caller of the API may make; bursts: 5 times as many",
     )
     metrics_http: HostPort = Field(
         default="", description="`host:port` where this process serves `/metrics` to Prometheus; empty: nowhere"

@@ -184,7 +184,7 @@ def _networks(value: Any) -> Any:
     try:
         return tuple(ip_network(word) for word in _words(value))
     except ValueError:
-        raise ValueError("must be addresses or networks with commas between, such as 127.0.0.1,10.0.3.0/24") from None
+        raise ValueError("must be addresses or networks separated by commas, such as 127.0.0.1,10.0.3.0/24") from None
 
 
 Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_networks)]
@@ -194,7 +194,7 @@ def _host_names(value: Any) -> Any:
     names = _words(value.lower()) if isinstance(value, str) else value
     for name in names:
         if not re.fullmatch(r"[a-z0-9_.-]+|\[[0-9a-f:.]+\]", name):
-            raise ValueError("must be names without scheme and port, with commas between, such as desk.example.com")
+            raise ValueError("must be host names without scheme or port, separated by commas, such as desk.example.com")
     return names
 
 

@@ -13,20 +13,20 @@ from worker.store.errors import STORE_FAILS
 
 
 def by_token(store: Store, secret: str, *, origin: str, now: datetime) -> Actor | None:
-    """Return the program whose token this is; None: it is none, or counts no longer."""
+    """Return the program whose token this is; None: it is unknown, has expired or was removed."""
     with store.look() as session:
         token = tokens.find(session, secret, now=now)
     if token is None:
         return None
     if tokens.is_use_to_note(token.last_used_at, now=now):
-        # A call is not refused because nobody can note it.
+        # A call is not refused because its use cannot be recorded.
         with suppress(*STORE_FAILS), store.write("note_token") as session:
             tokens.note_use(session, token.id, now=now)
     return Actor(ActorKind.TOKEN, token.name, frozenset(map(Scope, token.scopes)), origin)
 
 
 def by_session(store: Store, secret: str, *, origin: str, now: datetime) -> Actor | None:
-    """Return the user whose cookie this is, with the role of this moment; None: the session has ended."""
+    """Return the user whose cookie this is, with the user's current role; None: the session has ended."""
     with store.look() as session:
         found = sessions.find(session, secret, now=now)
     if found is None:
@@ -38,7 +38,7 @@ def by_session(store: Store, secret: str, *, origin: str, now: datetime) -> Acto
 
 
 def by_name(store: Store, name: str, *, origin: str) -> Actor | None:
-    """Return the user of this name, which a trusted proxy gives; None: there is none."""
+    """Return the user whom a trusted proxy names; None: there is none."""
     with store.look() as session:
         found = users.find(session, readable_name(name)) if readable_name(name) else None
     return user(found.name, found.role, origin) if found else None

@@ -51,7 +51,7 @@ def sign_in(
 
 
 def sign_in_first(store: Store, *, origin: str, replaces: str = "", now: datetime) -> SignedIn | None:
-    """Begin a session of whoever opened the first-run link; None: there is a user by now, and nobody else comes in."""
+    """Begin a session for the first-run link; None: there is a user by now, so nobody else gets in."""
     with acting(store, user(FIRST_NAME, FIRST_ROLE, origin), "sign_in_first", subject=FIRST_NAME, now=now) as session:
         if users.is_anybody(session):
             nothing_done(session)

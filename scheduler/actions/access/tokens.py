@@ -62,7 +62,7 @@ def add_token(
 
 
 def remove_token(store: Store, actor: Actor, name: str, *, now: datetime) -> None:
-    """Let a token count no longer, from the next call on. Raises `Refused`."""
+    """Remove a token: it is refused from the next call on. Raises `Refused`."""
     name = known_name(name)
     with acting(store, actor, "remove_token", subject=name, now=now) as session:
         if not tokens.end(session, name, now=now):

@@ -54,7 +54,7 @@ def set_password(store: Store, actor: Actor, name: str, password: str, *, now: d
 
 
 def remove_user(store: Store, actor: Actor, name: str, *, now: datetime) -> None:
-    """Let a user sign in no longer, and end every session that the user has. Raises `Refused`."""
+    """Remove a user, and end all sessions of the user. Raises `Refused`."""
     name = known_name(name)
     with acting(store, actor, "remove_user", subject=name, now=now) as session:
         _require(users.remove(session, name, now=now), name)

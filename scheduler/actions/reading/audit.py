@@ -12,10 +12,10 @@ from worker.store.audit import Audited, AuditFilter, BrokenChain, ChainFault, He
 from worker.store.engine import Store
 
 FAULTS: Final[Mapping[ChainFault, str]] = {
-    ChainFault.CHANGED: "entry {id} is not what was written, or does not follow the entry before it",
+    ChainFault.CHANGED: "entry {id} was changed, or does not follow the entry before it",
     ChainFault.MISSING: "entry {id} was removed",
     ChainFault.INSERTED: "entry {id} was not written by this program",
-    ChainFault.HEAD: "the record of how far the audit goes was changed or removed; its last entry is {id}",
+    ChainFault.HEAD: "the record of the audit's end was changed or removed; the last entry found is {id}",
 }
 """What is wrong, and with which entry."""
 

@@ -1,4 +1,4 @@
-"""What was told outside, and how that ended."""
+"""Notifications that were sent, and how each ended."""
 
 from typing import Any
 

@@ -69,7 +69,7 @@ def _known(runtime: Runtime, key: str, form: str) -> Submitted | None:
 def _read(campaign: str, upload: Upload, settings: Settings, now: datetime) -> Definition:
     definition = read_file(upload.path, settings, now=now, inbox=upload.path.parent)
     if definition.campaign != campaign:
-        problem = f"is {definition.campaign}, and the address says {campaign}"
+        problem = f"is {definition.campaign}, but the address says {campaign}"
         raise CampaignFileError([Problem(str(upload.path), 1, 1, "campaign", problem, "make them the same")])
     return definition
 

@@ -39,7 +39,7 @@ def table_name(name: str) -> str:
     """Return the name if a table may be called so. Raises `Refused`."""
     if not _TABLE.fullmatch(name) or Path(name).suffix.lower() not in SUFFIXES:
         sentence = (
-            "a table is called by letters, digits, '.', '_' and '-', and ends in .csv, .tsv, .jsonl or .xlsx: "
+            "the name of a table has letters, digits, '.', '_' and '-', and ends in .csv, .tsv, .jsonl or .xlsx: "
             "customers-2026.csv"
         )
         raise Refused(Refusal.INVALID, sentence, field="name")
@@ -55,7 +55,7 @@ def keep_table(
     """
     digest = as_header(upload.digest)
     if digest != claimed:
-        sentence = f"what arrived is not what was sent: {upload.size} bytes with the digest {digest}; send it again"
+        sentence = f"{upload.size} bytes arrived with another digest, {digest}; send the table again"
         raise Refused(Refusal.INVALID, sentence, field="Content-Digest")
     try:
         rows, bad_rows, bad = _checked(upload.path, number, runtime.settings.region)

@@ -1,4 +1,4 @@
-"""What a command lists, for programs and spreadsheets; for people each command has words of its own."""
+"""Lists for programs and spreadsheets; for people, each command prints its own table."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,7 +21,7 @@ class Output(StrEnum):
 def chosen(output: Output | None, *, as_json: bool) -> Output:
     """Return the form that `--output` and `--json` ask for. Raises `BadParameter` if they contradict each other."""
     if as_json and output not in (None, Output.JSON):
-        raise typer.BadParameter("--json means --output json: leave one of them out", param_hint="--output")
+        raise typer.BadParameter("--json means --output json: use only one of them", param_hint="--output")
     return Output.JSON if as_json else output or Output.TABLE
 
 

@@ -18,7 +18,7 @@ from worker.runtime import Runtime
 
 PREFIX: Final = "/v1"
 MOST_BYTES: Final = 1024 * 1024
-"""The largest body that is read, but for tables."""
+"""The largest body that is read, except for tables."""
 
 PRIVATE: Final = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
 
@@ -35,7 +35,7 @@ ROUTERS: Final = (
 
 
 class Private:
-    """Says with each answer that nobody may keep it, and that it is what its type says."""
+    """Headers of every answer: nobody may cache it or guess its type."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

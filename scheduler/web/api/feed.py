@@ -1,4 +1,4 @@
-"""News for those who listen: one look a second for all of them, and none while nobody listens."""
+"""Events for listeners: one look per second for all of them, and none while nobody listens."""
 
 import asyncio
 import time
@@ -18,7 +18,7 @@ from worker.store.reports.lists import News
 
 LOOK_SECONDS: Final = 1.0
 QUIET_SECONDS: Final = 15.0
-"""After this long without news a listener is sent a comment: proxies close what is silent."""
+"""After this long without events, a listener gets a comment: proxies close silent connections."""
 
 MOST_SECONDS: Final = 600.0
 """How long one answer lasts. Then the caller comes back, and its token is looked at again."""
@@ -45,7 +45,7 @@ class NewsFeed:
     def refuse_if_full(self) -> None:
         """Raise `CallProblem` if nobody else can listen."""
         if self._listeners >= MOST_LISTENERS:
-            sentence = f"{MOST_LISTENERS} listen to this process already; call again, or another process"
+            sentence = f"this process already has {MOST_LISTENERS} listeners; call again later, or call another process"
             raise CallProblem(Fault.UNAVAILABLE, sentence, headers={"Retry-After": "10"})
 
     async def follow(self, after: int | None) -> AsyncIterator[Sequence[News]]:

@@ -52,7 +52,7 @@ def _needed(route: APIRoute) -> Needed:
 def require(actor: Actor, scope: Scope) -> None:
     """Raise `CallProblem` unless the caller is allowed to do what needs this scope."""
     if not is_allowed(actor.scopes, scope):
-        sentence = f"{actor.name} may not do this: it needs the scope {scope.value}"
+        sentence = f"{actor.name} may not do this: the scope {scope.value} is missing"
         raise CallProblem(Fault.NOT_ALLOWED, sentence)
 
 
@@ -83,7 +83,7 @@ async def admitted(request: Request, scope: Scope, or_else: Scope | None = None)
     """Return who calls. Raises `CallProblem` unless that is somebody who may."""
     actor = await run_in_threadpool(authenticate, request)
     if actor is None:
-        sentence = "say who calls: send a token as `Authorization: Bearer smc_...`; campaigns tokens add makes one"
+        sentence = "this call needs a token: send it as `Authorization: Bearer smc_...`; campaigns tokens add makes one"
         raise CallProblem(Fault.NOT_SIGNED_IN, sentence, headers=CHALLENGE)
     if or_else is None or not is_allowed(actor.scopes, or_else):
         require(actor, scope)

@@ -50,7 +50,8 @@ def _answer(made: MadeCall) -> Response:
 async def _once(
     request: Request,
     idempotency_key: Annotated[
-        str | None, Header(pattern=KEY, description="A new one for each call; the same call again has the same answer.")
+        str | None,
+        Header(pattern=KEY, description="A new one for each call; repeating a call with it returns the same answer."),
     ] = None,
 ) -> Once:
     runtime: Runtime = request.app.state.runtime

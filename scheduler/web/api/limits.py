@@ -11,7 +11,7 @@ BURST: Final = 5
 """A caller that was quiet may make the calls of this many seconds at once."""
 
 MOST_CALLERS: Final = 10_000
-"""How many buckets are kept. Beyond it, full ones are forgotten: a new one is full, too."""
+"""How many buckets are kept. Beyond that, full ones are forgotten: a new bucket is full, too."""
 
 
 @dataclass(slots=True)
@@ -39,7 +39,7 @@ class CallRates:
         bucket.at_seconds = now
         if bucket.left < 1:
             wait = math.ceil((1 - bucket.left) / self.per_second)
-            sentence = f"{caller} makes too many calls: {self.per_second} a second are answered, some more for a moment"
+            sentence = f"{caller} makes too many calls: the limit is {self.per_second} per second, with short bursts"
             raise CallProblem(Fault.TOO_MANY, sentence, headers={"Retry-After": str(wait)})
         bucket.left -= 1
 

@@ -43,9 +43,9 @@ class Wanted:
 
 def _wanted(
     after: Annotated[
-        int, Query(ge=0, le=2**63 - 1, description="The rows after this place: `next` of the last page.")
+        int, Query(ge=0, le=2**63 - 1, description="Only rows after this one: `next` of the previous page.")
     ] = 0,
-    limit: Annotated[int, Query(ge=1, le=MOST_ROWS, description="The most rows of a page.")] = ROWS,
+    limit: Annotated[int, Query(ge=1, le=MOST_ROWS, description="At most this many rows.")] = ROWS,
 ) -> Wanted:
     return Wanted(after, limit)
 
@@ -112,7 +112,9 @@ def accepted(header: str) -> str:
     if not header.strip():
         return JSON
     if not liked:
-        raise CallProblem(Fault.NOT_ACCEPTABLE, f"this list is {JSON}, {NDJSON} or {CSV}: accept one of them")
+        raise CallProblem(
+            Fault.NOT_ACCEPTABLE, f"this list is available as {JSON}, {NDJSON} or {CSV}: accept one of them"
+        )
     return max(liked, key=lambda each: each[0])[1]
 
 

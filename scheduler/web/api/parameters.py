@@ -34,7 +34,8 @@ PLAIN: Final = r"^[^\x00-\x1f\x7f]+$"
 CampaignName = Annotated[str, Path(min_length=1, max_length=70, pattern=PLAIN, description="The campaign's name.")]
 RunId = Annotated[int, Path(ge=1, le=MOST_ID, description="The number of a run.")]
 OfRun = Annotated[
-    int | None, Query(alias="run", ge=1, le=MOST_ID, description="The number of a run; default: the latest that began.")
+    int | None,
+    Query(alias="run", ge=1, le=MOST_ID, description="The number of a run; by default the latest that began."),
 ]
 
 

@@ -89,15 +89,15 @@ STATUSES: Final[Mapping[str, int]] = {
 _OF_STATUS: Final = {STATUSES[code]: code for code in reversed(Fault)}
 
 _SENTENCES: Final[Mapping[str, str]] = {
-    Fault.NOT_FOUND: "there is nothing at this address; the addresses are in /v1/openapi.json",
-    Fault.METHOD_NOT_ALLOWED: "this address does not take this method; the header Allow has those that it takes",
+    Fault.NOT_FOUND: "there is nothing at this address; /v1/openapi.json lists all addresses",
+    Fault.METHOD_NOT_ALLOWED: "this address does not support this method; the header Allow lists those that it does",
     Fault.TOO_LARGE: "the body is too large",
-    Fault.UNSUPPORTED_MEDIA_TYPE: "this address does not take a body of this type",
+    Fault.UNSUPPORTED_MEDIA_TYPE: "this address does not accept a body of this type",
 }
 
 SCHEMA: Final = {
     "type": "object",
-    "description": "RFC 9457. `detail` is the sentence that the command line prints; programs go by `code`.",
+    "description": "RFC 9457. `detail` is the sentence that the command line prints; `code` is for programs.",
     "required": ["type", "title", "status", "detail", "code"],
     "properties": {
         "type": {"type": "string"},
@@ -188,7 +188,7 @@ def as_problem(error: Exception) -> CallProblem:
         case CrossSite():
             return CallProblem(Fault.CROSS_SITE, str(error))
         case ClientDisconnect():  # nobody reads this
-            return CallProblem(Fault.TOO_SLOW, "the caller hung up before its call was whole")
+            return CallProblem(Fault.TOO_SLOW, "the caller hung up before the whole call had arrived")
         case UploadsAway():
             return CallProblem(Fault.UNAVAILABLE, str(error), headers={"Retry-After": str(RETRY_SECONDS)})
         case GatewayError():
@@ -197,17 +197,15 @@ def as_problem(error: Exception) -> CallProblem:
             return CallProblem(Fault.UNAVAILABLE, str(error), headers={"Retry-After": str(RETRY_SECONDS)})
         case _ if isinstance(error, STORE_FAILS):
             get_logger().warning("api.database_failed", problem=type(error).__name__)
-            sentence = "the database did not answer; call again"
+            sentence = "the database did not answer; try again"
             return CallProblem(Fault.UNAVAILABLE, sentence, headers={"Retry-After": str(RETRY_SECONDS)})
     # Its message, or a traceback with it, may contain a number or a text.
     get_logger().error("api.failed", problem=type(error).__name__)
-    return CallProblem(
-        Fault.INTERNAL_ERROR, f"internal error ({type(error).__name__}); the log of the service has more"
-    )
+    return CallProblem(Fault.INTERNAL_ERROR, f"internal error ({type(error).__name__}); see the log of the service")
 
 
 async def answer_error(_request: Request, error: Exception) -> JSONResponse:
-    """Answer what was raised outside a route: an unknown address, a wrong method."""
+    """Answer an error raised outside a route: an unknown address, a wrong method."""
     return answer(as_problem(error))
 
 

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
@@ -81,7 +82,7 @@ ONLY_NOTES: Final = {
     "once.make_once",  # stores the answer of an action, which has its own entry
     "callers.by_token",  # when a token was last used
     "callers.by_session",  # when a session was last used
-    "resending._ask_again",  # receipts that the gateway shows, as a tick stores them
+    "resending.ask_again",  # receipts that the gateway shows, as a tick stores them
 }
 """Everything else that writes to the database leads to an entry."""
 
@@ -112,7 +113,7 @@ def actions_named() -> Iterator[str]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             name = getattr(node.func, "attr", getattr(node.func, "id", "")) if isinstance(node, ast.Call) else ""
             if isinstance(node, ast.Call) and name in {"acting", "append", "_audited"} and len(node.args) > 2:
-                yield from [each.value for each in node.args[2:3] if isinstance(each, ast.Constant)]
+                yield from re.findall(r"^'(\w+)'$", ast.unparse(node.args[2]))
 
 
 ACTIONS: Final = (

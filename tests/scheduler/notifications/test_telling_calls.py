@@ -98,7 +98,7 @@ def test_a_repeat_that_does_not_get_through_is_tried_again_by_the_service(cli: C
 
 
 def test_a_call_that_there_is_not_is_refused(cli: Cli, runtime: Runtime) -> None:
-    assert cli("calls").stdout == "no call was made yet; campaigns notify shows who is told\n"
+    assert cli("calls").stdout == "no calls were made yet; campaigns notify shows the targets\n"
     assert cli("calls", "--failed").stdout == "no call has failed\n"
     result = cli("calls", "repeat", "7")
     assert (result.exit_code, result.stderr) == (2, "there is no call 7; list them with: campaigns calls\n")

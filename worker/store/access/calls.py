@@ -1,4 +1,4 @@
-"""Calls that a program makes once, by a key of its own: the answer is kept in the transaction of what the call did."""
+"""Calls with a key, each made once: the answer is stored in the transaction of the call's action."""
 
 from dataclasses import dataclass
 from datetime import datetime

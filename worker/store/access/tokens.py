@@ -96,7 +96,7 @@ def is_use_to_note(last_used_at: datetime | None, *, now: datetime) -> bool:
 
 
 def end(session: Session, name: str, *, now: datetime) -> bool:
-    """Let a token count no longer; return whether there was one."""
+    """End a token; return whether there was one."""
     ended = sa.update(rows).where(rows.c.name == name, _stands).values(ended_at=now).returning(rows.c.id)
     return session.scalar(ended) is not None
 

@@ -1,4 +1,4 @@
-"""People who sign in. One who is removed stays as a disabled row, because the audit names them."""
+"""People who sign in. A removed user stays as a disabled row, because the audit names it."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -88,7 +88,7 @@ def set_password(session: Session, name: str, password_hash: str, *, now: dateti
 
 
 def remove(session: Session, name: str, *, now: datetime) -> bool:
-    """Let a user count no longer, and end every session; return whether there was such a user."""
+    """Disable a user and end every session; return whether there was such a user."""
     return _end_sessions(session, _change(session, name, disabled_at=now), now=now)
 
 

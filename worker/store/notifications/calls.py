@@ -1,4 +1,4 @@
-"""The log of what was told outside: a row for each try to deliver a notice."""
+"""The log of notifications: one row for each attempt to deliver a notice."""
 
 from dataclasses import dataclass
 from datetime import datetime

@@ -11,7 +11,7 @@ from scheduler.cli.rendering.output import local_time, print_json, print_table, 
 
 tokens = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Keys for programs that call the API.")
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="What the program is called, in lists and in the audit.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The name of the program in lists and in the audit.")]
 
 
 COLUMNS = (
@@ -23,16 +23,16 @@ COLUMNS = (
 @tokens.command()
 def add(
     name: Name,
-    scope: Annotated[str, typer.Option("--scope", help="What it may do, with commas between: read,submit,approve.")],
+    scope: Annotated[str, typer.Option("--scope", help="What it may do, separated by commas: read,submit,approve.")],
     expires: Annotated[
         str | None, typer.Option("--expires", help="How long it lasts, such as 90d. Default: until it is removed.")
     ] = None,
     recipients_daily: Annotated[
-        int | None, typer.Option("--recipients-daily", min=1, help="How many people it may send to a day.")
+        int | None, typer.Option("--recipients-daily", min=1, help="How many people it may send to per day.")
     ] = None,
     json: AsJson = False,
 ) -> None:
-    """Make a token and print it: once, as only its digest is stored.
+    """Make a token and print it, once: only its digest is stored.
 
     Example: campaigns tokens add crm --scope read,plan,submit --expires 90d
     """
@@ -63,7 +63,7 @@ def add(
 
 @tokens.command("list")
 def list_(output: AsOutput = None, json: AsJson = False) -> None:
-    """Show every token by the beginning of it, with its scopes, and when it was last used."""
+    """Show every token by its first characters, with its scopes and its last use."""
     from campaigns.clock import SystemClock
     from campaigns.display import utc
     from scheduler.actions.access.tokens import list_tokens
@@ -89,9 +89,9 @@ def list_(output: AsOutput = None, json: AsJson = False) -> None:
     if print_listed(form, COLUMNS, said):
         return
     if not found:
-        say("there is no token yet: campaigns tokens add NAME --scope read")
+        say("there are no tokens yet: campaigns tokens add NAME --scope read")
     else:
-        headings = ("name", "begins with", "scopes", "a day", "expires", "last used")
+        headings = ("name", "begins with", "scopes", "per day", "expires", "last used")
         rows = [
             (
                 token.name,
@@ -105,12 +105,12 @@ def list_(output: AsOutput = None, json: AsJson = False) -> None:
             )
             for token in found
         ]
-        print_table(headings, rows, numeric=("a day",))
+        print_table(headings, rows, numeric=("per day",))
 
 
 @tokens.command()
 def remove(name: Name, json: AsJson = False) -> None:
-    """Let a token count no longer, from the next call on."""
+    """Remove a token: it is refused from the next call on."""
     from campaigns.clock import SystemClock
     from scheduler.actions.access.tokens import remove_token
     from scheduler.actions.opening import campaign_store
@@ -122,4 +122,4 @@ def remove(name: Name, json: AsJson = False) -> None:
     if json:
         print_json({"removed": name})
     else:
-        say(f"the token {name} counts no longer")
+        say(f"the token {name} is removed")

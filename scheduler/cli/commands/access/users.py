@@ -30,11 +30,11 @@ def add(
     ],
     password_stdin: FromStdin = False,
     no_password: Annotated[
-        bool, typer.Option("--no-password", help="For somebody who comes through a trusted proxy only.")
+        bool, typer.Option("--no-password", help="For someone who only signs in through a trusted proxy.")
     ] = False,
     json: AsJson = False,
 ) -> None:
-    """Add a user, whose password is asked for twice.
+    """Add a user; asks for the password twice.
 
     Example: campaigns users add anna --role operator
     """
@@ -77,7 +77,7 @@ def list_(output: AsOutput = None, json: AsJson = False) -> None:
     if print_listed(form, COLUMNS, said):
         return
     if not found:
-        say("there is no user yet: campaigns users add NAME --role admin")
+        say("there are no users yet: campaigns users add NAME --role admin")
     else:
         rows = [(u.name, u.role.value, local_time(u.created_at, settings.zone), u.created_by) for u in found]
         print_table(("name", "role", "since", "added by"), rows)
@@ -85,7 +85,7 @@ def list_(output: AsOutput = None, json: AsJson = False) -> None:
 
 @users.command()
 def remove(name: Name, json: AsJson = False) -> None:
-    """Let a user sign in no longer, and sign the user out everywhere."""
+    """Remove a user, and sign the user out everywhere."""
     from campaigns.clock import SystemClock
     from scheduler.actions.access.users import remove_user
     from scheduler.actions.opening import campaign_store
@@ -94,7 +94,7 @@ def remove(name: Name, json: AsJson = False) -> None:
 
     with campaign_store(load_settings()) as store:
         remove_user(store, this_user(), name, now=SystemClock().now())
-    _tell({"removed": name}, f"{name} is removed, and signed out everywhere", as_json=json)
+    _tell({"removed": name}, f"{name} is removed and signed out everywhere", as_json=json)
 
 
 @users.command("set-role")
@@ -103,7 +103,7 @@ def set_role(
     role: Annotated[Role, typer.Argument(metavar="ROLE", help="viewer, author, approver, operator or admin.")],
     json: AsJson = False,
 ) -> None:
-    """Change what a user may do: at once, also where the user is signed in."""
+    """Change the role of a user, at once, including where the user is signed in."""
     from campaigns.clock import SystemClock
     from scheduler.actions.access import users as actions
     from scheduler.actions.opening import campaign_store
@@ -127,7 +127,7 @@ def set_password(name: Name, password_stdin: FromStdin = False, json: AsJson = F
     settings, password = load_settings(), _password(password_stdin)
     with campaign_store(settings) as store:
         actions.set_password(store, this_user(), name, password, now=SystemClock().now())
-    _tell({"name": name}, f"{name} has a new password, and is signed out everywhere", as_json=json)
+    _tell({"name": name}, f"{name} has a new password and is signed out everywhere", as_json=json)
 
 
 def _password(is_on_stdin: bool) -> str:

@@ -1,4 +1,4 @@
-"""`alerts`: what somebody has to know of."""
+"""`alerts`: conditions that somebody has to know about."""
 
 from typing import Annotated, Final
 

@@ -21,26 +21,33 @@ COLUMNS: Final = ("id", "at", "actor", "from", "action", "campaign", "run", "pla
 MOST: Final = 10_000
 """They are all in memory at once."""
 
-NOTHING_DONE: Final = "nobody has done anything yet"
+NOTHING_DONE: Final = "there are no entries yet"
 
 
 def audit(
     campaign: Annotated[
         str,
-        typer.Option("--campaign", metavar="NAME", help="Only of this campaign.", autocompletion=campaign_names),
+        typer.Option(
+            "--campaign", metavar="NAME", help="Only entries of this campaign.", autocompletion=campaign_names
+        ),
     ] = "",
-    actor: Annotated[str, typer.Option("--actor", metavar="NAME", help="Only by this one: anna, or token:ci.")] = "",
+    actor: Annotated[
+        str, typer.Option("--actor", metavar="NAME", help="Only entries of this user or token: anna, or token:ci.")
+    ] = "",
     since: Annotated[
-        str | None, typer.Option("--since", metavar="WHEN", help="Only from then on: 2026-12-01, or 7d for a week.")
+        str | None,
+        typer.Option("--since", metavar="WHEN", help="Only entries since then: 2026-12-01, or 7d for the last week."),
     ] = None,
-    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, max=MOST, help="Show at most this many.")] = 100,
+    limit: Annotated[
+        int, typer.Option("--limit", metavar="N", min=1, max=MOST, help="Show at most this many (default 100).")
+    ] = 100,
     verify: Annotated[
-        bool, typer.Option("--verify", help="Check that nothing was changed, removed or inserted.")
+        bool, typer.Option("--verify", help="Check that no entry was changed, removed or inserted.")
     ] = False,
     output: AsOutput = None,
     json: AsJson = False,
 ) -> None:
-    """Show who did what, when and from where; the newest last."""
+    """Show who did what, when and from where, with the newest last."""
     from campaigns.clock import SystemClock
     from scheduler.actions.opening import existing_store
     from scheduler.actions.reading.audit import audit_json, check_audit, read_audit
@@ -83,7 +90,7 @@ def audit(
     ]
     print_table(("id", "at", "who", "from", "did", "campaign", "run", "plan", "to", "detail"), rows, numeric=("id",))
     if older is not None:
-        say(f"only the newest {limit:,} are shown: --limit shows more")
+        say(f"only the newest {limit:,} are shown; --limit shows more")
 
 
 def _moment(text: str, zone: "ZoneInfo", clock: "Clock") -> "datetime":

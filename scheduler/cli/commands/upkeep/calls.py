@@ -1,4 +1,4 @@
-"""`calls`: what webhooks, e-mail and the command were told, and telling it again."""
+"""`calls`: notifications that were sent by webhook, e-mail and command, and sending them again."""
 
 from typing import Annotated, Final
 
@@ -15,19 +15,21 @@ MOST: Final = 10_000
 """They are all in memory at once."""
 
 calls = typer.Typer(
-    invoke_without_command=True, rich_markup_mode=None, help="What was told outside, and telling it again."
+    invoke_without_command=True, rich_markup_mode=None, help="Notifications that were sent, and sending them again."
 )
 
 
 @calls.callback()
 def list_(
     context: typer.Context,
-    failed: Annotated[bool, typer.Option("--failed", help="Only those that did not get through.")] = False,
-    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, max=MOST, help="Show at most this many.")] = 100,
+    failed: Annotated[bool, typer.Option("--failed", help="Only those that failed.")] = False,
+    limit: Annotated[
+        int, typer.Option("--limit", metavar="N", min=1, max=MOST, help="Show at most this many (default 100).")
+    ] = 100,
     output: AsOutput = None,
     json: AsJson = False,
 ) -> None:
-    """Show the latest calls of webhooks, e-mail and the command, the newest last: a line for each try.
+    """Show the latest notifications by webhook, e-mail and command, with the newest last: one line for each attempt.
 
     To send one again: campaigns calls repeat ID
     """
@@ -44,7 +46,7 @@ def list_(
     if print_listed(form, COLUMNS, map(call_json, found)):
         return
     if not found:
-        say("no call has failed" if failed else "no call was made yet; campaigns notify shows who is told")
+        say("no call has failed" if failed else "no calls were made yet; campaigns notify shows the targets")
         return
     rows = [
         (
@@ -64,10 +66,10 @@ def list_(
 
 @calls.command()
 def repeat(
-    id_: Annotated[int, typer.Argument(metavar="ID", min=1, help="The call, as the list names it.")],
+    id_: Annotated[int, typer.Argument(metavar="ID", min=1, help="The number of the call in the list.")],
     json: AsJson = False,
 ) -> None:
-    """Send the notice of a call again, with the same webhook-id; exits with 3 if it does not get through."""
+    """Send a notification again, with the same webhook-id; exits with 3 if it fails."""
     from campaigns.clock import SystemClock
     from scheduler.actions.opening import campaign_store
     from scheduler.actions.reading.calls import call_json

@@ -1,4 +1,4 @@
-"""`completion`: what lets a shell complete commands, options and names of campaigns."""
+"""`completion`: shell completion of commands, options and names of campaigns."""
 
 from enum import StrEnum
 from typing import Annotated, Final
@@ -20,7 +20,7 @@ class Shell(StrEnum):
 def completion(
     shell: Annotated[Shell, typer.Argument(metavar="SHELL", help="bash, zsh or fish.", show_default=False)],
 ) -> None:
-    """Print the script that lets a shell complete commands, options and names of campaigns.
+    """Print the script with which a shell completes commands, options and names of campaigns.
 
     For bash, add this line to ~/.bashrc: source <(campaigns completion bash)
     """

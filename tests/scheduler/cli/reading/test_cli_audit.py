@@ -45,13 +45,13 @@ def test_the_audit_is_shown_narrowed_down_and_checked(run: Run, planned: Planned
         session.execute(sa.text("UPDATE audit_entry SET actor = 'mallory' WHERE id = 2"))
     broken = run("audit", "--verify")
     assert broken.exit_code == Exit.UNHAPPY
-    assert broken.stdout.startswith("the audit is broken: entry 2 is not what was written")
+    assert broken.stdout.startswith("the audit is broken: entry 2 was changed")
     assert len(broken.stdout.splitlines()) == 1
     found = json.loads(run("audit", "--verify", "--json").stdout)
     assert (found["whole"], found["fault"], found["entry"], found["entries"]) == (False, "changed", 2, 4)
 
 
 def test_nobody_has_done_anything_where_there_is_no_database(run: Run) -> None:
-    assert run("audit").stdout == "nobody has done anything yet\n"
+    assert run("audit").stdout == "there are no entries yet\n"
     assert run("audit", "--json").stdout == ""
     assert run("audit", "--output", "csv").stdout.startswith('"id","at","actor","from","action",')

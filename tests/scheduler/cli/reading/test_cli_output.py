@@ -141,7 +141,7 @@ def test_without_anything_to_list_csv_is_its_header(run: Cli, command: str) -> N
 def test_two_forms_at_once_are_refused(run: Cli) -> None:
     result = run("devices", "--json", "--output", "csv")
     assert result.exit_code == 2
-    assert "--json means --output json: leave one of them out" in result.stderr
+    assert "--json means --output json: use only one of them" in result.stderr
 
 
 def test_csv_is_watched_with_one_header(full: Cli) -> None:
