@@ -38,9 +38,7 @@ def count_people(session: Session, by: Actor, people: int, *, now: datetime) -> 
     A plan that is made anew counts anew: what a quota is for, a program gone wrong, submits again and again.
     """
     if by.kind is ActorKind.TOKEN and not quotas.take(session, by.name, people, now=now):
-        sentence = (
-            f"the token {by.name} may not send to {people:,} more people today; its quota starts again at 00:00 UTC"
-        )
+        sentence = f"the token {by.name} may not send to {people:,} more people today; its day ends at 00:00 UTC"
         raise QuotaSpent(sentence)
 
 

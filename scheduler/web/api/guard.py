@@ -52,7 +52,7 @@ def _needed(route: APIRoute) -> Needed:
 def require(actor: Actor, scope: Scope) -> None:
     """Raise `CallProblem` unless the caller is allowed to do what needs this scope."""
     if not is_allowed(actor.scopes, scope):
-        sentence = f"{actor.name} may not do this: the scope {scope.value} is missing"
+        sentence = f"{actor.name} may not do this: it needs the scope {scope.value}"
         raise CallProblem(Fault.NOT_ALLOWED, sentence)
 
 

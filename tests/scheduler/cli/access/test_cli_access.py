@@ -86,7 +86,7 @@ STDIN = ["--password-stdin"]
 REFUSED = [
     (["users", "add", "anna", "--role", "admin", *STDIN], "short", "a password has at least 12 characters"),
     (["users", "add", "anna", "--role", "admin"], "", "there is no terminal to ask for the password on"),
-    (["users", "add", "an na", "--role", "admin", *NO_PASSWORD], "", "a name begins with a letter or a digit"),
+    (["users", "add", "an na", "--role", "admin", *NO_PASSWORD], "", "a name has at most 64 letters a to z, digits"),
     (["users", "add", "anna", "--role", "boss", *NO_PASSWORD], "", "'boss' is not one of 'viewer'"),
     (["users", "add", "bob", "--role", "viewer", *NO_PASSWORD], "", "there is a user bob already"),
     (["users", "add", "anna", "--role", "admin", *NO_PASSWORD, *STDIN], PASSWORD, "not both"),

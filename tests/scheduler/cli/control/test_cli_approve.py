@@ -46,6 +46,9 @@ def test_a_plan_is_approved_by_the_beginning_of_its_hash_and_run_goes_on(
         (detail,) = session.scalars(sa.select(col(Event.detail)).where(col(Event.name) == EventName.PLAN_APPROVED))
     assert detail["plan"] == plan
     assert detail["by"]
+    told = json.loads(run("status", "sale", "--json").stdout)["approved"]
+    assert (told["by"], told["at"][:2]) == (detail["by"], "20")
+    assert f"by {detail['by']}, " in run("status", "sale").stdout
     assert run("run", file.name, SANDBOX).exit_code == 0
 
 

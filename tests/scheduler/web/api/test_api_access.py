@@ -69,7 +69,7 @@ def test_a_route_is_open_to_those_with_its_scope_and_to_nobody_else(callers: Cal
             assert answer.status != 403 or OR_ELSE.get((method, path)) is scope
         else:
             needed = TABLE[method, path].value
-            assert answer.problem(403, "not_allowed") == f"{scope.value} may not do this: the scope {needed} is missing"
+            assert answer.problem(403, "not_allowed") == f"{scope.value} may not do this: it needs the scope {needed}"
 
 
 @pytest.mark.parametrize(
