@@ -74,16 +74,14 @@ _LONG: Final = (0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0, 1440
 # What a process does.
 TEXTS = _counter(
     "texts_total",
-    "Texts that came to a state: each is first accepted, then perhaps delivered.",
+    "Texts that reached a state: a text is first accepted, then perhaps delivered.",
     "kind",
     "device",
     "result",
 )
 SEGMENTS = _counter("segments_total", "SMS segments of texts that the gateway accepted.", "kind", "device")
-SPEND = _counter("spend_total", "Money spent. Has no samples until there are prices.", "currency", "device")
-LATENESS = _histogram(
-    "lateness_seconds", "From the moment at which a text was due until the gateway had it.", _LONG, "kind"
-)
+SPEND = _counter("spend_total", "Money spent. It has no samples until there are prices.", "currency", "device")
+LATENESS = _histogram("lateness_seconds", "From when a text was due until the gateway had it.", _LONG, "kind")
 RECEIPT_DELAY = _histogram(
     "receipt_delay_seconds", "From when the gateway had a text until it was delivered.", _FEW, "device"
 )
@@ -92,37 +90,35 @@ STOP_TO_SILENCE = _histogram(
 )
 GATEWAY_REQUESTS = _histogram(
     "gateway_request_duration_seconds",
-    "Requests to the gateway, without what a request waits for its slot.",
+    "How long requests to the gateway took, without the wait for a slot.",
     _QUICK,
     "call",
     "outcome",
 )
 IN_DOUBT = _counter("in_doubt_total", "Requests whose outcome had to be looked up.")
-SETTLED = _counter("settled_total", "Requests in doubt that were decided, by the verdict.", "as")
-LATE_ARRIVALS = _counter("late_arrivals_total", "Requests concluded as lost that arrived after all.")
+SETTLED = _counter("settled_total", "Requests in doubt that were settled, by verdict.", "as")
+LATE_ARRIVALS = _counter("late_arrivals_total", "Requests given up as lost that reached the gateway after all.")
 REPLIES = _counter("replies_total", "Replies that were stored, by meaning.", "meaning")
-OPT_OUTS = _counter("opt_outs_total", "Numbers that were put on the list of opt-outs.")
-TICK_DELAY = _histogram(
-    "scheduler_tick_delay_seconds", "How much later than its interval a tick of the clock began.", _QUICK
-)
+OPT_OUTS = _counter("opt_outs_total", "Numbers added to the list of opt-outs.")
+TICK_DELAY = _histogram("scheduler_tick_delay_seconds", "How late the ticks of the clock began.", _QUICK)
 MOMENTS_MISSED = _counter("moments_missed_total", "Moments of repeating campaigns, and texts, that were missed.")
-CALLS_OUT = _counter("calls_out_total", "Notifications, by host and by what came of them.", "target", "outcome")
-TROUBLES = _gauge("troubles", "1 while the process meets this trouble of a server.", "trouble")
-BUILD_INFO = _gauge("build_info", "The version that runs; always 1.", "version", "python")
+CALLS_OUT = _counter("calls_out_total", "Notifications, by host and outcome.", "target", "outcome")
+TROUBLES = _gauge("troubles", "1 while the process has this trouble with a server.", "trouble")
+BUILD_INFO = _gauge("build_info", "The running version; always 1.", "version", "python")
 
 # Facts of the database, from the process that runs the clock.
 RECIPIENTS = _gauge("recipients", "Recipients of campaigns that have begun and are not over.", "campaign", "state")
-OLDEST = _gauge("oldest_seconds", "How long the text that waits longest in this state has waited.", "state")
-RATE_USED = _gauge("rate_used_ratio", "Which part of a rate was used in its last window.", "limit")
-BUDGET_LEFT = _gauge("budget_left_ratio", "Which part of a budget is left in its period.", "limit", "period")
+OLDEST = _gauge("oldest_seconds", "How long the oldest text in this state has been waiting.", "state")
+RATE_USED = _gauge("rate_used_ratio", "The share of a rate used in its last window.", "limit")
+BUDGET_LEFT = _gauge("budget_left_ratio", "The share of a budget left in its period.", "limit", "period")
 DEVICE_WAITING = _gauge("device_waiting", "Texts that a phone has not sent yet.", "device")
-DEVICE_OLDEST = _gauge("device_oldest_seconds", "How long the oldest of them has waited.", "device")
-DEVICE_STUCK = _gauge("device_stuck", "1 while a phone holds texts and sends none.", "device")
+DEVICE_OLDEST = _gauge("device_oldest_seconds", "How long the oldest of them has been waiting.", "device")
+DEVICE_STUCK = _gauge("device_stuck", "1 while a phone has texts waiting and sends none.", "device")
 ACCOUNT_PAUSED = _gauge("account_paused", "1 while nothing is sent through the gateway's account.")
-CREDITS = _gauge("credits", "Credits of the gateway's account, where it has a limit.")
-LEASE_AGE = _gauge("lease_age_seconds", "Since the right to run the clock was last renewed.")
+CREDITS = _gauge("credits", "Credits left in the gateway's account, if it has a limit.")
+LEASE_AGE = _gauge("lease_age_seconds", "How long ago the right to run the clock was last renewed.")
 QUEUE_MESSAGES = _gauge("queue_messages", "Requests in the queue, or taken from it and not finished.")
-VIOLATIONS = _counter("ledger_invariant_violations_total", "Books that did not add up when they were checked.")
+VIOLATIONS = _counter("ledger_invariant_violations_total", "Runs whose counts did not add up when they were checked.")
 
 OWN: Final = (BUILD_INFO.name, TROUBLES.name)
 """The gauges that are of the process, and no facts of the database."""

@@ -1,4 +1,4 @@
-"""Alerts: conditions that somebody has to know of. One table of all of them, decided from figures alone.
+"""Alerts: conditions that somebody has to know about. One table holds them all; figures alone decide.
 
 deploy/monitoring/rules.yml has the same conditions for Prometheus, and deploy/ALERTS.md a chapter for each.
 """
@@ -14,12 +14,12 @@ from campaigns.alerts import figures as looks
 from campaigns.alerts.figures import AlertName
 
 MOST_SUBJECTS: Final = 20
-"""Of how many campaigns, phones or targets one condition is reported at a time: a thousand phones are one trouble."""
+"""The most subjects that one condition is reported for at a time: a thousand stuck phones are one problem."""
 
 LONGEST_SUBJECT: Final = 90
 
 GONE_SECONDS: Final = 60.0
-"""How long a condition must be over before its alert is cleared: one that comes and goes is reported once."""
+"""How long a condition must be over before its alert is cleared, so that one that comes and goes is reported once."""
 
 
 class Severity(StrEnum):
@@ -31,7 +31,7 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One row of the table. It is reported once it has held for `holds`; `says` is its sentence, with the figures."""
+    """One row of the table: reported once it has held for `holds`. `says` is its sentence, with places for figures."""
 
     name: AlertName
     severity: Severity
@@ -55,13 +55,17 @@ CONDITIONS: Final[Mapping[AlertName, Condition]] = {
     condition.name: condition
     for condition in (
         Condition(
-            _N.BOOKS, _PAGE, _AT_ONCE, "the books of {subject} do not add up (people: {people})", looks.wrong_books
+            _N.BOOKS,
+            _PAGE,
+            _AT_ONCE,
+            "the counts of {subject} do not add up (people missing or stranded: {people})",
+            looks.wrong_books,
         ),
         Condition(
             _N.LATE_ARRIVAL,
             _PAGE,
             _AT_ONCE,
-            "what counted as lost arrived after all (requests: {requests}); people may have got a text twice",
+            "requests given up as lost have arrived after all ({requests}); people may have got a text twice",
             looks.late_arrival,
         ),
         Condition(_N.ACCOUNT_PAUSED, _PAGE, _FIVE, "nothing is sent: {because}", looks.paused),
@@ -72,7 +76,7 @@ CONDITIONS: Final[Mapping[AlertName, Condition]] = {
             _N.NO_LEASE_HOLDER,
             _PAGE,
             _MINUTE,
-            "no process runs the clock: nothing is started or followed",
+            "no process runs the clock: no campaign starts, and no text is followed",
             looks.no_holder,
         ),
         Condition(_N.DATABASE_AWAY, _PAGE, _MINUTE, "{because}", looks.trouble(_N.DATABASE_AWAY)),
@@ -81,45 +85,47 @@ CONDITIONS: Final[Mapping[AlertName, Condition]] = {
             _N.IN_DOUBT,
             _PAGE,
             _AT_ONCE,
-            "a request has been in doubt for {minutes} minutes: it is not decided",
+            "a request has been in doubt for {minutes} minutes, and cannot be looked up",
             looks.in_doubt,
         ),
-        Condition(
-            _N.HELD, _WARN, _AT_ONCE, "people have waited for a decision for over an hour (hours: {hours})", looks.held
-        ),
+        Condition(_N.HELD, _WARN, _AT_ONCE, "people have been waiting for a decision for {hours} h", looks.held),
         Condition(
             _N.PHONE_STUCK,
             _WARN,
             _AT_ONCE,
-            "phone {subject} holds texts and sends none (waiting: {waiting})",
+            "phone {subject} sends nothing (texts waiting: {waiting})",
             looks.stuck,
         ),
         Condition(
             _N.PHONE_FAILS,
             _WARN,
             _FIVE,
-            "phone {subject} failed to send {failed} of its last {texts} texts",
+            "phone {subject} failed to send {failed} of its {texts} texts of the last hour",
             looks.phone_fails,
         ),
         Condition(
-            _N.OPT_OUTS, _WARN, _AT_ONCE, "{people} people of {texts} answered STOP to {subject}", looks.many_opt_outs
+            _N.OPT_OUTS, _WARN, _AT_ONCE, "{people} of {texts} people answered STOP to {subject}", looks.many_opt_outs
         ),
         Condition(
             _N.BUDGET,
             _WARN,
             _FIVE,
-            "the budget of {subject} will not last: {left} segments are left, and {wanted} wait",
+            "the budget of {subject} will run out: {left} segments are left, and {wanted} are waiting",
             looks.budget,
         ),
         Condition(
             _N.CREDITS,
             _WARN,
             _FIVE,
-            "the credits will not last: {left} are left, and {wanted} texts wait",
+            "the credits will run out: {left} are left, and {wanted} texts are waiting",
             looks.credits_,
         ),
         Condition(
-            _N.CALLS_OUT, _WARN, _AT_ONCE, "{subject} does not take what it is told: {waiting} wait", looks.calls_out
+            _N.CALLS_OUT,
+            _WARN,
+            _AT_ONCE,
+            "{subject} does not accept notifications (waiting: {waiting})",
+            looks.calls_out,
         ),
         Condition(
             _N.LATE_FAST,
@@ -137,14 +143,14 @@ CONDITIONS: Final[Mapping[AlertName, Condition]] = {
         ),
     )
 }
-"""Every alert, those first that are looked at first."""
+"""Every alert, in the order in which they are checked."""
 
 Key = tuple[AlertName, str]
 """Name and subject: at most one alert of each is raised at a time."""
 
 
 def found(figures: looks.Figures, *, unknown: Collection[AlertName] = ()) -> dict[Key, dict[str, Any]]:
-    """Return what holds now. `unknown`: these could not be looked at."""
+    """Return what holds now. `unknown`: alerts that could not be checked."""
     return {
         (name, subject[:LONGEST_SUBJECT]): detail
         for name, condition in CONDITIONS.items()
@@ -155,7 +161,7 @@ def found(figures: looks.Figures, *, unknown: Collection[AlertName] = ()) -> dic
 
 @dataclass(slots=True)
 class Watch:
-    """Since when conditions hold, or have been over, in seconds of the monotonic clock; in one process's memory."""
+    """Since when conditions have held or been over, in monotonic seconds. It lives in the memory of one process."""
 
     since_seconds: dict[Key, float] = field(default_factory=dict)
     over_seconds: dict[Key, float] = field(default_factory=dict)
@@ -168,7 +174,7 @@ class Watch:
         *,
         unknown: Collection[AlertName] = (),
     ) -> tuple[list[Key], list[Key]]:
-        """Return what to raise and what to clear. `raised`: the alerts that are; of `unknown` ones nothing changes."""
+        """Return what to raise and what to clear. `raised`: those that are open; `unknown` ones stay as they are."""
         self.since_seconds = {key: self.since_seconds.get(key, at_seconds) for key in holds}
         over = [key for key in raised if key not in holds and key[0] not in unknown]
         self.over_seconds = {key: self.over_seconds.get(key, at_seconds) for key in over}

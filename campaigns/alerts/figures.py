@@ -1,4 +1,4 @@
-"""What the alerts look at: the figures, and how each condition decides from them."""
+"""The figures that alerts are decided from, and how each condition decides."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,23 +7,23 @@ from enum import StrEnum
 from typing import Any, Final
 
 LATE_ARRIVAL_FOR: Final = timedelta(hours=1)
-"""How long a late arrival is shown: the account stays paused until a person has looked."""
+"""How long a late arrival is reported. The account stays paused until somebody resumes it."""
 
 HELD_SECONDS: Final = 3600.0
 SETTLING_TIMES: Final = 2
-"""After so many times the settling time, reads of the gateway have not been able to decide."""
+"""A request still in doubt after this many settling times: the gateway probably cannot be read."""
 
 TIMES_THE_BASELINE: Final = 3.0
 PHONE_AT_LEAST: Final = 10
 PHONE_SHARE: Final = 0.05
-"""A phone fails if more of its last hour's texts failed than this, and three times as many as before; at least 10."""
+"""A phone fails if this share of its last hour's texts failed, and three times as much as before: at least 10."""
 
 OPT_OUTS_AT_LEAST: Final = 20
 OPT_OUT_SHARE: Final = 0.01
-"""The same of the people of a campaign who answered STOP. Below one in a hundred, carriers take no notice."""
+"""The same for people who answered STOP to a campaign. Carriers do not react to less than one in a hundred."""
 
 OBJECTIVE: Final = 0.995
-"""The share of requests of reminders and transactional campaigns that reach the gateway in time."""
+"""The share of requests of reminders and transactional campaigns that must reach the gateway in time."""
 
 ON_TIME_SECONDS: Final = 60.0
 LATE_AT_LEAST: Final = 10
@@ -32,7 +32,7 @@ TICK_STALLED_SECONDS: Final = 300.0
 """Planning a million recipients may take the inbox minutes."""
 
 SPENT_AT_LEAST: Final = 20
-"""Segments or texts within the last half hour: fewer say nothing about the rest of the day."""
+"""Segments or texts in the last half hour. Fewer say nothing about the rest of the day."""
 
 
 class AlertName(StrEnum):
@@ -72,7 +72,7 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Supply:
-    """What is left of a budget (segments) or of the credits (texts), and what is wanted of it before `until_seconds`.
+    """What is left of a budget (segments) or of the credits (texts), and what is needed before `until_seconds`.
 
     `spent_lately`: within the last `lately_seconds`.
     """
@@ -87,7 +87,7 @@ class Supply:
 
 @dataclass(frozen=True, slots=True)
 class BurnRate:
-    """The objective is missed `times` as fast as it allows, over a long time and still over a short one."""
+    """The allowance is used up `times` as fast as planned, both over a long time and over a short one."""
 
     times: float
     long: timedelta
@@ -96,12 +96,12 @@ class BurnRate:
 
 FAST: Final = BurnRate(14.4, timedelta(hours=1), timedelta(minutes=5))
 SLOW: Final = BurnRate(6.0, timedelta(hours=6), timedelta(minutes=30))
-"""Of a month's allowance, an hour of the first takes 2 %, six hours of the second 5 % (Google's SRE workbook)."""
+"""An hour at the first rate uses 2 % of a month's allowance, six hours at the second 5 % (Google's SRE workbook)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What the conditions look at. Ages are in seconds; None: there is nothing of the kind."""
+    """What the conditions are decided from. Ages are in seconds; None: there is nothing of the kind."""
 
     settle_seconds: float
     wrong_books: Mapping[str, int] = field(default_factory=dict)  # by campaign: people
@@ -119,7 +119,7 @@ class Figures:
     budgets: Sequence[Supply] = ()
     credits: Supply | None = None
     calls_out: Mapping[str, int] = field(default_factory=dict)  # by target: notices that wait for it
-    late: Mapping[timedelta, Share] = field(default_factory=dict)  # requests of the last so long
+    late: Mapping[timedelta, Share] = field(default_factory=dict)  # requests over each span
 
 
 Found = tuple[str, dict[str, Any]]
@@ -134,13 +134,13 @@ def wrong_books(figures: Figures) -> Iterator[Found]:
 
 
 def late_arrival(figures: Figures) -> Iterator[Found]:
-    """Requests that counted as lost and arrived."""
+    """Requests that were given up as lost and arrived."""
     if figures.late_arrivals:
         yield "", {"requests": figures.late_arrivals}
 
 
 def paused(figures: Figures) -> Iterator[Found]:
-    """The account, if nothing is sent through it."""
+    """The account, if it is paused."""
     if figures.paused_because is not None:
         yield "", {"because": figures.paused_because}
 
@@ -169,13 +169,13 @@ def trouble(name: AlertName) -> Look:
 
 
 def in_doubt(figures: Figures) -> Iterator[Found]:
-    """Requests that nobody could decide about in time."""
+    """Requests in doubt that could not be looked up in time."""
     if (figures.in_doubt_seconds or 0) > SETTLING_TIMES * figures.settle_seconds:
         yield "", {"minutes": int((figures.in_doubt_seconds or 0) // 60)}
 
 
 def held(figures: Figures) -> Iterator[Found]:
-    """People who wait for a decision."""
+    """People waiting for a decision."""
     if (figures.held_seconds or 0) > HELD_SECONDS:
         yield "", {"hours": int((figures.held_seconds or 0) // 3600)}
 
@@ -186,28 +186,28 @@ def stuck(figures: Figures) -> Iterator[Found]:
 
 
 def is_above(lately: Share, before: Share, *, at_least: int, share: float) -> bool:
-    """Return whether a share is high in itself, and three times what it was; few events decide nothing."""
+    """Return whether a share is high, and three times what it was before. A few events decide nothing."""
     if lately.bad < at_least or lately.ratio <= share:
         return False
     return before.bad < at_least or lately.ratio > TIMES_THE_BASELINE * before.ratio
 
 
 def phone_fails(figures: Figures) -> Iterator[Found]:
-    """Phones that fail more often than before."""
+    """Phones that fail more often than they used to."""
     for phone, (lately, before) in figures.phones.items():
         if is_above(lately, before, at_least=PHONE_AT_LEAST, share=PHONE_SHARE):
             yield phone, {"failed": lately.bad, "texts": lately.all}
 
 
 def many_opt_outs(figures: Figures) -> Iterator[Found]:
-    """Campaigns that more people opt out of than of others."""
+    """Campaigns that more people opted out of than is usual."""
     for campaign, share in figures.opt_outs.items():
         if is_above(share, figures.opt_outs_before, at_least=OPT_OUTS_AT_LEAST, share=OPT_OUT_SHARE):
             yield campaign, {"people": share.bad, "texts": share.all}
 
 
 def will_not_last(supply: Supply) -> bool:
-    """Return whether what is left is less than will be wanted, at the pace of the last half hour."""
+    """Return whether, at the pace of the last half hour, more will be needed than is left."""
     if supply.wanted <= max(0, supply.left):
         return False
     if supply.left <= 0:
@@ -221,23 +221,23 @@ def _lack(supply: Supply) -> dict[str, Any]:
 
 
 def budget(figures: Figures) -> Iterator[Found]:
-    """Budgets that will not last."""
+    """Budgets that will run out."""
     yield from ((supply.name, _lack(supply)) for supply in figures.budgets if will_not_last(supply))
 
 
 def credits_(figures: Figures) -> Iterator[Found]:
-    """Credits that will not last."""
+    """Credits that will run out."""
     if figures.credits is not None and will_not_last(figures.credits):
         yield "", _lack(figures.credits)
 
 
 def calls_out(figures: Figures) -> Iterator[Found]:
-    """Targets that take nothing."""
+    """Targets that do not accept notifications."""
     yield from ((target, {"waiting": waiting}) for target, waiting in figures.calls_out.items())
 
 
 def late(rate: BurnRate) -> Look:
-    """Return the condition of requests that come late at this rate."""
+    """Return the condition that too many requests are late, at this rate."""
 
     def look(figures: Figures) -> Iterator[Found]:
         long, short = (figures.late.get(span, Share()) for span in (rate.long, rate.short))

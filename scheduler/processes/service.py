@@ -8,6 +8,7 @@ from typing import Final
 from pydantic import SecretStr
 
 from scheduler.loop import Clockwork
+from scheduler.processes.clock_watch import ClockWatch
 from scheduler.processes.doors import Listeners, Tell, open_doors
 from scheduler.processes.heartbeat import BEAT_SECONDS, Heartbeat
 from scheduler.processes.leader import LeaderLock, leader_lock
@@ -100,7 +101,7 @@ def serve_worker(settings: Settings, stop: Stop) -> int:
     runtime.queue.work(settings.threads)
     get_logger().info("service.started", role="worker", threads=settings.threads)
     try:
-        with _metrics_door(settings), _heartbeat(runtime) as heartbeat:
+        with _metrics_door(settings), _heartbeat(runtime) as heartbeat, ClockWatch(runtime):
             heartbeat.beat()
             while not stop.wait(BEAT_SECONDS):
                 heartbeat.beat()
@@ -120,7 +121,8 @@ def serve_dashboard(settings: Settings, stop: Stop, at: Listeners, tell: Tell) -
     get_logger().info("service.started", role="dashboard")
     try:
         apart = nullcontext() if at.front else _metrics_door(settings)
-        with apart, _heartbeat(runtime) as heartbeat, open_doors(runtime, at, None, tell) as doors:
+        doors_open = open_doors(runtime, at, None, tell)
+        with apart, _heartbeat(runtime) as heartbeat, doors_open as doors, ClockWatch(runtime):
             while all(door.is_alive() for door in doors):
                 heartbeat.beat()
                 if stop.wait(BEAT_SECONDS):

@@ -1,4 +1,4 @@
-"""Alerts from the ledger: raised once, cleared when they are over, and told to those who are told of everything."""
+"""Alerts from the ledger: raised once, cleared when over, and sent to the targets of the installation."""
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
@@ -41,7 +41,7 @@ from worker.throttle import Budget
 EVERY_SECONDS: Final = 10.0
 
 SLOW_LOOK_SECONDS: Final = 60.0
-"""How often to look at shares and supplies: they read up to 100,000 rows, in some tenths of a second."""
+"""How often to compute shares and supplies: that reads up to 100,000 rows, in some tenths of a second."""
 
 LATELY: Final = timedelta(hours=1)
 BASELINE: Final = timedelta(days=7)
@@ -54,7 +54,7 @@ SOONEST_KINDS: Final = frozenset({Kind.REMINDER.value, Kind.TRANSACTIONAL.value}
 
 @dataclass(slots=True)
 class AlertsTick:
-    """Looks at every condition of `campaigns.alerts`, from one process: the holder of the lease."""
+    """Checks every condition of `campaigns.alerts`, in one process: the holder of the lease."""
 
     counts: RunCounts = field(default_factory=RunCounts)
     credits: Credits = field(default_factory=Credits)
@@ -84,35 +84,37 @@ class AlertsTick:
         for run_id, people in self.counts.wrong().items():
             wrong[campaigns.get(run_id, "")] += people
         figures = replace(figures, wrong_books=wrong, ticks=self.pulse.ages(at))
-        return self._change(runtime, figures, self._unknown(), now)
+        return change(runtime, self.watch, figures, self._unknown(), now)
 
     def _unknown(self) -> set[AlertName]:
-        """Return what could not be looked at: another process found it, and nothing says that it is over."""
-        unknown = {AlertName.NO_LEASE_HOLDER}  # this process holds it
+        """Return what could not be checked: another process found it, and nothing says that it is over."""
+        unknown = set[AlertName]()
         if not self.counts.is_complete():
             unknown.add(AlertName.BOOKS)
         if not self.credits.is_known:
             unknown.add(AlertName.CREDITS)
         return unknown
 
-    def _change(
-        self, runtime: Runtime, figures: Figures, unknown: Collection[AlertName], now: datetime
-    ) -> Mapping[str, int]:
-        holds = found(figures, unknown=unknown)
-        with runtime.store.read() as session:
-            raised = [row for row in alerts.raised(session) if row.is_rehearsal == runtime.rehearsal]
-        mine = {(row.name, row.about): row for row in raised}
-        new, over = self.watch.look(holds, mine, runtime.clock.elapsed_seconds(), unknown=unknown)
-        if new or over:
-            with runtime.store.write("alerts") as session:
-                for key in new:
-                    id_ = alerts.raise_alert(session, *key, holds[key], rehearsal=runtime.rehearsal, now=now)
-                    if id_ is not None:
-                        _tell(runtime, session, "alert.raised", id_, key, holds[key], now)
-                for key in over:
-                    if alerts.clear_alert(session, mine[key].id, now=now):
-                        _tell(runtime, session, "alert.cleared", mine[key].id, key, mine[key].detail, now)
-        return {"raised": len(new), "cleared": len(over), "open": len(mine) + len(new) - len(over)}
+
+def change(
+    runtime: Runtime, watch: Watch, figures: Figures, unknown: Collection[AlertName], now: datetime
+) -> Mapping[str, int]:
+    """Raise what holds and clear what is over, each with its news. `unknown`: alerts that could not be checked."""
+    holds = found(figures, unknown=unknown)
+    with runtime.store.read() as session:
+        raised = [row for row in alerts.raised(session) if row.is_rehearsal == runtime.rehearsal]
+    mine = {(row.name, row.about): row for row in raised if row.name not in unknown}
+    new, over = watch.look(holds, mine, runtime.clock.elapsed_seconds(), unknown=unknown)
+    if new or over:
+        with runtime.store.write("alerts") as session:
+            for key in new:
+                id_ = alerts.raise_alert(session, *key, holds[key], rehearsal=runtime.rehearsal, now=now)
+                if id_ is not None:
+                    _tell(runtime, session, "alert.raised", id_, key, holds[key], now)
+            for key in over:
+                if alerts.clear_alert(session, mine[key].id, now=now):
+                    _tell(runtime, session, "alert.cleared", mine[key].id, key, mine[key].detail, now)
+    return {"raised": len(new), "cleared": len(over), "open": len(mine) + len(new) - len(over)}
 
 
 def _tell(

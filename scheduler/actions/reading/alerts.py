@@ -21,7 +21,7 @@ UNHELD_SECONDS: Final = (leases.LEASE + CONDITIONS[AlertName.NO_LEASE_HOLDER].ho
 
 @dataclass(frozen=True, slots=True)
 class AlertView:
-    """One alert, with the sentence for people. `raised_at` None: it is seen by whoever asks, and by nobody else."""
+    """One alert, with the sentence for people. `raised_at` None: only the process that asks sees it."""
 
     name: AlertName
     subject: str
@@ -49,12 +49,14 @@ class AlertView:
 def read_alerts(store: Store, *, with_cleared: bool = False) -> list[AlertView]:
     """Return the alerts that are raised, the most severe and the oldest first; then the last ones that were cleared.
 
-    That nobody runs the clock can only be seen from outside it. On SQLite, `doctor` tells.
+    That nobody runs the clock is raised by workers and dashboards. Where none runs either, it is seen from here, but on
+    SQLite by `doctor` alone.
     """
     with store.read() as session:
         found = [_shown(row) for row in alerts.raised(session)]
         at_work = any(not run.rehearsal for run in list_runs(session, [RunState.RUNNING]))
-        if at_work and not store.is_sqlite and leases.age(session, rehearsal=False) > UNHELD_SECONDS:
+        is_raised = any(alert.name is AlertName.NO_LEASE_HOLDER and not alert.rehearsal for alert in found)
+        if at_work and not is_raised and not store.is_sqlite and leases.age(session, rehearsal=False) > UNHELD_SECONDS:
             found.append(_seen(AlertName.NO_LEASE_HOLDER))
         cleared = alerts.cleared(session, most=MOST_CLEARED) if with_cleared else []
     found.sort(key=lambda alert: alert.severity is not Severity.PAGE)

@@ -19,6 +19,8 @@ from campaigns.optout.meaning import Meaning
 from scheduler.actions.reading.alerts import read_alerts
 from scheduler.loop import Clockwork
 from scheduler.notifications.reports import letter, subject
+from scheduler.processes.clock_watch import ClockWatch
+from scheduler.processes.leader import leader_lock
 from scheduler.rush import Rush
 from scheduler.ticks.alerts import AlertsTick
 from scheduler.ticks.pulse import Pulse
@@ -220,9 +222,7 @@ def calls_out(bench: Installation) -> Callable[[], object]:
 
 def late(wait: timedelta) -> Way:
     def make(bench: Installation) -> Callable[[], object]:
-        head = "campaign: code\nkind: transactional\nmessage: Ciao {{ first_name }}\n"
-        rows = "".join(f"    - {{number: '+39333{place:07}', first_name: N{place}}}\n" for place in range(12))
-        run_id = bench.drop(f"{head}audience:\n  rows:\n{rows}throughput:\n  batch_size: 1\n", "code").run_id
+        run_id = bench.campaign(12, name="code", per_request=1, more="kind: transactional\n")
         bench.call("start")
         bench.clock.advance(2 * MINUTE)
         bench.until(lambda: len(bench.attempts(run_id)) == 12)
@@ -245,7 +245,7 @@ FAULTS: dict[AlertName, tuple[Way, str]] = {
     N.OPT_OUTS: (opt_outs, "sale"),
     N.BUDGET: (budget, "campaign:sale"),
     N.CREDITS: (credits_, ""),
-    N.CALLS_OUT: (calls_out, "https://example.com"),
+    N.CALLS_OUT: (calls_out, "example.com"),
     N.LATE_FAST: (late(HOUR), ""),
     N.LATE_SLOWLY: (late(6 * HOUR), ""),
 }
@@ -291,6 +291,38 @@ def test_nobody_who_runs_the_clock_is_seen_from_outside(bench_on_both: Installat
     expired = sa.func.now() - sa.cast(timedelta(seconds=61), sa.Interval)
     change(bench, sa.update(Lease).values(expires_at=expired))
     assert opened(bench) == [(N.NO_LEASE_HOLDER, "")]
+
+
+def test_with_no_clock_another_process_raises_and_tells_and_the_next_clock_clears(bench_on_both: Installation) -> None:
+    bench = bench_on_both
+    lock, key = leader_lock(bench.store), (N.NO_LEASE_HOLDER, "")
+    with Receiver() as receiver:
+        given = {"allow_private_webhooks": True, "report_webhook": receiver.url}
+        settings = bench.settings.__class__.model_validate({**bench.settings.model_dump(), **given})
+        bench.runtime = replace(bench.runtime, settings=settings)
+        watches = [ClockWatch(bench.runtime) for _ in range(2)]  # two workers
+
+        def look(seconds: float) -> list[tuple[AlertName, str]]:
+            for wait in (0, seconds):
+                bench.clock.advance(wait)
+                for watch in watches:
+                    watch.look()
+            return opened(bench)
+
+        assert lock.acquire()
+        assert look(120) == []
+        lock.release()
+        assert look(59) == []
+        assert look(1) == [key]
+        assert look(600) == [key]
+        assert receiver.events() == ["alert.raised"]
+
+        assert lock.acquire()
+        look_for(bench, timedelta(seconds=GONE_SECONDS))
+        bench.call("notices")
+        lock.release()
+        assert opened(bench) == []
+        assert receiver.events() == ["alert.raised", "alert.cleared"]
 
 
 def test_an_alert_is_stored_and_told_once_on_both_databases(bench_on_both: Installation) -> None:

@@ -176,6 +176,7 @@ NOT_BY_RUN: Final[Mapping[str, str]] = {
     "review": "`suppress`",
     "unsubscribed": "somebody on the list of opt-outs, and a campaign to a contact list",
     "unsubscribe_failed": "the same, at a gateway that does not take it",
+    "alerts": "a service; `run` raises no alerts",
     "notice_spread": "two or three times in a run, whatever is told: tests of notices break it off there",
     "notice_postponed": "a file with a secret that cannot be read",
     "notice_claim": "a campaign of which somebody is told",
