@@ -32,12 +32,18 @@ class QuotaSpent(Exception):
     """A token would send to more people today than it may; nothing of this was planned."""
 
 
-def count_people(session: Session, by: Actor, people: int, *, now: datetime) -> None:
-    """Count the people that are planned to be sent to against the quota of a token. Raises `QuotaSpent`.
+def count_people(session: Session, by: Actor, people: int | None, *, now: datetime) -> None:
+    """Count planned recipients against the quota of a token. Raises `QuotaSpent`.
 
-    A plan that is made anew counts anew: what a quota is for, a program gone wrong, submits again and again.
+    `people`: None if they are not known before they are sent to: those of a contact list at the gateway. A token with a
+    quota may not submit such a campaign. A new plan counts again, because a faulty program submits again and again.
     """
-    if by.kind is ActorKind.TOKEN and not quotas.take(session, by.name, people, now=now):
+    if by.kind is not ActorKind.TOKEN:
+        return
+    if people is None:
+        if quotas.has_quota(session, by.name):
+            raise QuotaSpent(f"the token {by.name} has a quota, and nobody knows how many people a contact list has")
+    elif not quotas.take(session, by.name, people, now=now):
         sentence = f"the token {by.name} may not send to {people:,} more people today; its day ends at 00:00 UTC"
         raise QuotaSpent(sentence)
 

@@ -104,7 +104,8 @@ def _finish(
 ) -> None:
     summary, now = plan.summary, runtime.clock.now()
     with runtime.store.write("plan_finished") as session:
-        count_people(session, by, summary.counts[RecipientState.PENDING], now=now)
+        people = None if definition.contact_list else summary.counts.get(RecipientState.PENDING, 0)
+        count_people(session, by, people, now=now)
         if definition.schedule.local_time is LocalTime.RECIPIENT:
             plans.start_with_first(session, run_id)
         plans.finish_plan(session, run_id, plan_hash=plan.hash, summary=figures, now=now)

@@ -16,8 +16,13 @@ def take(session: Session, token: str, people: int, *, now: datetime) -> bool:
     """
     today = now.astimezone(UTC).date()
     used = sa.case((tokens.c.used_on == today, tokens.c.used_recipients), else_=0) + people
-    mine = (tokens.c.name == token, tokens.c.recipients_daily.is_not(None))
-    counted = sa.update(tokens).where(*mine, used <= tokens.c.recipients_daily)
+    counted = sa.update(tokens).where(tokens.c.name == token, used <= tokens.c.recipients_daily)
     if changed(session, counted.values(used_on=today, used_recipients=used)):
         return True
-    return session.scalars(sa.select(tokens.c.id).where(*mine)).first() is None
+    return not has_quota(session, token)
+
+
+def has_quota(session: Session, token: str) -> bool:
+    """Return whether there is a token with this name that may send to a limited number of people."""
+    quota = sa.select(tokens.c.id).where(tokens.c.name == token, tokens.c.recipients_daily.is_not(None))
+    return session.scalars(quota).first() is not None
