@@ -1,9 +1,16 @@
 """How moments and states are shown: to programs in UTC, to people in a zone's local time and in words."""
 
 from datetime import UTC, datetime
+from typing import overload
 from zoneinfo import ZoneInfo
 
 
+@overload
+def utc(moment: datetime) -> str: ...
+@overload
+def utc(moment: None) -> None: ...
+@overload
+def utc(moment: datetime | None) -> str | None: ...
 def utc(moment: datetime | None) -> str | None:
     """Return ISO 8601 in UTC: `2026-12-01T09:00:00Z`; None for None."""
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z") if moment else None

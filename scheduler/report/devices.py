@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlmodel import Session
@@ -12,6 +11,7 @@ from campaigns.counting import amount
 from campaigns.definition import Definition, DeviceMode
 from campaigns.display import shown_time, utc
 from campaigns.following.results import result_advice, result_words
+from scheduler.report.shown.shapes import DeviceShape
 from worker.limits.limits_in_force import Ceilings
 from worker.limits.live_limits import in_force
 from worker.settings.settings import Settings
@@ -34,7 +34,7 @@ class Device:
         """Its name in `devices.use`."""
         return str(self.seen.device) if self.seen.sim is None else f"{self.seen.device}|{self.seen.sim}"
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> DeviceShape:
         """Return the object of `--json`."""
         seen, stuck = self.seen, self.stuck
         return {

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from campaigns.codes import FAILURE, FailureCode
 from campaigns.display import shown_time, utc
+from scheduler.report.shown.shapes import EvidencedRequest
 from worker.store.models import AttemptState
 from worker.store.reports.person import Request
 
@@ -98,7 +99,7 @@ def verdict_words(request: Request, zone: ZoneInfo) -> str:
     return (VERDICTS if request.recipients else LIST_VERDICTS).get(verdict, verdict)
 
 
-def request_json(request: Request) -> dict[str, Any]:
+def request_json(request: Request) -> EvidencedRequest:
     """Return the same for programs, with the evidence as stored: it contains no number, no text and no key."""
     return {
         "batch": request.batch_id,

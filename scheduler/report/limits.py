@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from sqlmodel import Session
 
 from campaigns.definition import Rate
 from campaigns.lifecycle import RunState
+from scheduler.report.shown.shapes import LimitShape
 from worker.limits.limits_in_force import Ceilings
 from worker.limits.live_limits import in_force, slowdowns
 from worker.settings.settings import PREFIX, Settings
@@ -42,7 +43,7 @@ class Limit:
             return "all campaigns"
         return "each device" if self.scope == f"{DEVICE}*" else self.scope.replace(":", " ")
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> LimitShape:
         """Return the object of `--json`."""
         return {
             "scope": self.scope,

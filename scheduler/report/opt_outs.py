@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final, TextIO
+from typing import Final, TextIO
 from zoneinfo import ZoneInfo
 
 from campaigns.display import shown_time, utc
 from campaigns.optout import Meaning
 from scheduler.report.rows import csv_writer, harmless_cell
+from scheduler.report.shown.seeing import words_for
+from scheduler.report.shown.shapes import ListedOptOut, OptOut, ReplyShape
 from worker.store.people.stored_replies import Reply
 from worker.store.people.suppressions import Entry
 
@@ -44,28 +46,33 @@ def opt_out_lines(
         yield "a request from before that is in doubt: this text may still arrive, and is not sent again"
 
 
-def entry_json(entry: Entry) -> dict[str, Any]:
-    """Return an entry of the list, without its number."""
+def entry_json(entry: Entry, *, full: bool) -> OptOut:
+    """Return an entry of the list, without its number; the reason, which may quote a reply, only if `full`."""
     return {
         "kind": entry.kind or None,
         "since": utc(entry.since),
         "ended_at": utc(entry.ended_at),
         "source": entry.source,
-        "reason": entry.reason,
+        "reason": words_for(entry.reason, full=full),
     }
 
 
-def listed_json(entry: Entry, *, number: str) -> dict[str, Any]:
-    """Return an entry in force, with its number as it may be shown."""
-    values = (number, entry.kind or None, utc(entry.since), entry.source, entry.reason)
-    return dict(zip(COLUMNS, values, strict=True))
+def listed_json(entry: Entry, *, number: str, full: bool) -> ListedOptOut:
+    """Return an entry in force, with its number as it may be shown; the reason only if `full`."""
+    return {
+        "number": number,
+        "kind": entry.kind or None,
+        "since": utc(entry.since),
+        "source": entry.source,
+        "reason": words_for(entry.reason, full=full),
+    }
 
 
-def reply_json(reply: Reply) -> dict[str, Any]:
-    """Return a reply, without its number."""
+def reply_json(reply: Reply, *, full: bool) -> ReplyShape:
+    """Return a reply, without its number; the text only if `full`."""
     return {
         "meaning": reply.meaning.value,
-        "text": reply.text,
+        "text": words_for(reply.text, full=full),
         "received_at": utc(reply.received_at),
         "stored_at": utc(reply.stored_at),
         "came_by": reply.came_by,

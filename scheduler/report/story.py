@@ -1,7 +1,6 @@
 """One person's story in a campaign, in plain sentences and for programs: what was planned, and what was tried."""
 
 from collections.abc import Iterator
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from campaigns.codes import RunType
@@ -13,6 +12,8 @@ from campaigns.planning.replanning import slot_words
 from scheduler.report.causes import cause
 from scheduler.report.evidence import request_json, request_lines
 from scheduler.report.people import Chapter
+from scheduler.report.shown.seeing import words_for
+from scheduler.report.shown.shapes import ChapterShape
 from worker.store.reports.person import Appearance, FailedTry
 from worker.store.runs.runs import TEST_PREFIX
 
@@ -43,10 +44,10 @@ def chapter_lines(chapter: Chapter, zone: ZoneInfo) -> Iterator[str]:
         yield f"  replied: {shown_time(reply.received_at, zone, seconds=True)} ({reply.meaning.value})"
 
 
-def chapter_json(chapter: Chapter, zone: ZoneInfo) -> dict[str, Any]:
-    """Return the same for programs."""
+def chapter_json(chapter: Chapter, zone: ZoneInfo, *, full: bool) -> ChapterShape:
+    """Return the same for programs; the text only if `full`."""
     row = chapter.row
-    return {
+    shown: ChapterShape = {
         "campaign": row.campaign,
         "rehearsal": row.rehearsal,
         "run": row.run_id,
@@ -57,9 +58,8 @@ def chapter_json(chapter: Chapter, zone: ZoneInfo) -> dict[str, Any]:
         "row": row.line,
         "contact_list": row.list_id,
         "reason": row.reason,
-        **({"reminder": reminder} if (reminder := _reminder(row, zone)) else {}),
         "variant": row.variant,
-        "text": row.text,
+        "text": words_for(row.text, full=full),
         "segments": row.segments,
         "batch": row.batch_id,
         "attempts": row.attempts,
@@ -88,6 +88,9 @@ def chapter_json(chapter: Chapter, zone: ZoneInfo) -> dict[str, Any]:
         "sent_at": utc(row.sent_at),
         "delivered_at": utc(row.delivered_at),
     }
+    if reminder := _reminder(row, zone):
+        shown["reminder"] = reminder
+    return shown
 
 
 def _planned(row: Appearance, zone: ZoneInfo) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Final, cast
 from zoneinfo import ZoneInfo
 
 from campaigns.counting import amount
@@ -13,6 +13,7 @@ from campaigns.optout import Meaning
 from campaigns.planning.approval import command
 from scheduler.report.devices import stuck_words
 from scheduler.report.limits import Limit
+from scheduler.report.shown.shapes import ProgressShape, RunShape
 from scheduler.report.variants import outcomes_json
 from worker.store.following.devices import Stuck
 from worker.store.reports.counts import Books, Failures
@@ -28,7 +29,7 @@ def run_summary(
     *,
     awaits: str = "",
     approved: tuple[str, datetime] | None = None,
-) -> dict[str, Any]:
+) -> RunShape:
     """Return the object that ends `run --json` and `status --json`: its counts by state add up to the audience.
 
     Times are ISO 8601 in UTC, or None. `reason`, `moment`, `day`, `forecast` and `happened` are present only if known,
@@ -36,11 +37,9 @@ def run_summary(
     was, and when.
     """
     moment = run.fires_at
-    summary: dict[str, Any] = {
+    summary: RunShape = {
         "campaign": run.campaign,
         "run": run.id,
-        **({"moment": utc(moment)} if moment else {}),
-        **({"day": run.day.isoformat()} if run.day else {}),
         "state": run.state.value,
         "recipients": {"audience": books.audience} | {state.value: n for state, n in books.by_state.items()},
         "segments": books.segments,
@@ -48,17 +47,26 @@ def run_summary(
         "started_at": utc(run.started_at),
         "finished_at": utc(run.finished_at),
     }
+    if moment:
+        summary["moment"] = utc(moment)
+    if run.day:
+        summary["day"] = run.day.isoformat()
     expected = run.plan_summary.get("forecast")
     if expected is not None:
-        summary["forecast"] = {name: expected[name] for name in ("first_send_at", "last_send_at")}
+        summary["forecast"] = {
+            "first_send_at": expected["first_send_at"],
+            "last_send_at": expected["last_send_at"],
+        }
     if run.sent_at is not None and books.first_send_at is not None:
         summary["happened"] = {"first_send_at": utc(books.first_send_at), "last_send_at": utc(books.last_send_at)}
-    summary |= outcomes_json(groups)
+    summary = {**summary, **outcomes_json(groups)}
     if awaits:
         summary["approval"] = {"plan": awaits, "command": command(run.campaign, awaits)}
     if approved is not None:
         summary["approved"] = {"by": approved[0], "at": utc(approved[1])}
-    return summary | {"reason": run.reason} if run.reason else summary
+    if run.reason:
+        summary["reason"] = run.reason
+    return summary
 
 
 IN_FLIGHT: Final = (BatchState.SENDING, BatchState.UNKNOWN)
@@ -88,9 +96,10 @@ class RunProgress:
         return sum(self.outlook.batches.get(state, 0) for state in IN_FLIGHT)
 
 
-def progress_json(seen: RunProgress) -> dict[str, Any]:
+def progress_json(seen: RunProgress) -> ProgressShape:
     """Return the object of `--json`; a run with resends has them as `resends`."""
-    summary = run_summary(seen.run, seen.books, seen.groups, awaits=seen.awaits, approved=seen.approved)
+    whole = run_summary(seen.run, seen.books, seen.groups, awaits=seen.awaits, approved=seen.approved)
+    summary = cast(ProgressShape, whole)
     if seen.replies:
         summary["replies"] = {meaning.value: count for meaning, count in seen.replies.items()}
     if seen.reached:

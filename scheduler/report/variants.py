@@ -1,10 +1,11 @@
 """How the variants of a campaign compare with each other and with its control group, in figures and in words."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from typing import Final
 
 from campaigns.counting import amount
 from campaigns.intervals import Interval, difference, wilson
+from scheduler.report.shown.shapes import Bounds, OutcomesShape, ShareShape, VariantOutcome
 from worker.store.reports.variants import GroupOutcome
 
 FIGURES: Final = ("sent", "delivered", "replied", "opted_out")
@@ -18,14 +19,18 @@ CONTROL_NAME: Final = "control group"
 CONFIDENCE: Final = "in brackets: the 95 % confidence interval of the share"
 
 
-def outcomes_json(groups: Sequence[GroupOutcome]) -> dict[str, Any]:
+def outcomes_json(groups: Sequence[GroupOutcome]) -> OutcomesShape:
     """Return `variants` and `control` of a run; neither if its people were not divided. Shares are from 0 to 1."""
     control = _control(groups)
-    found: dict[str, Any] = {}
+    found: OutcomesShape = {}
     if groups:
-        found["variants"] = [_json(group, control) for group in groups if not group.is_control]
+        found["variants"] = [_variant_json(group, control) for group in groups if not group.is_control]
     if control is not None:
-        found["control"] = _json(control, None)
+        found["control"] = {
+            "recipients": control.people,
+            "replied": _share_json(control.replied, control.people),
+            "opted_out": _share_json(control.opted_out, control.people),
+        }
     return found
 
 
@@ -68,19 +73,25 @@ def _figures(group: GroupOutcome) -> Sequence[str]:
     return OF_ANYBODY if group.is_control else FIGURES
 
 
-def _json(group: GroupOutcome, control: GroupOutcome | None) -> dict[str, Any]:
-    found: dict[str, Any] = {} if group.is_control else {"name": group.variant}
-    found["recipients"] = group.people
-    for figure in _figures(group):
-        count = getattr(group, figure)
-        share = round(count / group.people, 4) if group.people else None
-        found[figure] = {"count": count, "share": share, **_bounds(wilson(count, group.people))}
+def _variant_json(group: GroupOutcome, control: GroupOutcome | None) -> VariantOutcome:
+    found: VariantOutcome = {
+        "name": group.variant,
+        "recipients": group.people,
+        "sent": _share_json(group.sent, group.people),
+        "delivered": _share_json(group.delivered, group.people),
+        "replied": _share_json(group.replied, group.people),
+        "opted_out": _share_json(group.opted_out, group.people),
+    }
     if control is not None:
         found["replied_more_than_control"] = _bounds(_more(group, control))
     return found
 
 
-def _bounds(interval: Interval) -> dict[str, float]:
+def _share_json(count: int, of: int) -> ShareShape:
+    return {"count": count, "share": round(count / of, 4) if of else None, **_bounds(wilson(count, of))}
+
+
+def _bounds(interval: Interval) -> Bounds:
     return {"low": round(interval.low, 4), "high": round(interval.high, 4)}
 
 

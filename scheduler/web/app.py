@@ -37,23 +37,27 @@ def make_app(
     key: SecretStr | None = None,
     *,
     body_seconds: float = BODY_SECONDS,
+    quiet_seconds: float | None = None,
     first: FirstRun | None = None,
     is_local: bool = True,
     has_webhook: bool = True,
 ) -> Starlette:
     """The front door of one account. `key`: that of a private sandbox used as the gateway.
 
-    `body_seconds`: how long the body of a request may take to arrive. `first`: lets the first person in. `is_local`:
-    only this machine reaches it. `has_webhook`: the webhook has no door of its own.
+    `body_seconds`: how long the body of a request may take to arrive. `quiet_seconds`: after how long without events
+    their listeners are told that the line is open; None: the usual. `first`: lets the first person in. `is_local`: only
+    this machine reaches it. `has_webhook`: the webhook has no door of its own.
     """
     # Here, because only a process that listens needs it: FastAPI takes a quarter of a second.
     from scheduler.web.api.app import PREFIX, make_api
+    from scheduler.web.api.feed import QUIET_SECONDS
     from scheduler.web.api.problems import answer_error
     from scheduler.web.signing_in import SIGN_IN, SIGN_OUT, SigningIn
 
     leaving, signing_in = Event(), SigningIn(runtime, first)
+    api = make_api(runtime, leaving, quiet_seconds=quiet_seconds or QUIET_SECONDS)
     routes: list[BaseRoute] = [
-        Mount(PREFIX, make_api(runtime, leaving), middleware=[Middleware(KnownHosts)]),
+        Mount(PREFIX, api, middleware=[Middleware(KnownHosts)]),
         DoorRoute(SIGN_IN, signing_in.sign_in, None, methods=["POST"], any_host=False),
         DoorRoute(SIGN_OUT, signing_in.sign_out, None, methods=["POST"], any_host=False),
         DoorRoute(FIRST, signing_in.come_first, None, any_host=False),

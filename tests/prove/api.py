@@ -33,7 +33,11 @@ from hypothesis import HealthCheck, Phase
 from schemathesis.checks import not_a_server_error
 from schemathesis.core.failures import FailureGroup
 from schemathesis.core.result import Ok
-from schemathesis.specs.openapi.checks import content_type_conformance, status_code_conformance
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
 
 from campaigns.access import Scope
 from campaigns.lifecycle import RecipientState
@@ -50,7 +54,12 @@ from worker.store.tables import tokens
 NUMBER: Final = "+39333009"
 TEXT: Final = "Mark3d-T3xt"
 SECRETS: Final = (NUMBER, "39333009", TEXT, KEY, "Traceback", "site-packages", "sqlalchemy", "/inbox")
-CHECKS: Final = [not_a_server_error, status_code_conformance, content_type_conformance]
+CHECKS: Final = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+]
 ANY_ROUTE: Final = frozenset({400, 404, 405, 413, 414, 421, 431})
 """What the server itself may answer: to what is no HTTP, to a host, an address or a method that is not there."""
 

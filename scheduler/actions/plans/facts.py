@@ -1,8 +1,7 @@
 """The facts of a plan: as one object for programs, and those parts that are also shown to people."""
 
 import unicodedata
-from dataclasses import asdict
-from typing import Any, Final
+from typing import Final
 
 from campaigns.definition import Definition, DeviceMode
 from campaigns.display import utc
@@ -12,6 +11,8 @@ from campaigns.planning.batching import NO_LIMIT
 from campaigns.planning.figures import PlanSummary, VariantSummary
 from scheduler.actions.plans.offsets import ReminderOffset
 from scheduler.actions.plans.preview import Preview
+from scheduler.actions.shapes.plans import ForcingCharacter, PlannedOffset, PlannedVariant, PlanPreview
+from scheduler.report.shown.seeing import words_for
 
 SPLIT_BY_GATEWAY: Final = "the gateway splits the texts, and all phones together keep the rate of one"
 """The consequence of letting the gateway choose the phone: see `worker.limits.batch_limits.routes`."""
@@ -38,7 +39,7 @@ def device_words(definition: Definition) -> str:
     return f"{chosen}, in turns" if len(names) > 1 else chosen
 
 
-def forcing_characters(summary: PlanSummary) -> list[dict[str, Any]]:
+def forcing_characters(summary: PlanSummary) -> list[ForcingCharacter]:
     """Return the characters that force texts into UCS-2, the most frequent first, by code and name."""
     return [
         {
@@ -56,27 +57,25 @@ def counts_of(summary: PlanSummary) -> dict[RecipientState, int]:
     return {state: summary.counts[state] for state in RecipientState if state in summary.counts}
 
 
-def preview_json(seen: Preview) -> dict[str, Any]:
-    """Return the facts as one object; times are ISO 8601 in UTC."""
+def preview_json(seen: Preview, *, full: bool = True) -> PlanPreview:
+    """Return the facts as one object, with texts only if `full`; times are ISO 8601 in UTC."""
     definition, summary, estimate = seen.definition, seen.summary, seen.forecast
     last = estimate.last_send_at if estimate else None
     is_held = is_needed(definition, summary.to_look_at)
     approval = to_approve(definition, seen.plan_hash) if is_held else ""
-    return {
+    shown: PlanPreview = {
         "campaign": definition.campaign,
         "plan": seen.plan_hash,
         "recipients": {"audience": summary.audience} | {state.value: n for state, n in counts_of(summary).items()},
         "segments": summary.segments,
         "encodings": dict(summary.encodings),
         "forced_by": forcing_characters(summary),
-        "samples": [{"number": sample.number, "text": sample.text} for sample in summary.samples],
-        "longest_text": summary.longest_text,
+        "samples": [{"number": sample.number, "text": sample.text} for sample in summary.samples] if full else [],
+        "longest_text": words_for(summary.longest_text, full=full),
         "landlines": summary.landlines,
-        **({"variants": [_variant_json(variant) for variant in summary.variants]} if summary.variants else {}),
         "not_sent": list(seen.reasons),
         "warnings": list(summary.warnings),
         "over_cap_now": seen.over_cap,
-        **({"approval": {"plan": approval, "command": command(definition.campaign, approval)}} if approval else {}),
         "devices": device_words(definition),
         "rates": [str(rate) for rate in seen.rates],
         "budgets": [str(budget) for budget in seen.budgets],
@@ -90,7 +89,10 @@ def preview_json(seen: Preview) -> dict[str, Any]:
         "too_late": estimate.late if estimate else 0,
         "runs": [utc(moment) for moment in seen.runs],
         "reminders": [_offset_json(offset) for offset in seen.reminders],
-        "days": [day.to_json() for day in estimate.days] if estimate else [],
+        "days": [
+            {"date": day.date.isoformat(), "texts": day.texts, "segments": day.segments}
+            for day in (estimate.days if estimate else ())
+        ],
         "zones": [
             {
                 "zones": group.zones.split(","),
@@ -102,21 +104,27 @@ def preview_json(seen: Preview) -> dict[str, Any]:
             if group.zones
         ],
     }
+    if summary.variants:
+        shown["variants"] = [_variant_json(variant, full=full) for variant in summary.variants]
+    if approval:
+        shown["approval"] = {"plan": approval, "command": command(definition.campaign, approval)}
+    return shown
 
 
-def _variant_json(variant: VariantSummary) -> dict[str, Any]:
+def _variant_json(variant: VariantSummary, *, full: bool) -> PlannedVariant:
+    sample = variant.sample if full else None
     return {
         "name": variant.name,
         "share": variant.share,
         "recipients": variant.recipients,
         "segments": variant.segments,
         "encodings": dict(variant.encodings),
-        "sample": asdict(variant.sample) if variant.sample else None,
-        "longest_text": variant.longest_text,
+        "sample": {"number": sample.number, "text": sample.text} if sample else None,
+        "longest_text": words_for(variant.longest_text, full=full),
     }
 
 
-def _offset_json(offset: ReminderOffset) -> dict[str, Any]:
+def _offset_json(offset: ReminderOffset) -> PlannedOffset:
     """Return an offset for programs; times are ISO 8601 in UTC."""
     return {
         "offset": offset.label,

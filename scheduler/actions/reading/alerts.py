@@ -8,6 +8,7 @@ from campaigns.alerts.conditions import CONDITIONS, Severity
 from campaigns.alerts.figures import AlertName
 from campaigns.display import utc
 from campaigns.lifecycle import RunState
+from scheduler.actions.shapes.seen import AlertShape
 from worker.store import leases
 from worker.store.engine import Store
 from worker.store.notifications import alerts
@@ -32,7 +33,7 @@ class AlertView:
     detail: dict[str, Any]
     rehearsal: bool
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> AlertShape:
         """Return it for programs."""
         return {
             "name": self.name.value,

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from campaigns.display import utc
 from scheduler.actions.reading.pages import Page
+from scheduler.actions.shapes.seen import AuditedShape
 from worker.store import audit
 from worker.store.audit import Audited, AuditFilter, BrokenChain, ChainFault, Head
 from worker.store.engine import Store
@@ -74,7 +75,7 @@ def check_audit(store: Store) -> AuditCheck:
         return AuditCheck(broken, audit.head_of(session))
 
 
-def audit_json(entry: Audited) -> dict[str, Any]:
+def audit_json(entry: Audited) -> AuditedShape:
     """Return an entry as one object; what it does not say is left out."""
     said = {
         "campaign": entry.campaign,
@@ -85,4 +86,5 @@ def audit_json(entry: Audited) -> dict[str, Any]:
         "detail": dict(entry.detail),
     }
     who = {"id": entry.id, "at": utc(entry.at), "actor": f"{entry.actor_kind}:{entry.actor}", "action": entry.action}
-    return who | {name: value for name, value in said.items() if value} | {"digest": entry.digest}
+    told = who | {name: value for name, value in said.items() if value} | {"digest": entry.digest}
+    return cast(AuditedShape, told)

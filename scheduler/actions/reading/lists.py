@@ -46,11 +46,11 @@ def read_all_held(store: Store, *, after: int, limit: int) -> Page[HeldRequest]:
 
 def read_news(store: Store, *, after: int, limit: int) -> list[News]:
     """Return what is told outside after this."""
-    with store.look() as session:
-        return lists.news_after(session, after=after, limit=limit)
+    with store.look() as connection:
+        return lists.news_after(connection, after=after, limit=limit)
 
 
 def last_news(store: Store) -> int:
     """Return the id of the newest of it."""
-    with store.look() as session:
-        return lists.last_news(session)
+    with store.look() as connection:
+        return lists.last_news(connection)

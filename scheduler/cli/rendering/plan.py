@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from campaigns.counting import amount
@@ -17,6 +17,7 @@ from campaigns.values.durations import format_duration
 from scheduler.actions.plans.facts import counts_of, device_words, forcing_characters
 from scheduler.actions.plans.offsets import ReminderOffset
 from scheduler.actions.plans.preview import Preview
+from scheduler.actions.shapes.plans import ForcingCharacter
 from scheduler.cli.rendering.output import local_time, print_counts, print_facts, print_table, say
 
 ZONES: Final = 12
@@ -203,5 +204,5 @@ def _cost(seen: Preview) -> str:
     return f"segments: {seen.summary.segments:,}" + (f" ({encodings})" if encodings else "")
 
 
-def _because(entry: dict[str, Any]) -> str:
+def _because(entry: ForcingCharacter) -> str:
     return f"{entry['code']} {entry['name']} in {amount(entry['texts'], 'text')}"

@@ -10,10 +10,20 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from scheduler.web.api.document import complete
-from scheduler.web.api.feed import NewsFeed
+from scheduler.web.api.feed import QUIET_SECONDS, NewsFeed
 from scheduler.web.api.limits import CallRates
 from scheduler.web.api.problems import answer_error
-from scheduler.web.api.routes import campaigns, control, events, files, installation, messages, opt_outs, people
+from scheduler.web.api.routes import (
+    campaigns,
+    control,
+    events,
+    files,
+    installation,
+    messages,
+    opt_outs,
+    oversight,
+    people,
+)
 from worker.runtime import Runtime
 
 PREFIX: Final = "/v1"
@@ -30,6 +40,7 @@ ROUTERS: Final = (
     opt_outs.router,
     installation.router,
     messages.router,
+    oversight.router,
     events.router,
 )
 
@@ -51,12 +62,12 @@ class Private:
         await self._app(scope, receive, sent)
 
 
-def make_api(runtime: Runtime, leaving: Event) -> FastAPI:
-    """Make the API of a runtime. `leaving` is set when the door closes."""
+def make_api(runtime: Runtime, leaving: Event, *, quiet_seconds: float = QUIET_SECONDS) -> FastAPI:
+    """Make the API of a runtime. `leaving` is set when the door closes; `quiet_seconds` as in `NewsFeed`."""
     api = _api()
     api.state.runtime = runtime
     api.state.rates = CallRates(runtime.settings.api_rate)
-    api.state.feed = NewsFeed(runtime.store, leaving)
+    api.state.feed = NewsFeed(runtime.store, leaving, quiet_seconds)
     return api
 
 

@@ -31,11 +31,15 @@ AT_ONCE: Final = 1_000
 
 
 class NewsFeed:
-    """The news of one process. `leaving` is set when its door closes: then every answer ends."""
+    """The news of one process. `leaving` is set when its door closes: then every answer ends.
 
-    def __init__(self, store: Store, leaving: Event) -> None:
+    `quiet_seconds`: after so long without news a listener is told that the line is open.
+    """
+
+    def __init__(self, store: Store, leaving: Event, quiet_seconds: float = QUIET_SECONDS) -> None:
         self._store = store
         self._leaving = leaving
+        self._quiet_seconds = quiet_seconds
         self._recent: deque[News] = deque()
         self._floor = self._place = 0  # all news after the floor up to the place are in `_recent`
         self._listeners = 0
@@ -62,21 +66,25 @@ class NewsFeed:
             ends = time.monotonic() + MOST_SECONDS
             yield ()
             while time.monotonic() < ends and not self._leaving.is_set():
-                news = await self._next(place)
-                place = news[-1].id if news else place
+                news, place = await self._next(place)
                 yield news
         finally:
             self._listeners -= 1
 
-    async def _next(self, place: int) -> Sequence[News]:
+    async def _next(self, place: int) -> tuple[Sequence[News], int]:
+        """Return the next news, and the place after them."""
         if place >= self._place:
             try:
-                await asyncio.wait_for(self._came.wait(), QUIET_SECONDS)
+                await asyncio.wait_for(self._came.wait(), self._quiet_seconds)
             except TimeoutError:
-                return ()
-        if place >= self._floor:
-            return [news for news in self._recent if news.id > place]
-        return await run_in_threadpool(read_news, self._store, after=place, limit=AT_ONCE)
+                return (), place
+        floor = self._floor
+        if place >= floor:
+            news: Sequence[News] = [news for news in self._recent if news.id > place]
+        else:
+            news = await run_in_threadpool(read_news, self._store, after=place, limit=AT_ONCE)
+        # None are left before the floor if they were forgotten since: who stayed there would ask for ever.
+        return news, news[-1].id if news else max(place, floor)
 
     async def _look(self) -> None:
         while self._listeners:

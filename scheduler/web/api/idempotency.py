@@ -1,6 +1,6 @@
 """`Idempotency-Key`: a call with a key has one effect and one answer, however often it is sent."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Annotated, Any, Final
@@ -16,7 +16,7 @@ KEY: Final = r"^[\x21-\x7e]{1,255}$"
 
 REPLAYED: Final = "Idempotency-Replayed"
 
-Act = Callable[[], dict[str, Any]]
+Act = Callable[[], Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)

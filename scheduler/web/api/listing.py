@@ -3,7 +3,7 @@
 import asyncio
 import io
 import json
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Protocol, TypeVar
 
@@ -12,7 +12,9 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
 from scheduler.actions.reading.pages import MOST_ROWS, Page
+from scheduler.actions.shapes.seen import Paged
 from scheduler.report.rows import csv_writer, harmless_cell
+from scheduler.web.api.document import place_of
 from scheduler.web.api.problems import CallProblem, Fault
 from scheduler.web.serving import MOVED_AT
 from worker.logs import get_logger
@@ -52,20 +54,20 @@ def _wanted(
 
 WantedPage = Annotated[Wanted, Depends(_wanted)]
 
-LISTED: Final[dict[int | str, dict[str, Any]]] = {
-    200: {
-        "headers": {"Link": {"description": "The next page, `rel=next`.", "schema": {"type": "string"}}},
-        "content": {NDJSON: {"schema": {"type": "string"}}, CSV: {"schema": {"type": "string"}}},
-    }
-}
-"""What a list adds to its answer in the document."""
+LINK: Final = {"Link": {"description": "The next page, `rel=next`.", "schema": {"type": "string"}}}
+
+
+def of_list(row: Any) -> dict[int | str, dict[str, Any]]:
+    """Return what a list of such rows answers with, for the `responses` of its route."""
+    lines, table = {"schema": {"type": "string"}, "itemSchema": place_of(row)}, {"schema": {"type": "string"}}
+    return {200: {"model": Paged[row], "headers": LINK, "content": {NDJSON: lines, CSV: table}}}
 
 
 async def listed(
     request: Request,
     wanted: Wanted,
     read: ReadsPages[T],
-    shown: Callable[[T], dict[str, Any]],
+    shown: Callable[[T], Mapping[str, Any]],
     columns: Sequence[str],
 ) -> Response:
     """Answer with a page, or, if the caller accepts JSON lines or CSV, with a stream of all rows after `after`.
@@ -135,11 +137,11 @@ def _next(request: Request, after: int) -> str:
     return f"{url.path}?{url.query}"
 
 
-Writer = Callable[[list[dict[str, Any]]], str]
+Writer = Callable[[Sequence[Mapping[str, Any]]], str]
 
 
 async def _streamed(
-    page: Page[T], read: ReadsPages[T], shown: Callable[[T], dict[str, Any]], write: Writer
+    page: Page[T], read: ReadsPages[T], shown: Callable[[T], Mapping[str, Any]], write: Writer
 ) -> AsyncIterator[bytes]:
     """Yield page after page, each read in a transaction of its own: a slow caller keeps no snapshot open."""
     while True:
@@ -149,7 +151,7 @@ async def _streamed(
         page = await run_in_threadpool(read, after=page.next, limit=MOST_ROWS)
 
 
-def _lines(rows: list[dict[str, Any]]) -> str:
+def _lines(rows: Sequence[Mapping[str, Any]]) -> str:
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 
@@ -160,7 +162,7 @@ class _Table:
         self._columns = columns
         self._has_header = False
 
-    def rows(self, rows: list[dict[str, Any]]) -> str:
+    def rows(self, rows: Sequence[Mapping[str, Any]]) -> str:
         text = io.StringIO(newline="")
         writer = csv_writer(text)
         if not self._has_header:

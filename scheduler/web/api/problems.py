@@ -129,7 +129,15 @@ def declared(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in statuses}
 
 
-ALWAYS: Final = (401, 403, 421, 422, 429, 500, 503)
+def answered(shape: Any, status: int = 200) -> dict[int | str, dict[str, Any]]:
+    """Return what a route answers with, for its `responses`: that is, for the document alone.
+
+    As the type of what the route returns, FastAPI would check and copy each answer.
+    """
+    return {status: {"model": shape}}
+
+
+ALWAYS: Final = (401, 403, 413, 421, 422, 429, 500, 503)
 """The problems that any call may be answered with."""
 
 MOST_ERRORS: Final = 100

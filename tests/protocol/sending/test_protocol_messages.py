@@ -282,7 +282,7 @@ def test_why_tells_who_asked(day: Installation) -> None:
     lines = list(chapter_lines(chapter, day.settings.zone))
     assert lines[0] == "messages: accepted"
     assert lines[2].startswith("  planned: a single text, asked for by token:ci, ")
-    assert "reminder" not in " ".join(lines) + str(chapter_json(chapter, day.settings.zone))
+    assert "reminder" not in " ".join(lines) + str(chapter_json(chapter, day.settings.zone, full=True))
 
 
 @pytest.mark.parametrize("other", [0, 10**12])

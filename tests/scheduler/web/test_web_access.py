@@ -16,10 +16,11 @@ from urllib.parse import urlencode, urlsplit
 import pytest
 from starlette.routing import Mount
 
-from campaigns.access import Role, Scope
+from campaigns.access import Role, Scope, is_allowed
 from scheduler.actions.access.users import add_user, remove_user, set_password, set_role
 from scheduler.actions.acting import Actor, ActorKind
 from scheduler.processes.doors import Listeners, open_doors
+from scheduler.web.access import COOKIE
 from scheduler.web.api.app import routes as api_routes
 from scheduler.web.api.guard import scope_of
 from scheduler.web.app import make_app, make_webhook_app
@@ -33,7 +34,7 @@ from tests.support.clocks import FakeClock
 from worker.runtime import Runtime
 from worker.settings.settings import Settings, SettingsError
 from worker.store import audit
-from worker.store.access import sessions, tokens
+from worker.store.access import sessions, tokens, users
 from worker.store.audit import Audited, AuditFilter
 
 ROOT = Actor(ActorKind.CLI, "root")
@@ -129,6 +130,31 @@ def test_every_route_says_who_may_call_it(desk: Runtime) -> None:
     at_the_gateways_door = {place: said for place, said in ROUTES.items() if said == "public, any host"}
     assert declared(make_webhook_app(desk)) == at_the_gateways_door
     assert declared(make_app(desk, has_webhook=False)).keys() == ROUTES.keys() - {("POST", "/webhook/inbound")}
+
+
+def test_every_route_outside_the_api_answers_whom_its_row_says(ask: Ask, desk: Runtime) -> None:
+    """Nobody, every role by cookie, and a token of every scope."""
+    now, store = desk.clock.now(), desk.store
+    callers: dict[str, tuple[dict[str, str], bool]] = {"nobody": ({}, False)}
+    for role in Role:
+        add_user(store, ROOT, f"a-{role.value}", role, PASSWORD, now=now)
+        with store.write() as session:
+            user = users.credentials(session, f"a-{role.value}")
+            assert user is not None
+            secret = sessions.create(session, user.user_id, f"a-{role.value}", role, now=now)
+        callers[role.value] = ({"Cookie": f"{COOKIE}={secret}"}, True)
+    for scope in Scope:
+        with store.write() as session:
+            secret = tokens.create(session, f"a-{scope.value}", [scope], by="tests", now=now)
+        callers[scope.value] = ({"Authorization": f"Bearer {secret}"}, is_allowed({scope}, Scope.READ))
+    # What a public route answers to an empty call: it has asked for no scope, only for what belongs to the call.
+    public = {"/signin": 422, "/signout": 204, "/first": 403, "/healthz": 200, "/webhook/inbound": 400}
+    for (method, path), said in ROUTES.items():
+        for name, (headers, may_read) in callers.items():
+            if path == "/signout" and "Cookie" in headers:
+                continue  # the session would be over: tests below
+            expected = public.get(path, 200 if may_read else 401 if name == "nobody" else 403)
+            assert ask(method, path, PAGE | headers).status == expected, (path, said, name)
 
 
 def test_whoever_signs_in_may_do_what_the_role_says_until_they_sign_out(ask: Ask) -> None:

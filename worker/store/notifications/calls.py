@@ -62,12 +62,14 @@ def call_of(session: Session, call_id: int) -> LoggedCall | None:
     return None if row is None else LoggedCall(*row)
 
 
-def latest_calls(session: Session, *, only_failed: bool, most: int) -> list[LoggedCall]:
-    """Return the latest tries, at most `most`, the newest last."""
+def latest_calls(session: Session, *, only_failed: bool, before: int | None = None, most: int) -> list[LoggedCall]:
+    """Return the latest tries (`before`: of those before this one), at most `most`, the newest first."""
     query = sa.select(*_FIELDS).order_by(calls_out.c.id.desc()).limit(most)
     if only_failed:
         query = query.where(calls_out.c.problem != "")
-    return [LoggedCall(*row) for row in session.execute(query)][::-1]
+    if before is not None:
+        query = query.where(calls_out.c.id < before)
+    return [LoggedCall(*row) for row in session.execute(query)]
 
 
 def reopen(session: Session, notice_id: int, *, until: datetime) -> DueNotice | None:

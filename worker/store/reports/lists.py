@@ -92,8 +92,11 @@ def news_after(database: sa.Connection, *, after: int, limit: int) -> list[News]
 
 
 def last_news(database: sa.Connection) -> int:
-    """Return the id of the newest news; 0 if there is none."""
-    query = sa.select(notices.c.id).where(notices.c.channel == NEWS).order_by(notices.c.id.desc()).limit(1)
+    """Return the id of the newest news that `news_after` shows; 0 if there is none."""
+    where = [notices.c.channel == NEWS]
+    if database.dialect.name == "postgresql":  # who goes on after a later one would miss what is under way
+        where.append(_SETTLED)
+    query = sa.select(notices.c.id).where(*where).order_by(notices.c.id.desc()).limit(1)
     return database.scalar(query) or 0
 
 

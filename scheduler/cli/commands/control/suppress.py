@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
@@ -95,7 +95,7 @@ def list_(kind: Kind = None, output: AsOutput = None, json: AsJson = False) -> N
     settings = load_settings()
     with existing_store(settings) as store:
         seen = opt_outs.suppressed(store, kind=kind)
-        if print_listed(form, COLUMNS, (listed_json(entry, number=mask(entry.number)) for entry in seen)):
+        if print_listed(form, COLUMNS, (listed_json(entry, number=mask(entry.number), full=True) for entry in seen)):
             return
         entries = list(seen)
     if not entries:
@@ -217,7 +217,7 @@ def _show_replies(replies: "Sequence[WaitingReply]", zone: "ZoneInfo", form: Out
     say("decide: campaigns suppress review ID... --opt-out, or --keep")
 
 
-def _tell(done: str, changed: "Changed", why: str, *, as_json: bool) -> None:
+def _tell(done: Literal["added", "removed"], changed: "Changed", why: str, *, as_json: bool) -> None:
     """Print the result; `why` says why the other numbers did not change."""
     if as_json:
         from scheduler.actions.answers import changed_json

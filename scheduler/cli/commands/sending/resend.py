@@ -79,7 +79,7 @@ def resend(
         if not json:
             print_run(summary)
         elif progress.run.id == done.run_id:
-            print_json(summary | failures_json(found))
+            print_json({**summary, **failures_json(found)})
     if done.run_id is None and not done.outcome.reason:
         if json:
             print_json(resend_json(campaign, found, only.value))

@@ -1,26 +1,30 @@
 """Campaigns, their runs, plans and recipients."""
 
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Query, Request, Response
+from fastapi.responses import JSONResponse
 
 from campaigns.lifecycle import RecipientState
 from scheduler.actions.answers import plan_json, recipient_json
 from scheduler.actions.reading.plans import read_plan
 from scheduler.actions.reading.recipients import read_recipients
 from scheduler.actions.reading.runs import read_campaigns, read_runs
+from scheduler.actions.shapes.plans import PlanShape
+from scheduler.actions.shapes.seen import RecipientShape
+from scheduler.report.shown.shapes import ProgressShape
 from scheduler.report.summary import progress_json
 from scheduler.web.api.guard import guarded_router
-from scheduler.web.api.listing import LISTED, WantedPage, listed
+from scheduler.web.api.listing import WantedPage, listed, of_list
 from scheduler.web.api.parameters import MOST_ID, PLAIN, Behind, CampaignName, OfRun, Reader, RunId, sees_numbers
-from scheduler.web.api.problems import declared
+from scheduler.web.api.problems import answered, declared
 from worker.store.reports.exports import COLUMNS
 
 router = guarded_router()
 
 
-@router.get("/campaigns", responses=LISTED | declared(406))
+@router.get("/campaigns", responses=of_list(ProgressShape) | declared(406))
 async def campaigns(request: Request, wanted: WantedPage, runtime: Behind, _actor: Reader) -> Response:
     """How far all campaigns are, the oldest first. As `campaigns status --json`; `limit` counts campaigns.
 
@@ -30,28 +34,28 @@ async def campaigns(request: Request, wanted: WantedPage, runtime: Behind, _acto
     return await listed(request, wanted, read, progress_json, ("campaign", "run", "state", "started_at", "finished_at"))
 
 
-@router.get("/campaigns/{name}", responses=declared(404))
-def campaign(name: CampaignName, runtime: Behind, _actor: Reader) -> dict[str, Any]:
+@router.get("/campaigns/{name}", responses=answered(ProgressShape) | declared(404))
+def campaign(name: CampaignName, runtime: Behind, _actor: Reader) -> Response:
     """How far a campaign is: its latest run, or the next day of one that reminds. As `campaigns status NAME --json`."""
-    return progress_json(read_runs(runtime.store, name, now=runtime.clock.now())[0])
+    return JSONResponse(progress_json(read_runs(runtime.store, name, now=runtime.clock.now())[0]))
 
 
-@router.get("/campaigns/{name}/runs/{run}", responses=declared(404))
-def run(name: CampaignName, run: RunId, runtime: Behind, _actor: Reader) -> dict[str, Any]:
+@router.get("/campaigns/{name}/runs/{run}", responses=answered(ProgressShape) | declared(404))
+def run(name: CampaignName, run: RunId, runtime: Behind, _actor: Reader) -> Response:
     """How far one run of a campaign is. As `campaigns status NAME --run RUN --json`."""
-    return progress_json(read_runs(runtime.store, name, run, now=runtime.clock.now())[0])
+    return JSONResponse(progress_json(read_runs(runtime.store, name, run, now=runtime.clock.now())[0]))
 
 
-@router.get("/campaigns/{name}/plan", responses=declared(404))
-def plan(name: CampaignName, runtime: Behind, _actor: Reader, run: OfRun = None) -> dict[str, Any]:
+@router.get("/campaigns/{name}/plan", responses=answered(PlanShape) | declared(404))
+def plan(name: CampaignName, runtime: Behind, _actor: Reader, run: OfRun = None) -> Response:
     """The plan of a run: its hash, its figures and its forecast, and whether it waits for an approval.
 
     The figures are those of `campaigns plan FILE --json`, without texts. `plan` is null until it has been made.
     """
-    return plan_json(read_plan(runtime.store, name, run))
+    return JSONResponse(plan_json(read_plan(runtime.store, name, run)))
 
 
-@router.get("/campaigns/{name}/recipients", responses=LISTED | declared(404, 406))
+@router.get("/campaigns/{name}/recipients", responses=of_list(RecipientShape) | declared(404, 406))
 async def recipients(
     request: Request,
     name: CampaignName,

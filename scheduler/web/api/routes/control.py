@@ -1,7 +1,7 @@
 """What people and programs do to campaigns that are under way. Each answer is what the command prints as JSON."""
 
 import re
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 from fastapi import Header, Response
 from pydantic import BaseModel, ConfigDict, Field
@@ -20,15 +20,18 @@ from scheduler.actions.answers import (
 )
 from scheduler.actions.numbers import normalised
 from scheduler.actions.refusals import Refusal, Refused
+from scheduler.actions.shapes.done import Approval, Cancelled, Paused, ResentShape, ResolvedShape, ResumedShape
+from scheduler.actions.shapes.seen import Items
+from scheduler.report.shown.shapes import LimitShape
 from scheduler.web.api.guard import guarded_router
 from scheduler.web.api.idempotency import MadeOnce, Once
 from scheduler.web.api.parameters import MOST_ID, PLAIN, Approver, Behind, CampaignName, Controller
-from scheduler.web.api.problems import CallProblem, Fault, declared
+from scheduler.web.api.problems import CallProblem, Fault, answered, declared
 from worker.runtime import Runtime
 
 router = guarded_router()
 
-STATE: Final = declared(404, 409, 413)
+STATE: Final = declared(404, 409)
 
 Word = Annotated[str, Field(max_length=100, pattern=PLAIN)]
 Run = Annotated[int | None, Field(ge=1, le=MOST_ID, description="The number of a run; default: the latest that began.")]
@@ -81,7 +84,7 @@ class Resolve(Asked):
     run: Run = None
 
 
-@router.post("/campaigns/{name}/approve", responses=declared(404, 409, 412, 413, 428))
+@router.post("/campaigns/{name}/approve", responses=answered(Approval) | declared(404, 409, 412, 428))
 def approve(
     name: CampaignName,
     runtime: Behind,
@@ -95,7 +98,7 @@ def approve(
     plan = _etag(if_match)
     four_eyes, now = runtime.settings.four_eyes, runtime.clock.now()
 
-    def act() -> dict[str, Any]:
+    def act() -> Approval:
         done = approving.approve(runtime.store, actor, name, plan, four_eyes=four_eyes, now=now)
         return approved_json(name, done)
 
@@ -113,14 +116,14 @@ def _etag(header: str) -> str:
     return found[1]
 
 
-@router.post("/campaigns/{name}/pause", responses=STATE)
+@router.post("/campaigns/{name}/pause", responses=answered(Paused) | STATE)
 def pause(name: CampaignName, runtime: Behind, actor: Controller, once: MadeOnce) -> Response:
     """Start no new request of a campaign until it is resumed. As `campaigns pause --json`."""
     now = runtime.clock.now()
     return once(lambda: paused_json(name, control.pause(runtime.store, actor, name, now=now), now))
 
 
-@router.post("/campaigns/{name}/resume", responses=STATE)
+@router.post("/campaigns/{name}/resume", responses=answered(ResumedShape) | STATE)
 def resume(
     name: CampaignName, runtime: Behind, actor: Controller, once: MadeOnce, asked: Resume | None = None
 ) -> Response:
@@ -130,20 +133,20 @@ def resume(
     return once(lambda: resumed_json(name, control.resume(runtime.store, actor, name, **options, now=now)))
 
 
-@router.post("/campaigns/{name}/cancel", responses=STATE)
+@router.post("/campaigns/{name}/cancel", responses=answered(Cancelled) | STATE)
 def cancel(name: CampaignName, runtime: Behind, actor: Controller, once: MadeOnce) -> Response:
     """Never send what a campaign has not sent yet; this cannot be undone. As `campaigns cancel --json`."""
     now = runtime.clock.now()
     return once(lambda: cancelled_json(name, control.cancel(runtime.store, actor, name, now=now), now))
 
 
-@router.post("/campaigns/{name}/throttle", responses=STATE)
+@router.post("/campaigns/{name}/throttle", responses=answered(Items[LimitShape]) | STATE)
 def throttle(name: CampaignName, runtime: Behind, actor: Controller, once: MadeOnce, asked: CampaignLimits) -> Response:
     """Change the limits of a campaign while it is sent. The answer has all limits of it that are in force then."""
     return _throttled(runtime, actor, once, asked, campaign=name)
 
 
-@router.post("/limits", responses=STATE)
+@router.post("/limits", responses=answered(Items[LimitShape]) | STATE)
 def throttle_any(runtime: Behind, actor: Controller, once: MadeOnce, asked: LimitsAnywhere) -> Response:
     """Change the limits of the account (`account: true`), or of a device or SIM. As `campaigns throttle`."""
     if asked.account == (asked.device is not None):
@@ -170,14 +173,14 @@ def _throttled(
     place = throttling.place_of(store, settings, campaign=campaign, device=device, account=account)
     now = runtime.clock.now()
 
-    def act() -> dict[str, Any]:
+    def act() -> Items[LimitShape]:
         throttling.change_limits(store, actor, place, values, clear=asked.clear, now=now)
         return {"items": [limit.as_json() for limit in throttling.read_limits(store, settings, place, now=now)]}
 
     return once(act)
 
 
-@router.post("/campaigns/{name}/resend", responses=declared(404, 409, 413, 502))
+@router.post("/campaigns/{name}/resend", responses=answered(ResentShape) | declared(404, 409, 502))
 def resend(name: CampaignName, runtime: Behind, actor: Controller, once: MadeOnce, asked: Resend) -> Response:
     """Send again to those whose text failed, if it is proven that they did not get it.
 
@@ -191,14 +194,14 @@ def resend(name: CampaignName, runtime: Behind, actor: Controller, once: MadeOnc
     resending.ask_again(runtime, found.root)  # the gateway is asked before the transaction, never within
     again = resending.failed_texts(runtime.store, name, asked.run, rehearsal=runtime.rehearsal)
 
-    def act() -> dict[str, Any]:
+    def act() -> ResentShape:
         run_id = resending.resend_failed(runtime, actor, again.root)
         return resend_json(name, again, asked.only, run_id=run_id, people=again.people if run_id else 0)
 
     return once(act)
 
 
-@router.post("/campaigns/{name}/resolve", responses=STATE)
+@router.post("/campaigns/{name}/resolve", responses=answered(ResolvedShape) | STATE)
 def resolve(name: CampaignName, runtime: Behind, actor: Controller, once: MadeOnce, asked: Resolve) -> Response:
     """Decide whether held texts were sent, after a look at the gateway's own list. As `campaigns resolve --json`."""
     if (known := once.kept()) is not None:  # it would be refused now: nobody is held any more
@@ -207,7 +210,7 @@ def resolve(name: CampaignName, runtime: Behind, actor: Controller, once: MadeOn
     about = resolving.to_decide(runtime.store, name, asked.run, number=number)
     now = runtime.clock.now()
 
-    def act() -> dict[str, Any]:
+    def act() -> ResolvedShape:
         done = resolving.resolve(runtime.store, actor, about, asked.declared, now=now)
         return resolved_json(name, about.run_id, asked.declared, done)
 

@@ -8,9 +8,11 @@ from fastapi import Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from scheduler.actions.answers import news_json
+from scheduler.actions.shapes.seen import Happening
+from scheduler.web.api.document import place_of
 from scheduler.web.api.feed import NewsFeed
 from scheduler.web.api.guard import guarded_router
-from scheduler.web.api.listing import moving
+from scheduler.web.api.listing import JSON, moving
 from scheduler.web.api.parameters import MOST_ROW, PLAIN, Reader
 from worker.store.reports.lists import News
 
@@ -22,7 +24,15 @@ RETRY_MS: Final = 1_000
 """How long a browser waits before it comes back."""
 
 LastEventId = Annotated[int | None, Header(ge=0, le=MOST_ROW, description="The id of the last event that came.")]
-SHOWN: Final[dict[int | str, dict[str, Any]]] = {200: {"content": {MEDIA_TYPE: {"schema": {"type": "string"}}}}}
+_DATA: Final = {"type": "string", "contentMediaType": JSON, "contentSchema": place_of(Happening)}
+_EVENT: Final = {
+    "type": "object",
+    "required": ["id", "event", "data"],
+    "properties": {"id": {"type": "string"}, "event": {"type": "string"}, "data": _DATA},
+}
+SHOWN: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"content": {MEDIA_TYPE: {"schema": {"type": "string"}, "itemSchema": _EVENT}}}
+}
 
 
 @router.get("/events", responses=SHOWN, response_class=Response)
@@ -42,8 +52,10 @@ async def events(
 
 
 async def _written(feed: NewsFeed, after: int | None, campaign: str | None) -> AsyncIterator[bytes]:
+    following = feed.follow(after)
+    await anext(following)  # who has read the first line misses nothing that happens then
     yield f"retry: {RETRY_MS}\n\n".encode()
-    async for news in feed.follow(after):
+    async for news in following:
         told = [each for each in news if campaign in {None, each.campaign}]
         # A comment, even if others had news: whoever reads this knows that the line is open.
         yield "".join(map(_event, told)).encode() if told else b":\n\n"

@@ -22,6 +22,8 @@ from scheduler.actions.answers import plan_json, table_json
 from scheduler.actions.plans.facts import preview_json
 from scheduler.actions.reading.plans import read_plan
 from scheduler.actions.refusals import Refusal, Refused
+from scheduler.actions.shapes.done import KeptTable
+from scheduler.actions.shapes.plans import PlanPreview, SubmittedPlan
 from scheduler.actions.submitting import Submitted
 from scheduler.actions.uploading.files import plan_upload, submit_upload
 from scheduler.actions.uploading.tables import keep_table, table_name
@@ -29,7 +31,7 @@ from scheduler.inbox.uploads import Upload, open_uploads, sole
 from scheduler.web.api.guard import guarded_router, require
 from scheduler.web.api.listing import JSON
 from scheduler.web.api.parameters import PLAIN, Behind, Planner, Submitter, sees_numbers
-from scheduler.web.api.problems import CallProblem, Fault, declared
+from scheduler.web.api.problems import CallProblem, Fault, answered, declared
 from scheduler.web.serving import MOVED_AT
 from worker.runtime import Runtime
 
@@ -69,7 +71,7 @@ AS_BYTES: Final[dict[str, Any]] = {
 
 @router.put(
     "/campaigns/{name}",
-    responses=declared(404, 409, 413, 415),
+    responses=answered(SubmittedPlan | PlanPreview) | declared(404, 409, 415),
     openapi_extra=IN_YAML,
     max_body_size=MAX_BYTES,
 )
@@ -118,16 +120,15 @@ def _with(folder: Path, content: bytes, act: Any) -> Any:
         return act(upload)
 
 
-def _plan(runtime: Runtime, name: str, content: bytes, *, full: bool) -> dict[str, Any]:
+def _plan(runtime: Runtime, name: str, content: bytes, *, full: bool) -> PlanPreview:
     folder = open_uploads(runtime.settings)
     seen = _with(folder, content, lambda upload: plan_upload(runtime, name, upload, now=runtime.clock.now()))
-    shown = preview_json(seen)
-    return shown if full else shown | {"samples": [], "longest_text": None}
+    return preview_json(seen, full=full)
 
 
-def _submitted(runtime: Runtime, name: str, submit: Any) -> dict[str, Any]:
+def _submitted(runtime: Runtime, name: str, submit: Any) -> SubmittedPlan:
     done: Submitted = submit()
-    return {"taken": done.taken.value, "added": done.added} | plan_json(read_plan(runtime.store, name, done.run.id))
+    return {"taken": done.taken.value, "added": done.added, **plan_json(read_plan(runtime.store, name, done.run.id))}
 
 
 @asynccontextmanager
@@ -147,7 +148,7 @@ async def _alone(folder: Path, name: str) -> AsyncIterator[None]:
 
 @router.put(
     "/tables/{name}",
-    responses=declared(404, 408, 413),
+    responses=answered(KeptTable) | declared(404, 408),
     openapi_extra=AS_BYTES,
     max_body_size=MOST_TABLE_BYTES,
 )

@@ -4,40 +4,43 @@ from functools import cache, partial
 from typing import Annotated, Any
 
 from fastapi import Query, Request, Response
+from fastapi.responses import JSONResponse
 
 from scheduler.actions.answers import held_json
 from scheduler.actions.reading.lists import read_all_held
 from scheduler.actions.reading.phones import read_phones
+from scheduler.actions.shapes.seen import HeldRequests, Items
 from scheduler.actions.throttling import place_of, read_limits
+from scheduler.report.shown.shapes import DeviceShape, LimitShape
 from scheduler.web.api.document import PLACE
 from scheduler.web.api.guard import guarded_router
-from scheduler.web.api.listing import LISTED, WantedPage, listed
+from scheduler.web.api.listing import WantedPage, listed, of_list
 from scheduler.web.api.parameters import PLAIN, Behind, Reader, sees_numbers
-from scheduler.web.api.problems import declared
+from scheduler.web.api.problems import answered, declared
 
 router = guarded_router()
 
 
-@router.get("/devices")
-def devices(runtime: Behind, _actor: Reader) -> dict[str, Any]:
+@router.get("/devices", responses=answered(Items[DeviceShape]))
+def devices(runtime: Behind, _actor: Reader) -> Response:
     """Every phone and SIM that sent texts. As `campaigns devices --json`."""
     found = read_phones(runtime.store, runtime.settings, now=runtime.clock.now())
-    return {"items": [device.as_json() for device in found]}
+    return JSONResponse({"items": [device.as_json() for device in found]})
 
 
-@router.get("/limits", responses=declared(404))
+@router.get("/limits", responses=answered(Items[LimitShape]) | declared(404))
 def limits(
     runtime: Behind,
     _actor: Reader,
     campaign: Annotated[str | None, Query(max_length=70, pattern=PLAIN, description="Only of this campaign.")] = None,
-) -> dict[str, Any]:
+) -> Response:
     """Every limit in force, and who set it. As `campaigns throttle --json`."""
     place = place_of(runtime.store, runtime.settings, campaign=campaign)
     found = read_limits(runtime.store, runtime.settings, place, now=runtime.clock.now())
-    return {"items": [limit.as_json() for limit in found]}
+    return JSONResponse({"items": [limit.as_json() for limit in found]})
 
 
-@router.get("/held", responses=LISTED | declared(406))
+@router.get("/held", responses=of_list(HeldRequests) | declared(406))
 async def held(request: Request, wanted: WantedPage, runtime: Behind, actor: Reader) -> Response:
     """The requests that a person has to decide on, in all campaigns: why, for how many people, and for whom.
 
@@ -49,7 +52,7 @@ async def held(request: Request, wanted: WantedPage, runtime: Behind, actor: Rea
     return await listed(request, wanted, read, shown, ("batch", "campaign", "run", "contact_list", "reason", "held"))
 
 
-@router.get("/openapi.json")
+@router.get("/openapi.json", responses=answered(dict[str, Any]))
 def openapi(_actor: Reader) -> Response:
     """This document."""
     return Response(_document(), media_type="application/json")

@@ -1,10 +1,11 @@
 """Single texts: a code, an alert."""
 
 import math
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 from zoneinfo import ZoneInfo
 
 from fastapi import Header, Path, Response
+from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from campaigns.access import Scope
@@ -13,9 +14,10 @@ from scheduler.actions.acting import Actor
 from scheduler.actions.answers import message_json
 from scheduler.actions.messages import hint, read_message, send_message
 from scheduler.actions.refusals import Refusal, Refused
+from scheduler.actions.shapes.seen import SingleTextShape
 from scheduler.web.api.guard import guarded_router, needs
 from scheduler.web.api.parameters import MOST_ROW, Behind, Reader, sees_numbers
-from scheduler.web.api.problems import CallProblem, declared
+from scheduler.web.api.problems import CallProblem, answered, declared
 from worker.logs import get_logger
 
 router = guarded_router()
@@ -44,10 +46,8 @@ Key = Annotated[
 ]
 
 
-@router.post("/messages", status_code=202, responses=declared(409, 429))
-def message(
-    wanted: MessageIn, key: Key, response: Response, runtime: Behind, actor: Annotated[Actor, needs(Scope.SUBMIT)]
-) -> dict[str, Any]:
+@router.post("/messages", status_code=202, responses=answered(SingleTextShape, 202) | declared(409))
+def message(wanted: MessageIn, key: Key, runtime: Behind, actor: Annotated[Actor, needs(Scope.SUBMIT)]) -> Response:
     """Send one transactional text at once. The same key again sends nothing, and answers with the same message.
 
     `Location` is its address. It waits like any other text for limits and for its person's other texts.
@@ -67,17 +67,17 @@ def message(
         hint(runtime, sent)
     except Exception as error:  # Redis is away: the text is stored, and the clock sends it
         get_logger().warning("message.not_hinted", problem=type(error).__name__)
-    response.headers["Location"] = f"/v1/messages/{sent.id}"
     chapter = read_message(runtime.store, sent.id, now=now)
-    return message_json(chapter, runtime.settings.zone, full=sees_numbers(actor))
+    shown = message_json(chapter, runtime.settings.zone, full=sees_numbers(actor))
+    return JSONResponse(shown, 202, headers={"Location": f"/v1/messages/{sent.id}"})
 
 
-@router.get("/messages/{id}", responses=declared(404))
+@router.get("/messages/{id}", responses=answered(SingleTextShape) | declared(404))
 def read(
     id: Annotated[int, Path(ge=1, le=MOST_ROW, description="The number of the message.")],
     runtime: Behind,
     actor: Reader,
-) -> dict[str, Any]:
+) -> Response:
     """What became of a message, and why. As a campaign in the `story` of `campaigns why NUMBER --json`."""
     chapter = read_message(runtime.store, id, now=runtime.clock.now())
-    return message_json(chapter, runtime.settings.zone, full=sees_numbers(actor))
+    return JSONResponse(message_json(chapter, runtime.settings.zone, full=sees_numbers(actor)))

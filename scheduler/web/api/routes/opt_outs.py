@@ -1,6 +1,6 @@
 """Who gets nothing, changed by hand; and what a person decides about replies."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import Path, Query, Response
 from pydantic import Field
@@ -8,12 +8,13 @@ from pydantic import Field
 from campaigns.definition import Kind
 from scheduler.actions.answers import changed_json, reviewed_json
 from scheduler.actions.numbers import all_normalised
+from scheduler.actions.shapes.done import ChangedOptOuts, Reviewed
 from scheduler.actions.suppressing import opt_outs
 from scheduler.actions.suppressing.replies import review as decide
 from scheduler.web.api.guard import guarded_router
 from scheduler.web.api.idempotency import MadeOnce
 from scheduler.web.api.parameters import MOST_ID, PLAIN, Behind, Suppressor
-from scheduler.web.api.problems import declared
+from scheduler.web.api.problems import answered, declared
 from scheduler.web.api.routes.control import Asked
 
 router = guarded_router()
@@ -38,20 +39,20 @@ class Review(Asked):
     decision: Literal["opt-out", "keep"] = Field(description="It is a stop, or it is none.")
 
 
-@router.post("/suppressions", responses=declared(413))
+@router.post("/suppressions", responses=answered(ChangedOptOuts))
 def add(runtime: Behind, actor: Suppressor, once: MadeOnce, asked: OptOuts) -> Response:
     """Send nothing more to these numbers, from the next request on. As `campaigns suppress add --json`."""
     numbers = all_normalised(asked.numbers, runtime.settings.region)
     now = runtime.clock.now()
 
-    def act() -> dict[str, Any]:
+    def act() -> ChangedOptOuts:
         done = opt_outs.suppress(runtime.store, actor, numbers, kind=asked.kind, reason=asked.reason, now=now)
         return changed_json("added", done)
 
     return once(act)
 
 
-@router.delete("/suppressions", responses=declared(413))
+@router.delete("/suppressions", responses=answered(ChangedOptOuts))
 def remove(
     runtime: Behind,
     actor: Suppressor,
@@ -63,13 +64,13 @@ def remove(
     numbers = all_normalised(number, runtime.settings.region)
     now = runtime.clock.now()
 
-    def act() -> dict[str, Any]:
+    def act() -> ChangedOptOuts:
         return changed_json("removed", opt_outs.unsuppress(runtime.store, actor, numbers, kind=kind, now=now))
 
     return once(act)
 
 
-@router.post("/replies/{reply}/review", responses=declared(404, 409, 413))
+@router.post("/replies/{reply}/review", responses=answered(Reviewed) | declared(404, 409))
 def review(
     reply: Annotated[int, Path(ge=1, le=MOST_ID, description="The `id` of a reply that waits to be read.")],
     runtime: Behind,
@@ -83,7 +84,7 @@ def review(
     is_stop = asked.decision == "opt-out"
     now = runtime.clock.now()
 
-    def act() -> dict[str, Any]:
+    def act() -> Reviewed:
         return reviewed_json(decide(runtime.store, actor, [reply], is_stop=is_stop, now=now), is_stop=is_stop)
 
     return once(act)

@@ -1,19 +1,21 @@
 """People, what they opted out of, and what they wrote."""
 
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Path, Query, Request, Response
+from fastapi.responses import JSONResponse
 
 from campaigns.definition import Kind
 from campaigns.optout import Meaning
 from scheduler.actions.answers import person_json, suppression_json, written_json
 from scheduler.actions.reading.lists import read_replies, read_suppressions
 from scheduler.actions.reading.people import read_person
+from scheduler.actions.shapes.seen import PersonShape, PlacedOptOut, WrittenReply
 from scheduler.web.api.guard import guarded_router
-from scheduler.web.api.listing import LISTED, WantedPage, listed
+from scheduler.web.api.listing import WantedPage, listed, of_list
 from scheduler.web.api.parameters import PLAIN, Behind, Reader, sees_numbers
-from scheduler.web.api.problems import declared
+from scheduler.web.api.problems import answered, declared
 
 router = guarded_router()
 
@@ -25,15 +27,15 @@ Number = Annotated[
 ]
 
 
-@router.get("/people/{number}", responses=declared(404))
-def person(number: Number, runtime: Behind, actor: Reader) -> dict[str, Any]:
+@router.get("/people/{number}", responses=answered(PersonShape) | declared(404))
+def person(number: Number, runtime: Behind, actor: Reader) -> Response:
     """Everything known about one number, over all campaigns. As `campaigns why NUMBER --json`."""
     settings = runtime.settings
     known = read_person(runtime.store, number, settings.region, now=runtime.clock.now())
-    return person_json(known, settings.zone, full=sees_numbers(actor))
+    return JSONResponse(person_json(known, settings.zone, full=sees_numbers(actor)))
 
 
-@router.get("/suppressions", responses=LISTED | declared(406))
+@router.get("/suppressions", responses=of_list(PlacedOptOut) | declared(406))
 async def suppressions(
     request: Request,
     wanted: WantedPage,
@@ -47,7 +49,7 @@ async def suppressions(
     return await listed(request, wanted, read, shown, ("id", "number", "kind", "since", "source", "reason"))
 
 
-@router.get("/replies", responses=LISTED | declared(406))
+@router.get("/replies", responses=of_list(WrittenReply) | declared(406))
 async def replies(
     request: Request,
     wanted: WantedPage,

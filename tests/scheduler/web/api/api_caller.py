@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from campaigns.access import Scope
+from tests.scheduler.web.api.conformance import hold
 from worker.runtime import Runtime
 from worker.store.access import tokens
 
@@ -48,7 +49,10 @@ class Caller:
         return self.call("GET", path, None, **headers)
 
     def call(self, method: str, path: str, body: bytes | None = None, **headers: str) -> Answer:
-        """`path` is sent as it is, after `/v1`; a header `Last_Event_ID` is `Last-Event-ID`."""
+        """`path` is sent as it is, after `/v1`; a header `Last_Event_ID` is `Last-Event-ID`.
+
+        Whatever is answered must be what the document says.
+        """
         parts = urlsplit(self.url)
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
         if self.token:
@@ -59,9 +63,11 @@ class Caller:
             response = connection.getresponse()
             found = {name.lower(): value for name, value in response.getheaders()}
             is_endless = found.get("content-type", "").startswith("text/event-stream")
-            return Answer(response.status, found, response.read(10) if is_endless else response.read())
+            answer = Answer(response.status, found, response.read(10) if is_endless else response.read())
         finally:
             connection.close()
+        hold(method, path, answer.status, answer.media_type, answer.body)
+        return answer
 
 
 class Callers:

@@ -4,12 +4,18 @@ import re
 
 import pytest
 
-from campaigns.access import Scope, is_allowed
-from scheduler.web.api.app import routes
+from campaigns.access import SCOPES_OF, Role, Scope, is_allowed
+from campaigns.definition.loader import MAX_BYTES
+from scheduler.actions.access.users import add_user
+from scheduler.actions.acting import Actor, ActorKind
+from scheduler.actions.refusals import Refusal
+from scheduler.web.access import COOKIE
+from scheduler.web.api.app import MOST_BYTES, routes
 from scheduler.web.api.guard import guarded_router, scope_of
+from scheduler.web.api.problems import STATUSES, Fault
 from tests.scheduler.web.api.api_caller import Callers
 from worker.runtime import Runtime
-from worker.store.access import tokens
+from worker.store.access import sessions, tokens, users
 
 TABLE = {
     ("GET", "/campaigns"): Scope.READ,
@@ -38,6 +44,10 @@ TABLE = {
     ("GET", "/limits"): Scope.READ,
     ("POST", "/messages"): Scope.SUBMIT,
     ("GET", "/messages/{id}"): Scope.READ,
+    ("GET", "/audit"): Scope.CONTROL,
+    ("GET", "/alerts"): Scope.READ,
+    ("GET", "/calls"): Scope.CONTROL,
+    ("POST", "/calls/{id}/repeat"): Scope.CONTROL,
     ("GET", "/events"): Scope.READ,
     ("GET", "/openapi.json"): Scope.READ,
 }
@@ -49,6 +59,10 @@ OR_ELSE = {("PUT", "/campaigns/{name}"): Scope.PLAN}
 
 def test_every_route_declares_the_scope_of_the_table() -> None:
     assert {(method, route.path): scope_of(route) for route in routes() for method in route.methods or ()} == TABLE
+
+
+def test_every_code_has_a_status() -> None:
+    assert set(STATUSES) == {*Refusal, *Fault}
 
 
 def test_a_route_without_a_scope_cannot_be_made() -> None:
@@ -70,6 +84,52 @@ def test_a_route_is_open_to_those_with_its_scope_and_to_nobody_else(callers: Cal
         else:
             needed = TABLE[method, path].value
             assert answer.problem(403, "not_allowed") == f"{scope.value} may not do this: it needs the scope {needed}"
+
+
+@pytest.fixture(scope="module")
+def signed_in(api_runtime: Runtime) -> dict[Role, str]:
+    """The cookie of a user of each role."""
+    now, cookies = api_runtime.clock.now(), {}
+    for role in Role:
+        add_user(api_runtime.store, Actor(ActorKind.CLI, "root"), role.value, role, "correct horse battery", now=now)
+        with api_runtime.store.write() as session:
+            user = users.credentials(session, role.value)
+            assert user is not None
+            cookies[role] = f"{COOKIE}={sessions.create(session, user.user_id, role.value, role, now=now)}"
+    return cookies
+
+
+@pytest.mark.parametrize("role", Role)
+def test_a_user_may_call_what_the_role_has_the_scope_for(
+    callers: Callers, signed_in: dict[Role, str], role: Role
+) -> None:
+    """With the cookie, from a page of ours. From a page of others nothing is changed, whoever is signed in."""
+    page = {"Cookie": signed_in[role], "Sec_Fetch_Site": "same-origin"}
+    for (method, path), scope in TABLE.items():
+        answer = callers.nobody().call(method, re.sub(r"\{.*?\}", "1", path), None, **page)
+        is_let_in = scope in SCOPES_OF[role] or OR_ELSE.get((method, path)) in SCOPES_OF[role]
+        assert (answer.status in {401, 403}) is not is_let_in, (method, path, answer.body)
+        if not is_let_in:
+            needed = f"{role.value} may not do this: it needs the scope {scope.value}"
+            assert answer.problem(403, "not_allowed") == needed
+        if method != "GET":
+            elsewhere = page | {"Sec_Fetch_Site": "cross-site"}
+            callers.nobody().call(method, re.sub(r"\{.*?\}", "1", path), None, **elsewhere).problem(403, "cross_site")
+
+
+@pytest.mark.parametrize(("method", "path"), TABLE)
+def test_a_body_that_is_too_large_or_of_another_type_is_a_declared_problem(
+    callers: Callers, method: str, path: str
+) -> None:
+    """`Caller` holds each answer against the document. A route that reads no body need not refuse it."""
+    admin = callers.with_scopes(Scope.ADMIN)
+    address = re.sub(r"\{.*?\}", "1", path)
+    for kind in ("application/json", "application/yaml", "application/x-www-form-urlencoded", "image/png"):
+        assert admin.call(method, address, b"{", Content_Type=kind).status < 500
+    if path.startswith("/tables"):  # 512 MB
+        return
+    large = admin.call(method, address, b" " * (MOST_BYTES + MAX_BYTES), Content_Type="application/json")
+    assert large.status == 413 if method in {"POST", "PUT"} else large.status < 500
 
 
 @pytest.mark.parametrize(

@@ -9,13 +9,21 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+import sqlalchemy as sa
+from pydantic import SecretStr
 
 from campaigns.access import Scope
+from scheduler.web.api.feed import LOOK_SECONDS
+from scheduler.web.app import make_app
+from scheduler.web.serving import FrontDoor, HeadTimeout, listen, url_of
 from tests.scheduler.web.api.api_caller import Caller, Callers
 from tests.scheduler.web.caller import Door
+from tests.scheduler.web.conftest import runtime_of
 from tests.store.store_world import NOW, World, people
+from tests.support.shared_postgres import SharedPostgres
 from worker.runtime import Runtime
 from worker.store.notifications.outbox import announce
+from worker.store.tables import notices
 
 
 @contextmanager
@@ -95,6 +103,80 @@ def test_an_id_beyond_the_newest_is_the_newest(world: World, run_id: int, reader
 @pytest.mark.parametrize("given", ["-1", "x", "9223372036854775808", "1e3"])
 def test_a_last_id_that_is_none_is_a_problem(reader: Caller, given: str) -> None:
     reader.get("/events", Last_Event_ID=given).problem(422, "invalid")
+
+
+class Hasty(HeadTimeout):
+    """Ends connections like the door's own, after 2 s instead of 130."""
+
+    head_seconds = 1.0
+    most_seconds = 1.0
+
+
+def test_a_listener_who_hears_nothing_for_long_stays_and_hears_what_comes_then(
+    api_runtime: Runtime, world: World, run_id: int
+) -> None:
+    """The door ends connections that stand still; a quiet line is none."""
+    listener = listen("127.0.0.1:0")
+    with FrontDoor(make_app(api_runtime, SecretStr("key"), quiet_seconds=0.3), listener, Hasty):
+        caller = Callers(api_runtime, url_of(listener)).with_scopes(Scope.READ, Scope.APPROVE)
+        with listening(caller) as response:
+            until = time.monotonic() + 3 * (Hasty.head_seconds + Hasty.most_seconds)
+            while time.monotonic() < until:
+                assert response.readline() in {b"\n", b":\n"}, "it was cut"
+            tell(world, run_id, "run.paused")
+            assert next_news(response)["event"] == "run.paused"
+
+
+@pytest.fixture
+def postgres(shared_postgres: SharedPostgres) -> Iterator[Runtime]:
+    name = shared_postgres.create_migrated()
+    made = runtime_of(shared_postgres.url(name))
+    try:
+        yield made
+    finally:
+        made.close()
+        shared_postgres.drop_database(name)
+
+
+def test_nobody_misses_what_an_older_transaction_commits_late(postgres: Runtime) -> None:
+    """Its news have lower ids than what others have committed meanwhile. SQLite has one writer at a time."""
+    world = World(postgres.store)
+    run = world.run(people(1))
+    tell(world, run, "run.scheduled")
+    with Door(postgres) as door, ExitStack() as stack:
+        caller = Callers(postgres, door.url).with_scopes(Scope.READ)
+        early = stack.enter_context(listening(caller, Last_Event_ID="0"))
+        before = next_news(early)
+        with postgres.store.write() as older:
+            announce(older, "run.started", run_id=run, now=NOW)
+            older.flush()
+            tell(world, run, "run.paused")
+            late = stack.enter_context(listening(caller))
+            back = stack.enter_context(listening(caller, Last_Event_ID=str(before["id"])))
+            assert late.readline() == back.readline() == b"\n"
+            time.sleep(2.5 * LOOK_SECONDS)
+        for response in (early, late, back):
+            started, paused = next_news(response), next_news(response)
+            assert (started["event"], paused["event"]) == ("run.started", "run.paused")
+            assert before["id"] < started["id"] < paused["id"]
+
+
+def test_a_listener_whose_place_was_forgotten_goes_on_and_does_not_ask_for_ever(
+    world: World, run_id: int, reader: Caller
+) -> None:
+    """All news up to the newest were forgotten while nobody listened: it waits for the next one, as the others do."""
+    with listening(reader) as first:  # from here on the process knows of no older news
+        assert first.readline() == b"\n"
+        tell(world, run_id, "run.started")
+        newest = next_news(first)["id"]
+        with world.store.write() as session:
+            session.execute(sa.delete(notices).where(notices.c.id < newest))
+        with listening(reader, Last_Event_ID="0") as second:
+            assert second.readline() == b"\n"
+            assert next_news(second)["id"] == newest
+            began = time.process_time()
+            time.sleep(1)
+            assert time.process_time() - began < 0.8, "it asks the database again and again"
 
 
 def test_a_door_that_closes_ends_its_answers(api_runtime: Runtime) -> None:

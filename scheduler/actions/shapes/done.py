@@ -1,0 +1,118 @@
+"""What actions did."""
+
+from typing import NotRequired
+
+from typing_extensions import TypedDict
+
+from scheduler.report.shown.shapes import RunStateWord
+
+
+class Approval(TypedDict):
+    """The plan that is approved, and whether it was before."""
+
+    campaign: str
+    run: int
+    plan: str
+    was_approved: bool
+
+
+class RequestUnderWay(TypedDict):
+    """A request that is under way or being looked up."""
+
+    batch: int
+    recipients: int
+    age_seconds: float
+
+
+class Paused(TypedDict):
+    """A campaign that was paused, and what of it is under way."""
+
+    campaign: str
+    run: int
+    state: RunStateWord
+    in_flight: list[RequestUnderWay]
+
+
+class Cancelled(Paused):
+    """A campaign that was cancelled: `unsent` people get nothing."""
+
+    unsent: int
+
+
+class ResumedShape(TypedDict):
+    """What resumes. `state` null: only the account does. `account`: why it sends nothing, if it does not."""
+
+    campaign: str
+    run: int
+    state: RunStateWord | None
+    account: str | None
+    held: NotRequired[int]
+
+
+ResolvedShape = TypedDict(
+    "ResolvedShape",
+    {"campaign": str, "run": int, "state": RunStateWord, "as": str, "people": int, "lists": int, "cancelled": int},
+)
+ResolvedShape.__doc__ = "What was decided, about how many people and contact lists."
+
+
+class FailureShape(TypedDict):
+    """Why texts failed, of how many people, and whether they are sent to again."""
+
+    people: int
+    reason: str
+    result_code: int | None
+    sent_again: bool
+
+
+class FailuresShape(TypedDict):
+    """Why texts failed."""
+
+    failures: list[FailureShape]
+
+
+class ResentShape(FailuresShape):
+    """The run that sends again what failed in `parent`; null: nobody is sent to."""
+
+    campaign: str
+    run: int | None
+    only: str
+    parent: int
+    people: int
+
+
+class BadRowShape(TypedDict):
+    """A row that could not be used."""
+
+    row: int
+    problem: str
+
+
+class ChangedOptOuts(TypedDict):
+    """How many numbers were added or removed. `problems`: the first of the `bad_rows`."""
+
+    added: NotRequired[int]
+    removed: NotRequired[int]
+    unchanged: int
+    bad_rows: NotRequired[int]
+    problems: NotRequired[list[BadRowShape]]
+
+
+class Reviewed(TypedDict):
+    """How many replies were read, and as what."""
+
+    opted_out: NotRequired[int]
+    kept: NotRequired[int]
+    unchanged: int
+
+
+class KeptTable(TypedDict):
+    """A table that was uploaded. `problems`: the first of the `bad_rows`."""
+
+    table: str
+    digest: str
+    bytes: int
+    changed: bool
+    rows: int
+    bad_rows: int
+    problems: list[BadRowShape]

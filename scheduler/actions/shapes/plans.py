@@ -1,0 +1,146 @@
+"""Plans: stored ones, and what a campaign file would do."""
+
+from typing import Annotated, NotRequired
+
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from campaigns.take_up import Taken
+from scheduler.report.shown.shapes import Counts, Encodings, Moment, RunStateWord, ToApprove, words
+
+
+class DayShape(TypedDict):
+    """What leaves on one day."""
+
+    date: str
+    texts: int
+    segments: int
+
+
+class ForecastShape(TypedDict):
+    """When the texts of a plan leave, and what decides it."""
+
+    first_send_at: Moment | None
+    last_send_at: Moment | None
+    limited_by: str | None
+    too_late: int
+    days: list[DayShape]
+
+
+class StoredVariant(TypedDict):
+    """The figures of a variant, without its texts."""
+
+    name: str
+    share: int
+    recipients: int
+    segments: int
+    encodings: Encodings
+
+
+class PlanFigures(TypedDict):
+    """The figures of a plan, as they are stored once it has been made."""
+
+    segments: NotRequired[int]
+    encodings: NotRequired[Encodings]
+    forced_by: NotRequired[Annotated[list[list[str | int]], Field(description="Each a character, and in how many.")]]
+    landlines: NotRequired[int]
+    variants: NotRequired[list[StoredVariant]]
+    warnings: NotRequired[list[str]]
+
+
+class PlanShape(PlanFigures):
+    """The stored plan of a run. `plan` is null until it has been made; then the figures are there, too."""
+
+    campaign: str
+    run: int
+    state: RunStateWord
+    plan: str | None
+    planned_at: Moment | None
+    starts_at: Moment
+    recipients: Counts
+    forecast: ForecastShape | None
+    approved: str | None
+    approval: ToApprove | None
+
+
+class SubmittedPlan(PlanShape):
+    """A campaign that was submitted: how it was found, and how many rows are new in its tables."""
+
+    taken: Annotated[str, words(Taken)]
+    added: int
+
+
+class ForcingCharacter(TypedDict):
+    """A character that forces texts into UCS-2, and how many."""
+
+    character: str
+    code: str
+    name: str
+    texts: int
+
+
+class SampleShape(TypedDict):
+    """A text as it would be sent, with the number masked."""
+
+    number: str
+    text: str
+
+
+class PlannedVariant(StoredVariant):
+    """The figures of a variant. Its texts are null without `read:numbers`."""
+
+    sample: SampleShape | None
+    longest_text: str | None
+
+
+class PlannedOffset(TypedDict):
+    """The figures of one reminder."""
+
+    offset: str
+    recipients: int
+    missed: int
+    first_send_at: Moment | None
+    last_send_at: Moment | None
+
+
+class PlannedZones(TypedDict):
+    """The people whose window opens by the clocks of these zones."""
+
+    zones: list[str]
+    recipients: int
+    first_send_at: Moment | None
+    last_send_at: Moment | None
+
+
+class PlanPreview(TypedDict):
+    """What a campaign file would do. Texts (`samples`, `longest_text`) are there only with `read:numbers`."""
+
+    campaign: str
+    plan: str
+    recipients: Counts
+    segments: int
+    encodings: Encodings
+    forced_by: list[ForcingCharacter]
+    samples: list[SampleShape]
+    longest_text: str | None
+    landlines: int
+    variants: NotRequired[list[PlannedVariant]]
+    not_sent: list[str]
+    warnings: list[str]
+    over_cap_now: int | None
+    approval: NotRequired[ToApprove]
+    devices: str
+    rates: list[str]
+    budgets: list[str]
+    batch_size: int
+    batch_segments: int | None
+    requests: int
+    first_send_at: Moment | None
+    last_send_at: Moment | None
+    followed_until: Moment | None
+    limited_by: str | None
+    too_late: int
+    runs: list[Moment]
+    reminders: list[PlannedOffset]
+    days: list[DayShape]
+    zones: list[PlannedZones]
