@@ -249,7 +249,7 @@ def test_a_token_sends_to_as_many_people_a_day_as_it_may(
     assert author.get("/campaigns/second").json["state"] == "failed"
     assert put(small, "first", file_of("first")).json["taken"] == "continued"
     assert put(author, "second", file_of("second")).json["taken"] == "planned"
-    to_list = "campaign: to-list\nmessage: Hi\naudience: [{contact_list: 7}]\n"
+    to_list = b"campaign: to-list\nmessage: Hi\naudience: [{contact_list: 7}]\n"
     refused = put(small, "to-list", to_list).problem(429, "quota_spent")
     assert refused == "the token small has a quota, and nobody knows how many people a contact list has"
 
