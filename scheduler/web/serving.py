@@ -12,6 +12,7 @@ from typing import Any, Final, Self
 
 import h11
 import uvicorn
+from anyio.to_thread import current_default_thread_limiter
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -34,6 +35,9 @@ QUIET_SECONDS: Final = 60.0
 
 STOP_SECONDS: Final = 10
 """How long requests in progress may take to end."""
+
+THREADS: Final = 16
+"""Calls that use the database at once, each with a connection. Starlette would take 40, most of what PostgreSQL has."""
 
 
 class HeadTimeout(H11Protocol):
@@ -159,6 +163,12 @@ class ServerLog(logging.Handler):
             self._next_line[problem] = now + QUIET_SECONDS
 
 
+class _Server(uvicorn.Server):
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        current_default_thread_limiter().total_tokens = THREADS
+        await super().startup(sockets)
+
+
 class FrontDoor:
     """Answers requests while the block runs; at its end, those in progress are answered first."""
 
@@ -179,7 +189,7 @@ class FrontDoor:
         }
         said = logging.getLogger("uvicorn.error")
         said.handlers, said.propagate = [ServerLog()], False
-        self._server = uvicorn.Server(uvicorn.Config(closing(app), **config))
+        self._server = _Server(uvicorn.Config(closing(app), **config))
         self._thread = threading.Thread(
             target=self._server.run, kwargs={"sockets": [listener]}, name="front-door", daemon=True
         )

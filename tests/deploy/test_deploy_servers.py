@@ -17,6 +17,7 @@ from scheduler.doctor.findings import Standing
 from scheduler.doctor.redis_server import check_redis
 from scheduler.notifications.delivery import AT_ONCE
 from scheduler.ticks.table import Ticks
+from scheduler.web.serving import THREADS as CALLS_AT_ONCE
 from tests.deploy.deploy_files import DEPLOY, settings_lines
 from tests.support.servers import PostgresServer
 from worker.settings.settings import Settings
@@ -94,7 +95,7 @@ def test_postgresql_has_connections_for_the_fleet_that_the_readme_counts() -> No
     scheduler, worker = len(Ticks().all) + 4 + AT_ONCE, threads + 1
     most = int(settings_lines(POSTGRESQL_CONF)["max_connections"]) - 3 - 10  # the superuser's, and commands by hand
 
-    most -= 2 * 3  # two dashboards: storing replies, answering /healthz, main's heartbeat
+    most -= 2 * (CALLS_AT_ONCE + 4)  # two dashboards, with storing replies, /healthz, news and main's heartbeat
     readme = (DEPLOY / "README.md").read_text(encoding="utf-8")
 
     assert f"**{(most - 2 * scheduler) // worker} workers**" in readme
