@@ -44,7 +44,9 @@ def count_people(session: Session, by: Actor, people: int | None, *, now: dateti
         if quotas.has_quota(session, by.name):
             raise QuotaSpent(f"the token {by.name} has a quota, and nobody knows how many people a contact list has")
     elif not quotas.take(session, by.name, people, now=now):
-        sentence = f"the token {by.name} may not send to {people:,} more people today; its day ends at 00:00 UTC"
+        sentence = (
+            f"the token {by.name} may not send to {people:,} more people today; its quota starts again at 00:00 UTC"
+        )
         raise QuotaSpent(sentence)
 
 

@@ -40,6 +40,9 @@ def open_doors(runtime: Runtime, at: Listeners, key: SecretStr | None, tell: Tel
     """
     with ExitStack() as opened:
         doors = []
+        for listener in (at.front, at.webhook):
+            if listener is not None:
+                opened.callback(listener.close)  # also if this is refused before its door has opened
         if at.front is not None:
             first, is_local = _first_run(runtime, at.front), _is_local(at.front)
             if first is not None:

@@ -245,7 +245,7 @@ def test_a_token_sends_to_as_many_people_a_day_as_it_may(
     small = Caller(callers.url, made)
     assert put(small, "first", file_of("first")).json["taken"] == "planned"  # two people
     refused = put(small, "second", file_of("second")).problem(429, "quota_spent")
-    assert refused == "the token small may not send to 2 more people today; its day ends at 00:00 UTC"
+    assert refused == "the token small may not send to 2 more people today; its quota starts again at 00:00 UTC"
     assert author.get("/campaigns/second").json["state"] == "failed"
     assert put(small, "first", file_of("first")).json["taken"] == "continued"
     assert put(author, "second", file_of("second")).json["taken"] == "planned"
