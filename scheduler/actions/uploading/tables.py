@@ -6,6 +6,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+from phonenumbers import SUPPORTED_REGIONS
+
 from campaigns.audience import AudienceProblem, open_source
 from campaigns.phone_numbers.numbers import InvalidNumber, Normaliser
 from scheduler.actions.acting import Actor, acting, audited
@@ -47,18 +49,30 @@ def table_name(name: str) -> str:
 
 
 def keep_table(
-    runtime: Runtime, actor: Actor, name: str, upload: Upload, *, number: str, claimed: str, now: datetime
+    runtime: Runtime,
+    actor: Actor,
+    name: str,
+    upload: Upload,
+    *,
+    number: str,
+    region: str | None = None,
+    claimed: str,
+    now: datetime,
 ) -> StoredTable:
     """Keep a table for the campaigns that name it, once every row was read. Raises `Refused` for an unusable table.
 
-    `number`: the column that holds the numbers. `claimed`: what the caller says is its digest, as in `as_header`.
+    `number`: the column that holds the numbers. `region`: the country of numbers without one; else that of the
+    settings. `claimed`: what the caller says is its digest, as in `as_header`.
     """
+    if region is not None and region.upper() not in SUPPORTED_REGIONS:
+        sentence = f"{region.upper()} is not a country code of ISO 3166; write two letters, such as IT for Italy"
+        raise Refused(Refusal.INVALID, sentence, field="region")
     digest = as_header(upload.digest)
     if digest != claimed:
         sentence = f"{upload.size} bytes arrived with another digest, {digest}; send the table again"
         raise Refused(Refusal.INVALID, sentence, field="Content-Digest")
     try:
-        rows, bad_rows, bad = _checked(upload.path, number, runtime.settings.region)
+        rows, bad_rows, bad = _checked(upload.path, number, region.upper() if region else runtime.settings.region)
     except AudienceProblem as error:
         raise Refused(Refusal.INVALID, f"{name}: {error}") from None
     place = upload.path.with_name(name)

@@ -133,7 +133,7 @@ def _submitted(runtime: Runtime, name: str, submit: Any) -> SubmittedPlan:
 
 @asynccontextmanager
 async def _alone(folder: Path, name: str) -> AsyncIterator[None]:
-    """Wait until nobody else submits this campaign. No thread waits: there are forty for all calls."""
+    """Wait until nobody else submits this campaign. No thread waits: they are few for all calls."""
     until = time.monotonic() + WAIT_SECONDS
     while True:
         with sole(folder, name) as is_alone:
@@ -163,6 +163,10 @@ async def table(
     number: Annotated[
         str, Query(min_length=1, max_length=200, pattern=PLAIN, description="The column that holds the numbers.")
     ] = "number",
+    region: Annotated[
+        str | None,
+        Query(pattern="^[A-Za-z]{2}$", description="The country of numbers without one, as `default_region`."),
+    ] = None,
 ) -> Response:
     """Keep a table for campaigns that name it: .csv, .tsv, .jsonl or .xlsx. Every row is read, and bad ones are told.
 
@@ -172,7 +176,7 @@ async def table(
     folder = await run_in_threadpool(open_uploads, runtime.settings)
     with await run_in_threadpool(partial(Upload, folder, suffix=Path(called).suffix.lower())) as upload:
         await _receive(request, upload)
-        keep = partial(keep_table, runtime, actor, called, upload, number=number, claimed=claimed)
+        keep = partial(keep_table, runtime, actor, called, upload, number=number, region=region, claimed=claimed)
         kept = await run_in_threadpool(keep, now=runtime.clock.now())
     return JSONResponse(table_json(kept))
 

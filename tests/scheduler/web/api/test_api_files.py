@@ -126,6 +126,14 @@ def test_a_table_may_be_larger_than_any_other_body(author: Caller) -> None:
     assert (kept.json["rows"], kept.json["bad_rows"]) == (30_000, 0)
 
 
+def test_numbers_without_a_country_are_read_in_the_one_that_the_caller_names(author: Caller) -> None:
+    national = b"phone\n202-555-0101\n"
+    kept = [put_table(author, "national.csv", national, number=f"phone{more}").json for more in ("", "&region=us")]
+    assert [each["bad_rows"] for each in kept] == [1, 0]
+    refused = put_table(author, "national.csv", national, number="phone&region=XX").problem(422, "invalid")
+    assert refused == "XX is not a country code of ISO 3166; write two letters, such as IT for Italy"
+
+
 def test_a_campaign_is_planned_submitted_and_approved_by_its_hash(
     table: str, author: Caller, callers: Callers, api_runtime: Runtime
 ) -> None:
