@@ -121,15 +121,42 @@ def as_header(digest: bytes) -> str:
 
 
 @contextmanager
-def sole(folder: Path, name: str) -> Iterator[bool]:
-    """Whether nobody else is in such a block with this name, in any process that shares the folder."""
+def arriving(path: Path, digest: bytes) -> Iterator[None]:
+    """Mark until the block has ended well that this file gets a content that is not in the audit yet.
+
+    Raises `UploadsAway`.
+    """
+    mark = _mark(path, digest)
+    try:
+        os.close(os.open(mark, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        raise _away(path.parent, error) from None
+    yield
+    mark.unlink()
+
+
+def is_arriving(path: Path, digest: bytes) -> bool:
+    """Return whether a process was killed, or failed, while the file got this content."""
+    return os.path.lexists(_mark(path, digest))
+
+
+def _mark(path: Path, digest: bytes) -> Path:
+    return path.with_name(f".{path.name}.{digest.hex()[:16]}")
+
+
+@contextmanager
+def sole(folder: Path, name: str, *, waits: bool = False) -> Iterator[bool]:
+    """Whether nobody else is in such a block with this name, in any process that shares the folder.
+
+    `waits`: until nobody is.
+    """
     try:
         handle = os.open(folder / f".{name}.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise _away(folder, error) from None
     try:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(handle, fcntl.LOCK_EX | (0 if waits else fcntl.LOCK_NB))
         except BlockingIOError:
             yield False
             return

@@ -13,7 +13,7 @@ from campaigns.phone_numbers.numbers import InvalidNumber, Normaliser
 from scheduler.actions.acting import Actor, acting, audited
 from scheduler.actions.refusals import Refusal, Refused
 from scheduler.actions.suppressing.tables import BadRow
-from scheduler.inbox.uploads import Upload, as_header, has_digest
+from scheduler.inbox.uploads import Upload, arriving, as_header, has_digest, is_arriving, sole
 from worker.runtime import Runtime
 
 MOST_SHOWN: Final = 100
@@ -76,13 +76,17 @@ def keep_table(
     except AudienceProblem as error:
         raise Refused(Refusal.INVALID, f"{name}: {error}") from None
     place = upload.path.with_name(name)
-    is_news = not has_digest(place, upload.digest)
-    if is_news:
-        upload.finish()
-        with acting(runtime.store, actor, "upload", subject=name, now=now) as session:
-            audited(session, sha256=upload.digest.hex(), bytes=upload.size, rows=rows)
-            session.flush()
-            upload.keep_as(place)
+    with sole(place.parent, name, waits=True):
+        is_news = not has_digest(place, upload.digest) or is_arriving(place, upload.digest)
+        if is_news:
+            upload.finish()
+            with (
+                arriving(place, upload.digest),
+                acting(runtime.store, actor, "upload", subject=name, now=now) as session,
+            ):
+                audited(session, sha256=upload.digest.hex(), bytes=upload.size, rows=rows)
+                session.flush()
+                upload.keep_as(place)
     return StoredTable(name, digest, upload.size, is_news, rows, bad_rows, bad)
 
 

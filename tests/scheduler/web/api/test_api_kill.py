@@ -1,90 +1,161 @@
-"""One call, sent fifty times at once by programs that never give up, to a server that is killed: one effect."""
+"""Calls, each sent fifty times at once by programs that never give up, to servers that are killed: one effect each."""
 
+import json
 import os
-import signal
-import subprocess
-import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from http.client import HTTPException
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
+from signal import SIGKILL
+from typing import Any
 
 import sqlalchemy as sa
 
 from campaigns.access import Scope
-from scheduler.inbox.uploads import Upload
-from tests.scheduler.web.api.api_caller import Callers
+from campaigns.lifecycle import RecipientState
+from scheduler.inbox.uploads import Upload, uploads_in
+from tests.prove.world.product import Product
+from tests.scheduler.web.api.api_caller import Caller, Callers
+from tests.scheduler.web.api.test_api_files import TABLE, digest_of
 from tests.store.store_world import World, people
+from tests.support import nursery
 from tests.support.tcp_server import unused_port
 from worker.runtime import Runtime
-from worker.store.tables import audit_entries, idempotent_calls
+from worker.store.tables import audit_entries, idempotent_calls, recipients, runs
 
 CALLS = 50
 PATIENCE_SECONDS = 300
-SERVER = """
-import os, signal, sys
-from worker import crashpoints
-point = sys.argv.pop()
-crashpoints.arm(lambda name: name == point and os.kill(os.getpid(), signal.SIGKILL))
-from scheduler.cli import main
-main()
+FILE = b"""\
+campaign: summer-sale
+message: Hi {{ name }}, our sale begins.
+approval: true
+schedule:
+  start: 2099-06-01 10:00
+audience:
+  - file: customers.csv
+    number: phone
 """
+JSON = {"Content_Type": "application/json"}
+KEYED = ("call_once:before_commit", "call_once:committed")
+OF_THE_MOMENT = {"changed", "taken", "state", "reason", "explanation", "approved", "approval"}
+"""What an answer may say differently later: whether it was the first, how far a text is, and who approved a plan."""
 
 
-@contextmanager
-def server(runtime: Runtime, port: int, point: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A real `campaigns dashboard` that is killed at this point, or at the end of the block."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("CAMPAIGNS_")}
-    environment = kept | {
-        "CAMPAIGNS_DATABASE_URL": runtime.settings.database_url,
-        "CAMPAIGNS_GATEWAY_URL": "http://127.0.0.1:9",
-        "CAMPAIGNS_API_KEY": "none",
-        "CAMPAIGNS_HTTP": f"127.0.0.1:{port}",
-        "CAMPAIGNS_TIMEZONE": "UTC",
-        "CAMPAIGNS_API_RATE": "10000",
-    }
-    place = runtime.settings.inbox.parent
-    process = subprocess.Popen(
-        [sys.executable, "-c", SERVER, "dashboard", point], env=environment, cwd=place, stderr=subprocess.DEVNULL
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
+@dataclass(frozen=True)
+class Asked:
+    """A call, the action that the audit has of it, and where the server is killed."""
+
+    action: str
+    method: str
+    path: str
+    body: bytes | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+    points: tuple[str, ...] = KEYED
+
+    def sent_by(self, caller: Caller) -> Any:
+        kind = {} if self.body is None or self.method == "PUT" else JSON
+        key = {} if self.method == "PUT" else {"Idempotency_Key": f"key-of-{self.action}"}
+        return caller.call(self.method, self.path, self.body, **kind, **key, **dict(self.headers))
 
 
-def test_a_call_survives_its_server(api_runtime: Runtime, world: World) -> None:
+CASES = (
+    Asked("pause", "POST", "/campaigns/spring-sale/pause"),
+    Asked("throttle", "POST", "/campaigns/spring-sale/throttle", b'{"rate": "30/minute"}'),
+    Asked("suppress", "POST", "/suppressions", b'{"numbers": ["+39 333 000 0901"]}'),
+    Asked("resolve", "POST", "/campaigns/held-sale/resolve", b'{"as": "sent"}'),
+    Asked("message", "POST", "/messages", b'{"to": "+39 333 000 0902", "text": "Your code is 4711."}',
+          points=("message:before_commit", "message:committed")),
+    Asked("upload", "PUT", "/tables/customers.csv?number=phone", TABLE, (("Content_Digest", digest_of(TABLE)),),
+          ("upload:before_commit", "upload:committed")),
+    Asked("submit", "PUT", "/campaigns/summer-sale", FILE, (("Content_Type", "application/yaml"),),
+          ("register:committed", "plan_chunk:committed", "upload_remember:before_commit")),
+)  # fmt: skip
+
+
+def approval(caller: Caller) -> Asked:
+    plan = caller.get("/campaigns/summer-sale/plan").json["approval"]["plan"]
+    return Asked("approve", "POST", "/campaigns/summer-sale/approve", None, (("If_Match", f'"{plan}"'),))
+
+
+@dataclass(frozen=True)
+class Servers:
+    """Makes servers, one after the other, at one address."""
+
+    product: Product
+    role: str
+
+    @contextmanager
+    def one(self, point: str = "") -> Iterator[ForkServerProcess]:
+        """A real process that kills itself at this point, or is killed at the end of the block."""
+        process = self.product.fork(self.role, victim=["--crash", point])
+        try:
+            yield process
+        finally:
+            process.kill()
+            nursery.exit_code(process, PATIENCE_SECONDS)
+
+
+def insist(asked: Asked, caller: Caller, until: float) -> str:
+    """Ask until there is an answer; return what does not depend on when it was given."""
+    while time.monotonic() < until:
+        try:
+            answer = asked.sent_by(caller)
+        except (OSError, HTTPException):  # nobody listens, or the answer broke off
+            time.sleep(0.05)
+            continue
+        if answer.status in {200, 202}:
+            return json.dumps({name: value for name, value in answer.json.items() if name not in OF_THE_MOMENT})
+        assert answer.status in {409, 503}, answer.body
+        assert answer.json["code"] in {"under_way", "unavailable"}, answer.body
+    raise TimeoutError
+
+
+def test_calls_survive_their_servers(api_runtime: Runtime, world: World, tmp_path: Path) -> None:
     world.run(people(5))
-    port = unused_port()
-    caller = Callers(api_runtime, f"http://127.0.0.1:{port}").with_scopes(Scope.CONTROL)
-    until = time.monotonic() + PATIENCE_SECONDS
+    world.run(people(2, first=40, state=RecipientState.HELD), campaign="held-sale")
+    settings, port = api_runtime.settings, unused_port()
+    role = "up" if settings.database_url.startswith("sqlite") else "dashboard"
+    product = Product(
+        tmp_path, gateway_url="http://127.0.0.1:9", key="none", database_url=settings.database_url,
+        inbox=str(settings.inbox), http=f"127.0.0.1:{port}", region="IT", api_rate="10000",
+    )  # fmt: skip
+    servers = Servers(product, role)
+    caller = Callers(api_runtime, f"http://127.0.0.1:{port}").with_scopes(Scope.ADMIN)
+    until, given = time.monotonic() + PATIENCE_SECONDS, list[tuple[Asked, str]]()
 
-    def insist(_: int) -> bytes:
-        while time.monotonic() < until:
-            try:
-                answer = caller.call("POST", "/campaigns/spring-sale/pause", Idempotency_Key="insistent")
-            except (OSError, HTTPException):  # nobody listens, or the answer broke off
-                time.sleep(0.05)
-                continue
-            if answer.status == 200:
-                return answer.body
-            assert answer.status in {409, 503}, answer.body
-        raise TimeoutError
+    def survive(asked: Asked, pool: ThreadPoolExecutor) -> None:
+        answers = [pool.submit(insist, asked, caller, until) for _ in range(CALLS)]
+        for point in asked.points:
+            with servers.one(point) as process:
+                assert nursery.exit_code(process, PATIENCE_SECONDS) == -SIGKILL, (asked.action, point)
+        with servers.one():  # which answers, and is killed then
+            (answer,) = {each.result() for each in answers}
+        given.append((asked, answer))
 
     with ThreadPoolExecutor(CALLS) as pool:
-        answers = [pool.submit(insist, place) for place in range(CALLS)]
-        for point in ("call_once:before_commit", "call_once:committed"):
-            with server(api_runtime, port, point) as process:
-                assert process.wait(PATIENCE_SECONDS) == -signal.SIGKILL
-        with server(api_runtime, port, ""):
-            bodies = {each.result() for each in answers}
-    assert len(bodies) == 1
+        for asked in CASES:
+            survive(asked, pool)
+        with servers.one():
+            insist(Asked("", "GET", "/campaigns/summer-sale"), caller, until)
+            last = approval(caller)
+        survive(last, pool)
+        with servers.one():
+            for asked, answer in given:
+                assert insist(asked, caller, until) == answer, asked.action
     with api_runtime.store.read() as session:
-        assert list(session.scalars(sa.select(audit_entries.c.action))) == ["pause"]
-        assert session.scalars(sa.select(sa.func.count()).select_from(idempotent_calls)).one() == 1
+        made = Counter(session.scalars(sa.select(audit_entries.c.action)))
+        assert made == Counter(asked.action for asked, _ in given)
+        keyed = sum(asked.points is KEYED for asked, _ in given)
+        assert session.scalars(sa.select(sa.func.count()).select_from(idempotent_calls)).one() == keyed
+        assert session.scalars(sa.select(sa.func.count()).select_from(runs)).one() == 4
+        assert session.scalars(sa.select(sa.func.count()).select_from(recipients)).one() == 5 + 2 + 1 + 3
+    kept = {each.name for each in uploads_in(settings.inbox).iterdir() if each.suffix != ".lock"}
+    assert {name for name in kept if not name.startswith(".upload-")} == {"customers.csv", "summer-sale.yaml"}
 
 
 def test_what_a_killed_server_left_is_removed(tmp_path: Path) -> None:

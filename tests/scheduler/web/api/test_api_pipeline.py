@@ -11,15 +11,17 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import pytest
 import sqlalchemy as sa
 
 from campaigns.access import Scope
 from campaigns.clock import SystemClock
+from campaigns.lifecycle import RunState
 from tests.support.tcp_server import unused_port
 from worker.runtime import open_store
 from worker.settings.settings import Settings
 from worker.store.access import tokens
-from worker.store.tables import audit_entries, recipients
+from worker.store.tables import attempts, audit_entries, recipients, runs
 
 PAPER = Path(__file__).parents[4] / "scheduler" / "web" / "README.md"
 PEOPLE = 1_000
@@ -36,22 +38,38 @@ follow:
 """
 RUNNER = """
 import os, signal, sys
-source = open(sys.argv[1]).read()
-code = compile(source, "pipeline", "exec")
+import httpx
+code = compile(open(sys.argv[1]).read(), "pipeline", "exec")
+way, most = sys.argv[2], int(sys.argv[3])
+passed = 0
 
 def run(victim):
-    def trace(frame, event, _):
+    def pass_by(place):
+        if place == victim:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def at_lines(frame, event, _):
         if frame.f_code.co_filename != "pipeline":
             return None
-        if event == "line" and frame.f_lineno == victim:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return trace
-    sys.settrace(trace)
+        if event == "line":
+            pass_by(frame.f_lineno)
+        return at_lines
+
+    def at_calls(frame, event, called):
+        global passed
+        if event == "c_return" and getattr(called, "__name__", "") == way:
+            passed += 1
+            pass_by(passed)
+
+    if way == "line":
+        sys.settrace(at_lines)
+    else:
+        sys.setprofile(at_calls)
     exec(code, {"__name__": "__main__"})
 
-lines = sorted({line for part in [code, *(c for c in code.co_consts if hasattr(c, "co_lines"))]
-                for _, _, line in part.co_lines() if line})
-for victim in [*lines, 0]:
+lines = {line for part in [code, *(c for c in code.co_consts if hasattr(c, "co_lines"))]
+         for _, _, line in part.co_lines() if line}
+for victim in [*(sorted(lines) if way == "line" else range(1, most + 1)), 0]:
     child = os.fork()
     if not child:
         run(victim)
@@ -59,6 +77,14 @@ for victim in [*lines, 0]:
     status = os.waitpid(child, 0)[1]
     print("END", victim, os.waitstatus_to_exitcode(status), flush=True)
 """
+"""Runs the pipeline again and again, each time killed a little later, and in the end to its end.
+
+`line`: before each of its lines; `sendall`, `recv`: when the nth part of a call was sent, or of an answer came, which
+nobody then reads.
+"""
+
+WAYS = {"line": 20, "sendall": 6, "recv": 6}
+"""How often at least it is killed in each way."""
 
 
 @contextmanager
@@ -82,10 +108,11 @@ def service(folder: Path) -> Iterator[str]:
         process.wait(60)
 
 
-def test_the_pipeline_may_be_killed_at_any_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize("way", WAYS)
+def test_the_pipeline_may_be_killed_at_any_line(tmp_path: Path, way: str) -> None:
     """30 lines, of which none does anything twice."""
     script = re.findall(r"```python\n(.*?)```", PAPER.read_text(encoding="utf-8"), re.DOTALL)[0]
-    assert len([line for line in script.splitlines() if line.strip()]) <= 32
+    assert len([line for line in script.splitlines() if line.strip()]) <= 30
     (tmp_path / "pipeline.py").write_text(script, encoding="utf-8")
     (tmp_path / "spring-sale.yaml").write_text(FILE, encoding="utf-8")
     with (tmp_path / "customers.csv").open("w", newline="") as file:
@@ -96,7 +123,7 @@ def test_the_pipeline_may_be_killed_at_any_line(tmp_path: Path) -> None:
     with service(tmp_path) as url:
         environment = os.environ | {"SMS_API_URL": url, "SMS_API_TOKEN": token}
         _wait_for(url)
-        command = [sys.executable, "-c", RUNNER, "pipeline.py"]
+        command = [sys.executable, "-c", RUNNER, "pipeline.py", way, "16"]
         done = subprocess.run(
             command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=900, check=False
         )
@@ -105,11 +132,15 @@ def test_the_pipeline_may_be_killed_at_any_line(tmp_path: Path) -> None:
     assert ends[-1] == ["0", "0"], (ends, done.stderr[-2_000:])
     # What is never reached, such as the line of `raise`, or the events of what is completed by then, ends by itself.
     codes = [code for _, code in ends]
-    assert (set(codes), codes.count("-9") >= 20) == ({"-9", "0"}, True), ends
+    assert (set(codes), codes.count("-9") >= WAYS[way]) == ({"-9", "0"}, True), ends
     with store.read() as session:
         actions = list(session.scalars(sa.select(audit_entries.c.action).where(audit_entries.c.actor == "ci")))
         assert sorted(actions) == ["approve", "submit", "upload"]
-        assert session.scalars(sa.select(sa.func.count()).select_from(recipients)).one() == PEOPLE
+        assert session.scalars(sa.select(runs.c.state)).all() == [RunState.COMPLETED]
+        numbers = session.scalars(sa.select(recipients.c.number)).all()
+        assert (len(numbers), len(set(numbers))) == (PEOPLE, PEOPLE)
+        texts = session.scalar(sa.select(sa.func.count(recipients.c.gateway_id.distinct())))
+        assert (texts, session.scalar(sa.select(sa.func.max(attempts.c.number)))) == (PEOPLE, 1)
     store.close()
     assert f"'audience': {PEOPLE}" in done.stdout
 
