@@ -50,8 +50,8 @@ def fill(store: Store, *, recipients: int, campaigns: int, rehearsal: bool = Fal
 
 def _campaign(session: Session, slug: str, first: int, people: int, *, rehearsal: bool) -> None:
     account_id = accounts.ensure_account(session, "bench")
-    values = {"campaign": slug, "message": "Hi", "audience": [{"recipients": [{"number": "1"}]}]}
-    definition = Definition.model_validate(values)
+    said = {"campaign": slug, "message": "Hi", "audience": [{"recipients": [{"number": "1"}]}]}
+    definition = Definition.model_validate(said)
     version = versions.register(session, definition, rehearsal=rehearsal, source=f"{slug}.yaml", now=NOW)
     run_id = runs.create_run(
         session, campaign_id=version.campaign_id, account_id=account_id, definition_id=version.definition_id,
@@ -75,8 +75,8 @@ def _is_plain(value: Any) -> bool:
 def _numbers(session: Session, first: int, last: int, step: int) -> Any:
     """The numbers from first to last, as a table with a column n."""
     if session.get_bind().dialect.name == "postgresql":
-        return sa.func.generate_series(first, last, step).table_valued("n")
-    table = sa.select(sa.literal(first).label("n")).cte("n", recursive=True)
+        return sa.func.generate_series(first, last, step).table_valued(sa.column("n", sa.BigInteger)).render_derived()
+    table = sa.select(sa.literal(first, sa.BigInteger).label("n")).cte("n", recursive=True)
     return table.union_all(sa.select(table.c.n + step).where(table.c.n + step <= last))
 
 
