@@ -79,20 +79,23 @@ def keep_table(
         raise Refused(Refusal.INVALID, f"{name}: {error}") from None
     place = upload.path.with_name(name)
     with sole(place.parent, name, waits=True):
-        is_news = not has_digest(place, upload.digest)
-        if not is_news and is_arriving(place, upload.digest):
-            is_news = not _is_audited(runtime, name, digest)
-        if is_news:
-            upload.finish()
-            with (
-                arriving(place, upload.digest),
-                acting(runtime.store, actor, "upload", subject=name, now=now) as session,
-            ):
-                # In base64: in hexadecimal a run of digits would be masked as a number.
-                audited(session, digest=digest, bytes=upload.size, rows=rows)
-                session.flush()
-                upload.keep_as(place)
+        is_there = has_digest(place, upload.digest)
+        is_news = False
+        if not is_there or is_arriving(place, upload.digest):
+            with arriving(place, upload.digest):
+                is_news = not (is_there and _is_audited(runtime, name, digest))
+                if is_news:
+                    _keep(runtime, actor, upload, place, digest, rows, now)
     return StoredTable(name, digest, upload.size, is_news, rows, bad_rows, bad)
+
+
+def _keep(runtime: Runtime, actor: Actor, upload: Upload, place: Path, digest: str, rows: int, now: datetime) -> None:
+    upload.finish()
+    with acting(runtime.store, actor, "upload", subject=place.name, now=now) as session:
+        # In base64: in hexadecimal a run of digits would be masked as a number.
+        audited(session, digest=digest, bytes=upload.size, rows=rows)
+        session.flush()
+        upload.keep_as(place)
 
 
 def _is_audited(runtime: Runtime, name: str, digest: str) -> bool:

@@ -31,6 +31,9 @@ def rows_after(
     if only:
         ids = sa.select(id_).where(*where).order_by(id_)
         until = session.scalar(ids.offset(scanned - 1).limit(1))
+        if among and (first := session.scalar(ids.limit(1))) is not None:
+            # By the ids alone PostgreSQL expects few rows in front of it, and reads all those of other runs.
+            where.append(id_ >= first)
     if until is not None:
         where.append(id_ <= until)
     found = session.execute(query.where(*where, *only).order_by(id_).limit(limit + 1)).all()

@@ -79,11 +79,11 @@ for victim in [*(sorted(lines) if way == "line" else range(1, most + 1)), 0]:
 """
 """Runs the pipeline again and again, each time killed a little later, and in the end to its end.
 
-`line`: before each of its lines; `sendall`, `recv`: when the nth part of a call was sent, or of an answer came, which
+`line`: before each of its lines; `send`, `recv`: when the nth part of a call was sent, or of an answer came, which
 nobody then reads.
 """
 
-WAYS = {"line": 20, "sendall": 6, "recv": 6}
+WAYS = {"line": 20, "send": 6, "recv": 6}
 """How often at least it is killed in each way."""
 
 
