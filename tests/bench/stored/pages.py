@@ -1,8 +1,8 @@
 """How long pages of the API take with many recipients stored, and whether any query of them reads a whole table.
 
-`python -m tests.bench.pages [--recipients N] [--campaigns N] [--calls N] [--only sqlite|postgresql]` fills an empty
-database with `tests.bench.filling`, calls each address of a real `campaigns dashboard`, and has the database explain
-each statement behind it.
+`python -m tests.bench.stored.pages [--recipients N] [--campaigns N] [--calls N] [--only sqlite|postgresql]` fills an
+empty database with `tests.bench.stored.filling`, calls each address of a real `campaigns dashboard`, and has the
+database explain each statement behind it.
 """
 
 import argparse
@@ -29,9 +29,9 @@ from scheduler.actions.reading.lists import read_all_held, read_replies
 from scheduler.actions.reading.people import read_person
 from scheduler.actions.reading.recipients import read_recipients
 from scheduler.actions.reading.runs import read_campaigns, read_runs
-from tests.bench.filling import FIRST_NUMBER, NOW, fill
 from tests.bench.installation import Installation, Servers, servers
 from tests.bench.messages import percentile
+from tests.bench.stored.filling import FIRST_NUMBER, NOW, fill
 from worker.store.access import tokens
 from worker.store.engine import Store
 from worker.store.migrate import migrate
@@ -187,7 +187,9 @@ def table_of(name: str, answered: Sequence[Answered]) -> Table:
 
 def main(arguments: Sequence[str]) -> int:
     """Measure and print; return 0. A missed target is only shown."""
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.pages", description="Measures pages of the API.")
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.bench.stored.pages", description="Measures pages of the API."
+    )
     for name, value in (("recipients", RECIPIENTS), ("campaigns", CAMPAIGNS), ("calls", CALLS)):
         parser.add_argument(f"--{name}", type=int, default=value, help=f"default {value}")
     parser.add_argument("--only", choices=("sqlite", "postgresql"), help="one of the databases")
