@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # Where an image forbids bytecode, six processes would each rewrite every assert anew, and every start would compile.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup demo test test-fast check bench prove openapi lock clean
+.PHONY: help setup demo test test-fast check bench prove prove-quick openapi lock clean
 
 help:           ## what can be done here
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
@@ -28,11 +28,11 @@ setup: .setup-dev  ## install everything into .venv
 demo: .setup-run   ## a campaign of 1,000 people through a sandbox gateway, start to report
 	$(BIN)/python -m scheduler.demo
 
-test: .setup-dev   ## every test, on real Redis and PostgreSQL servers that the tests start
-	$(BIN)/python -m pytest -n 6 --dist loadgroup
+test: .setup-dev   ## every kind of test, on real Redis and PostgreSQL servers that the tests start
+	$(BIN)/python -m pytest -n 6 -m "not proof"
 
 test-fast: .setup-dev  ## rules, store, throttle and protocol, without servers and long cases
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not long" -k "not postgres and not redis" \
+	$(BIN)/python -m pytest -n 2 -m "not long and not proof" -k "not postgres and not redis" \
 		tests/campaigns tests/store tests/worker/throttle tests/protocol
 
 check: .setup-dev  ## format, lint, types, imports
@@ -44,7 +44,10 @@ check: .setup-dev  ## format, lint, types, imports
 bench: .setup-dev  ## what it costs, as ratios within one run
 	$(BIN)/python -m tests.bench
 
-prove: .setup-dev  ## the proof in its long form: hours; every line names its seed
+prove-quick: .setup-dev  ## more cases of the kinds that `test` has: minutes
+	$(BIN)/python -m pytest -n 6 -m proof
+
+prove: prove-quick ## that, and the proof in its long form: hours; every line names its seed
 	$(BIN)/python -m tests.prove.histories --count 200000 --seed 1
 	$(BIN)/python -m tests.prove.crashes --long --at-once 6 --seed 1
 	$(BIN)/python -m tests.prove.chaos --mode embedded --trials 8 --recipients 4000 --batch 5 --rate 2000 \

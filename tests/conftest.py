@@ -10,7 +10,9 @@ from typing import Final
 import pytest
 import structlog
 from hypothesis import settings
+from xdist.remote import Producer
 
+from tests.dealing import ALONE, SHARING, Dealing, longest_first, module_of
 from tests.support.clocks import FakeClock
 from tests.support.servers import PostgresDatabases, PostgresServer, RedisServer
 from tests.support.shared_postgres import SharedPostgres
@@ -24,15 +26,6 @@ settings.load_profile("suite")
 MEMORY: Final = Path("/dev/shm")  # noqa: S108  a file system in memory, where there is one (Linux)
 ROOM_BYTES: Final = 1 << 30
 """The files of a whole run take a quarter of this. A container has 64 MB of shared memory by default: too little."""
-
-
-CROWDS: Final = (
-    "tests/scheduler/services/",
-    "tests/prove/short/test_prove_chaos.py",
-    "tests/prove/short/test_prove_stops.py",
-)
-CROWDS_AT_ONCE: Final = 3
-"""A fleet is five processes or more: six fleets at once, on two cores, make each other time out."""
 
 
 def pytest_configure() -> None:
@@ -59,19 +52,20 @@ def _logs_as_at_first() -> Iterator[None]:
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Keep tests of a module that share something in one process: else six would each make it for a test or two."""
-    if isinstance(item, pytest.Function):
+    """Let no test with a fixture for its whole module be forgotten in `dealing`: six processes would each make it."""
+    if isinstance(item, pytest.Function) and module_of(item.nodeid) not in SHARING | ALONE:
         shared = (definitions[-1] for definitions in item._fixtureinfo.name2fixturedefs.values())
         if any(definition.scope == "module" for definition in shared):
-            item.add_marker(pytest.mark.xdist_group(item.path.name))
+            raise pytest.UsageError(f"name {module_of(item.nodeid)} in tests/dealing.py: its tests share a fixture")
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Deal tests that start many processes to a few test processes, so that they never run all at once."""
-    crowds = [item for item in items if item.nodeid.startswith(CROWDS)]
-    for place, item in enumerate(crowds):
-        item.add_marker(pytest.mark.xdist_group(f"crowd-{place % CROWDS_AT_ONCE}"))
+    items[:] = longest_first(items)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Dealing:
+    return Dealing(config, log)
 
 
 @pytest.fixture

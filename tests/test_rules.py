@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import fields
+from functools import cache
 from pathlib import Path
 from typing import get_type_hints
 
@@ -13,13 +14,18 @@ import pytest
 from worker.runtime import Runtime
 
 ROOT = Path(__file__).parents[1]
+TESTS = sorted(path for path in (ROOT / "tests").rglob("*.py") if "__pycache__" not in path.parts)
 MODULES = sorted(path for package in ("campaigns", "worker", "scheduler") for path in (ROOT / package).rglob("*.py"))
 
 
-def nodes() -> Iterator[tuple[str, ast.AST]]:
-    for path in MODULES:
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            yield str(path.relative_to(ROOT)), node
+@cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@cache
+def nodes() -> list[tuple[str, ast.AST]]:
+    return [(str(path.relative_to(ROOT)), node) for path in MODULES for node in ast.walk(tree(path))]
 
 
 def imports_of(name: str) -> set[str]:
@@ -165,7 +171,7 @@ def test_what_is_decided_by_is_a_code() -> None:
         (str(path.relative_to(ROOT)), *place)
         for path in MODULES
         if "versions" not in path.parts
-        for place in decided_by_words(ast.parse(path.read_text(encoding="utf-8")))
+        for place in decided_by_words(tree(path))
     ]
 
     assert found == []
@@ -213,6 +219,27 @@ def test_the_rule_about_codes_lets_people_be_told(line: str) -> None:
     assert not list(decided_by_words(ast.parse(line)))
 
 
+def proofs(*nodes: ast.AST) -> Counter[int]:
+    """How often `pytest.mark.proof` stands in each line of them."""
+    inner = (inner for node in nodes for inner in ast.walk(node))
+    return Counter(node.lineno for node in inner if isinstance(node, ast.Attribute) and node.attr == "proof")
+
+
+def test_a_proof_is_one_more_case_of_a_test_that_has_others() -> None:
+    """`make test` leaves out what is marked `proof`: it may lose breadth and never a kind."""
+    outside, alone = [], []
+    for path in TESTS:
+        marks = proofs(tree(path))
+        for node in ast.walk(tree(path)) if marks else ():
+            match node:
+                case ast.Call(ast.Attribute(attr="parametrize"), [_, ast.List(cases)]) if proofs(*cases):
+                    marks -= proofs(*cases)
+                    alone += [(path.name, node.lineno)] if all(map(proofs, cases)) else []
+        outside += [(path.name, line) for line in marks]
+
+    assert (outside, alone) == ([], [])
+
+
 FILES_AT_MOST = 15
 LINES_AT_MOST = 300
 LONGER = {"worker/store/models.py"}
@@ -224,7 +251,7 @@ def test_no_public_class_name_stands_twice() -> None:
     places: dict[str, list[str]] = {}
     for path in MODULES:
         if "sandbox" not in path.parts:
-            for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            for node in tree(path).body:
                 if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                     places.setdefault(node.name, []).append(str(path.relative_to(ROOT)))
 
@@ -240,7 +267,6 @@ def test_modules_are_short() -> None:
 
 def test_no_folder_is_a_heap() -> None:
     """With more files than this beside its subfolders, a folder can only be read by searching."""
-    tests = (path for path in (ROOT / "tests").rglob("*.py") if "__pycache__" not in path.parts)
-    files = Counter(str(path.parent.relative_to(ROOT)) for path in [*MODULES, *tests] if path.name != "__init__.py")
+    files = Counter(str(path.parent.relative_to(ROOT)) for path in [*MODULES, *TESTS] if path.name != "__init__.py")
 
     assert {folder: count for folder, count in files.items() if count > FILES_AT_MOST} == {}

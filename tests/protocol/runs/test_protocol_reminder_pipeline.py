@@ -110,12 +110,13 @@ def assert_the_books_add_up(bench: Installation) -> None:
     assert by_state.get(RecipientState.DELIVERED, 0) == len(bench.gateway.stored)
 
 
-def test_thirty_nights_of_exports_with_a_restart_in_the_middle(bench: Installation) -> None:
+@pytest.mark.parametrize(("nights", "reminders"), [(8, 20), pytest.param(30, 100, marks=pytest.mark.proof)])
+def test_nights_of_exports_with_a_restart_in_the_middle(bench: Installation, nights: int, reminders: int) -> None:
     clinic = Clinic(random.Random(30), people=15)
 
-    bench = live_through(bench, clinic, 30, restart_on=14)
+    bench = live_through(bench, clinic, nights, restart_on=nights // 2 - 1)
 
-    assert sum(clinic.expected.values()) > 100
+    assert sum(clinic.expected.values()) > reminders
     assert sent(bench) == clinic.expected
     assert_the_books_add_up(bench)
 

@@ -46,7 +46,14 @@ def test_a_fleet_that_loses_processes_and_jobs_keeps_every_promise(tmp_path: Pat
     assert outcome.disturbances["jobs repeated"] > 0
 
 
-@pytest.mark.parametrize("name", ["trust success: false", "no quarantine", "what is found is not kept"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "trust success: false",
+        pytest.param("no quarantine", marks=pytest.mark.proof),
+        pytest.param("what is found is not kept", marks=pytest.mark.proof),
+    ],
+)
 def test_a_product_without_the_rule_is_found_out(name: str, tmp_path: Path) -> None:
     # given
     rule = next(rule for rule in ablation.rules(SEED) if rule.name == name)

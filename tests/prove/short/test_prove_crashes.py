@@ -4,6 +4,7 @@ import ast
 import signal
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from itertools import chain
 from pathlib import Path
 
@@ -11,24 +12,46 @@ import pytest
 
 from tests.prove.crashes import SHORT, line_of, try_all
 from tests.prove.world import product as prove
-from tests.prove.world.crash_points import NOT_BY_RUN, ONCE, REQUESTS, TRANSACTIONS, Case, matrix, points, sample
+from tests.prove.world.crash_points import (
+    NOT_BY_RUN,
+    ONCE,
+    REQUESTS,
+    TRANSACTIONS,
+    Case,
+    Database,
+    matrix,
+    points,
+    sample,
+)
 from tests.prove.world.product import Product, summary_of, write_campaign
 from tests.prove.world.victim import Fate, parse_crash
 from tests.support.nursery import Sandbox
 from worker.sandbox.running.options import SandboxOptions
 
 SEED = 2
+IN_CI = 4
+"""This many cases of the short form are tried in each run; the others with `make prove-quick`."""
+
+
+@cache
+def every_call() -> list[tuple[str, str, bool, ast.Call]]:
+    """Every call in the product: its place, the name of what is called, and whether it is made as `with ...`."""
+    found = []
+    for path in chain.from_iterable(
+        sorted((prove.ROOT / package).rglob("*.py")) for package in ("worker", "scheduler")
+    ):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            items = [item.context_expr for item in node.items] if isinstance(node, ast.With) else []
+            for call, of_with in [(node, False), *((item, True) for item in items)]:
+                if isinstance(call, ast.Call):
+                    name = getattr(call.func, "attr", getattr(call.func, "id", ""))
+                    found.append((f"{path.relative_to(prove.ROOT)}:{call.lineno}", name, of_with, call))
+    return found
 
 
 def calls(name: str, *, of_with: bool) -> Iterator[tuple[str, ast.Call]]:
     """Every call of a function or method of this name in the product, with its place; `of_with`: as `with ...`."""
-    for package in ("worker", "scheduler"):
-        for path in sorted((prove.ROOT / package).rglob("*.py")):
-            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-                items = [item.context_expr for item in node.items] if isinstance(node, ast.With) else []
-                for call in items if of_with else [node]:
-                    if isinstance(call, ast.Call) and getattr(call.func, "attr", getattr(call.func, "id", "")) == name:
-                        yield f"{path.relative_to(prove.ROOT)}:{call.lineno}", call
+    return ((place, call) for place, called, is_with, call in every_call() if (called, is_with) == (name, of_with))
 
 
 def literal(call: ast.Call) -> str | None:
@@ -147,11 +170,27 @@ def test_a_victim_is_a_program(tmp_path: Path) -> None:
     assert "no campaigns yet" in "".join(product.said().values())
 
 
-@pytest.mark.timeout(400)  # a dozen campaigns of some 8 s each, four at a time; other tests run beside them
-def test_a_dozen_crashes_break_no_promise() -> None:
+@pytest.mark.timeout(400)  # campaigns of some 8 s each, four at a time; other tests run beside them
+@pytest.mark.parametrize(
+    "part",
+    [
+        pytest.param(slice(IN_CI), id="in short"),
+        pytest.param(slice(IN_CI, None), id="the others", marks=pytest.mark.proof),
+    ],
+)
+def test_crashes_break_no_promise(part: slice) -> None:
     # given
-    cases = sample(SEED, SHORT)
+    cases = sample(SEED, SHORT)[part]
     # when
     results = try_all(cases, at_once=4, shown=lambda _: None)
     # then
     assert [line_of(tried) for tried in results if tried.findings.violations or not tried.is_reached] == []
+
+
+def test_the_short_part_has_every_kind_of_point_and_both_databases() -> None:
+    # given / when
+    cases = sample(SEED, SHORT)[:IN_CI]
+    # then
+    kinds = {"request" if case.point in REQUESTS else case.point.partition(":")[2] for case in cases}
+    assert kinds == {"request", "before_commit", "committed"}
+    assert {case.database for case in cases} == set(Database)

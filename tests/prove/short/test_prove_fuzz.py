@@ -1,13 +1,13 @@
-"""Five thousand hostile and broken inputs, each with a clear answer; `make prove` takes 200,000."""
+"""Hostile and broken inputs, with a clear answer each: 500, 4,500 in `make prove-quick`, 200,000 in `make prove`."""
 
 import pytest
 
 from tests.prove.fuzz import KINDS, fuzz, kind_of
 
-COUNT = 1_000
+COUNT = 500
 
 
-@pytest.mark.parametrize("part", range(5))
+@pytest.mark.parametrize("part", [0, *(pytest.param(part, marks=pytest.mark.proof) for part in range(1, 10))])
 def test_broken_inputs_get_a_clear_answer(part: int) -> None:
     endings, faults = fuzz(7, range(part * COUNT, (part + 1) * COUNT), at_once=1)
 

@@ -49,7 +49,7 @@ def wal_lost(stage: Stage) -> None:
         stage.database.with_name(stage.database.name + name).unlink()
 
 
-@pytest.mark.parametrize("lose", [everything_lost, wal_lost])
+@pytest.mark.parametrize("lose", [everything_lost, pytest.param(wal_lost, marks=pytest.mark.proof)])
 def test_what_a_lost_database_sent_is_not_sent_again_once_it_was_recovered(
     stage: Stage, lose: Callable[[Stage], None]
 ) -> None:
@@ -76,7 +76,7 @@ def test_what_a_lost_database_sent_is_not_sent_again_once_it_was_recovered(
     assert summary["recipients"] == {"delivered": PEOPLE, "invalid": 1, "duplicate": 1, "audience": PEOPLE + 2}
 
 
-@pytest.mark.parametrize("is_deliberate", [False, True])
+@pytest.mark.parametrize("is_deliberate", [False, pytest.param(True, marks=pytest.mark.proof)])
 def test_where_everything_is_lost_but_the_inbox_its_campaigns_wait_for_a_person(
     stage: Stage, is_deliberate: bool
 ) -> None:
@@ -107,7 +107,7 @@ def test_where_everything_is_lost_but_the_inbox_its_campaigns_wait_for_a_person(
     assert sum(texts(stage).values()) == PEOPLE + 5 + (before if is_deliberate else 0)
 
 
-@pytest.mark.parametrize("is_deliberate", [False, True])
+@pytest.mark.parametrize("is_deliberate", [pytest.param(False, marks=pytest.mark.proof), True])
 def test_run_and_plan_meet_the_status_of_another_installation_as_the_inbox_does(
     stage: Stage, is_deliberate: bool
 ) -> None:
@@ -150,10 +150,10 @@ def test_run_and_plan_meet_the_status_of_another_installation_as_the_inbox_does(
     ("command", "point"),
     [
         ("recover", "recover:committed:1"),
-        ("recover", "recover_end:before_commit:1"),
-        ("recover", "recover_end:committed:1"),
+        pytest.param("recover", "recover_end:before_commit:1", marks=pytest.mark.proof),
+        pytest.param("recover", "recover_end:committed:1", marks=pytest.mark.proof),
         ("run", "accepted_before:before_commit:1"),
-        ("run", "accepted_before:committed:1"),
+        pytest.param("run", "accepted_before:committed:1", marks=pytest.mark.proof),
     ],
 )
 def test_a_recovery_that_is_killed_at_any_commit_doubles_nobody(stage: Stage, command: str, point: str) -> None:
@@ -203,7 +203,15 @@ def migrate_there(path: Path) -> None:
         migrate(store)
 
 
-@pytest.mark.parametrize("lose", [deleted, replaced_by_an_empty_one, written_over_by_a_backup, log_deleted])
+@pytest.mark.parametrize(
+    "lose",
+    [
+        pytest.param(deleted, marks=pytest.mark.proof),  # in short: `everything_lost`, `moved_away`
+        replaced_by_an_empty_one,
+        written_over_by_a_backup,
+        log_deleted,
+    ],
+)
 def test_a_service_whose_database_is_not_the_one_it_opened_sends_nothing_more(
     stage: Stage, lose: Callable[[Stage], None]
 ) -> None:
@@ -284,7 +292,7 @@ def closed_to_others(admin: psycopg.Connection, name: str) -> Iterator[None]:
     yield
 
 
-@pytest.mark.parametrize("is_restored", [False, True], ids=["empty", "restored"])
+@pytest.mark.parametrize("is_restored", [pytest.param(False, marks=pytest.mark.proof), True], ids=["empty", "restored"])
 def test_postgresql_that_comes_back_as_another_database_sends_nothing_more(
     tmp_path: Path, postgres_server: PostgresServer, postgres_url: str, redis_url: str, is_restored: bool
 ) -> None:

@@ -94,7 +94,7 @@ def status(stage: Stage) -> str:
 
 
 @pytest.mark.timeout(480)
-@pytest.mark.parametrize("disturbance", [full, unwritable, locked])
+@pytest.mark.parametrize("disturbance", [full, pytest.param(unwritable, marks=pytest.mark.proof), locked])
 def test_nothing_is_sent_while_it_cannot_be_written_first(
     stage: Stage, disk: Path, disturbance: Callable[[Stage, Path], AbstractContextManager[Trouble]]
 ) -> None:

@@ -16,7 +16,7 @@ ENDS = {"Delivered": "delivered", "FAILED": "failed"}
 """What the product should call what became of a message."""
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.proof)])
 def test_a_run_that_is_killed_again_and_again_doubles_nobody_and_loses_nobody(tmp_path: Path, seed: int) -> None:
     rng = Random(seed)
     with UnrelatedGateway(tmp_path / "registro.jsonl", seed=seed) as gateway:

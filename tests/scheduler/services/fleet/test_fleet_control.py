@@ -34,7 +34,9 @@ def late_requests(world: Fleet, since: float, in_flight: list[dict[str, float]])
     return late
 
 
-@pytest.mark.parametrize("command", [("pause",), ("cancel", "--yes")], ids=["pause", "cancel"])
+@pytest.mark.parametrize(
+    "command", [("pause",), pytest.param(("cancel", "--yes"), marks=pytest.mark.proof)], ids=["pause", "cancel"]
+)
 def test_no_worker_begins_a_request_after_the_command(
     tmp_path: Path, postgres_url: str, redis_url: str, command: tuple[str, ...]
 ) -> None:

@@ -52,7 +52,13 @@ def crash_postgres(servers: Servers) -> None:
 
 @pytest.mark.parametrize(
     "disturb",
-    [flush, restart_redis, stop_redis_for_a_while, restart_postgres, crash_postgres],
+    [
+        flush,
+        pytest.param(restart_redis, marks=pytest.mark.proof),
+        stop_redis_for_a_while,
+        pytest.param(restart_postgres, marks=pytest.mark.proof),  # in short: with replies, below
+        crash_postgres,
+    ],
     ids=lambda f: f.__name__,
 )
 def test_the_fleet_goes_on_and_sends_to_everybody_once(

@@ -41,7 +41,7 @@ def test_another_scheduler_takes_over_from_one_that_was_killed(
         assert world.lease()[1] == token + 1
 
 
-@pytest.mark.parametrize("point", ["queue:before_commit", "queue:committed"])
+@pytest.mark.parametrize("point", ["queue:before_commit", pytest.param("queue:committed", marks=pytest.mark.proof)])
 def test_a_leader_that_wakes_up_after_the_take_over_writes_nothing(
     tmp_path: Path, postgres_url: str, redis_url: str, point: str
 ) -> None:

@@ -181,7 +181,7 @@ def test_a_postgresql_in_trouble(
 
 
 @pytest.mark.timeout(480)
-@pytest.mark.parametrize("mode", ["transaction", "session"])
+@pytest.mark.parametrize("mode", ["transaction", pytest.param("session", marks=pytest.mark.proof)])
 def test_a_pooler_before_postgresql(
     mode: str, tmp_path: Path, postgres_server: PostgresServer, postgres_url: str, redis_url: str
 ) -> None:

@@ -40,7 +40,7 @@ RUNNER = """
 import os, signal, sys
 import httpx
 code = compile(open(sys.argv[1]).read(), "pipeline", "exec")
-way, most = sys.argv[2], int(sys.argv[3])
+way, most, step = sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
 passed = 0
 
 def run(victim):
@@ -69,7 +69,7 @@ def run(victim):
 
 lines = {line for part in [code, *(c for c in code.co_consts if hasattr(c, "co_lines"))]
          for _, _, line in part.co_lines() if line}
-for victim in [*(sorted(lines) if way == "line" else range(1, most + 1)), 0]:
+for victim in [*(sorted(lines) if way == "line" else range(1, most + 1))[::step], 0]:
     child = os.fork()
     if not child:
         run(victim)
@@ -83,8 +83,8 @@ for victim in [*(sorted(lines) if way == "line" else range(1, most + 1)), 0]:
 nobody then reads.
 """
 
-WAYS = {"line": 20, "send": 6, "recv": 6}
-"""How often at least it is killed in each way."""
+MOST = 16
+"""Parts that are sent or received."""
 
 
 @contextmanager
@@ -108,9 +108,19 @@ def service(folder: Path) -> Iterator[str]:
         process.wait(60)
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_the_pipeline_may_be_killed_at_any_line(tmp_path: Path, way: str) -> None:
-    """30 lines, of which none does anything twice."""
+@pytest.mark.parametrize(
+    ("way", "step", "kills"),
+    [
+        ("line", 4, 5),
+        ("send", 3, 2),
+        ("recv", 3, 2),
+        pytest.param("line", 1, 20, marks=pytest.mark.proof),
+        pytest.param("send", 1, 6, marks=pytest.mark.proof),
+        pytest.param("recv", 1, 6, marks=pytest.mark.proof),
+    ],
+)
+def test_the_pipeline_may_be_killed_at_any_line(tmp_path: Path, way: str, step: int, kills: int) -> None:
+    """30 lines, of which none does anything twice. It is killed at every `step`-th place, `kills` times at least."""
     script = re.findall(r"```python\n(.*?)```", PAPER.read_text(encoding="utf-8"), re.DOTALL)[0]
     assert len([line for line in script.splitlines() if line.strip()]) <= 30
     (tmp_path / "pipeline.py").write_text(script, encoding="utf-8")
@@ -123,7 +133,7 @@ def test_the_pipeline_may_be_killed_at_any_line(tmp_path: Path, way: str) -> Non
     with service(tmp_path) as url:
         environment = os.environ | {"SMS_API_URL": url, "SMS_API_TOKEN": token}
         _wait_for(url)
-        command = [sys.executable, "-c", RUNNER, "pipeline.py", way, "16"]
+        command = [sys.executable, "-c", RUNNER, "pipeline.py", way, str(MOST), str(step)]
         done = subprocess.run(
             command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=900, check=False
         )
@@ -132,7 +142,7 @@ def test_the_pipeline_may_be_killed_at_any_line(tmp_path: Path, way: str) -> Non
     assert ends[-1] == ["0", "0"], (ends, done.stderr[-2_000:])
     # What is never reached, such as the line of `raise`, or the events of what is completed by then, ends by itself.
     codes = [code for _, code in ends]
-    assert (set(codes), codes.count("-9") >= WAYS[way]) == ({"-9", "0"}, True), ends
+    assert (set(codes), codes.count("-9") >= kills) == ({"-9", "0"}, True), ends
     with store.read() as session:
         actions = list(session.scalars(sa.select(audit_entries.c.action).where(audit_entries.c.actor == "ci")))
         assert sorted(actions) == ["approve", "submit", "upload"]
