@@ -25,3 +25,11 @@ def printable(text: str) -> str:
 def one_line(text: str) -> str:
     """Like `printable`, but in one line."""
     return _ONE_LINE.sub(HIDDEN, text)
+
+
+_LONG_NUMBER: Final = re.compile(r"\+?\d{7,}")
+
+
+def without_numbers(text: str) -> str:
+    """Return the text with `[number]` in place of what may be a phone number: for what others wrote."""
+    return _LONG_NUMBER.sub("[number]", text)

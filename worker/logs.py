@@ -3,14 +3,16 @@
 import io
 import logging
 import os
-import re
 import sys
+import threading
+import traceback
+from collections.abc import Iterator
 from contextlib import suppress
-from typing import TextIO, cast
+from typing import Final, TextIO, cast
 
 import structlog
 
-from campaigns.printable import one_line, printable
+from campaigns.printable import one_line, printable, without_numbers
 
 
 def configure_logs(form: str = "auto", *, level: int = logging.INFO, stream: TextIO | None = None) -> None:
@@ -27,9 +29,7 @@ def configure_logs(form: str = "auto", *, level: int = logging.INFO, stream: Tex
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            # format_exc_info prints a traceback without the values of local variables: they hold numbers and texts.
-            structlog.processors.format_exc_info,
-            mask_numbers,
+            show_errors,
             hide_control_characters,
             renderer,
         ],
@@ -39,10 +39,11 @@ def configure_logs(form: str = "auto", *, level: int = logging.INFO, stream: Tex
     )
     # Libraries log through the standard module. httpx writes whole URLs at INFO, and APScheduler a line per tick.
     handler = logging.StreamHandler(out)
-    handler.setFormatter(_Printable("%(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(_Printable())
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     # A tick that takes longer than its interval is called once less: normal under load, and not worth a line.
     logging.getLogger("apscheduler").setLevel(logging.ERROR)
+    threading.excepthook = _thread_ended
 
 
 class Steady(io.TextIOBase):
@@ -82,23 +83,74 @@ class Steady(io.TextIOBase):
             os.close(nobody)
 
 
-_LONG_NUMBER = re.compile(r"\+?\d{7,}")
+OURS: Final = ("campaigns", "worker", "scheduler")
+"""Packages whose errors speak in sentences of ours. The message of any other error may quote a text or a number: the
+value that a database refused, the key that a dictionary does not have, the line that a parser did not understand."""
+
+CODES: Final = ("sqlstate", "sqlite_errorname", "strerror")
+"""What else is shown of errors that are not ours."""
 
 
-def mask_numbers(
+def traceback_of(error: BaseException) -> str:
+    """Return the traceback of an error and of its causes, without values of variables and without others' messages."""
+    return "".join(_traceback(error, set())).removesuffix("\n")
+
+
+def _traceback(error: BaseException, seen: set[int]) -> Iterator[str]:
+    seen.add(id(error))
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    if cause is not None and id(cause) not in seen:
+        yield from _traceback(cause, seen)
+        yield "\nThen:\n\n"
+    yield "Traceback (most recent call last):\n"
+    yield from traceback.format_tb(error.__traceback__)
+    yield f"{problem_of(error)}\n"
+    for part in error.exceptions if isinstance(error, BaseExceptionGroup) else ():
+        if id(part) not in seen:
+            yield "\nOne of them:\n\n"
+            yield from _traceback(part, seen)
+
+
+def problem_of(error: BaseException) -> str:
+    """Return what a log may say of an error: its class, and its message if it is ours; otherwise its code."""
+    kind = type(error)
+    if kind.__module__.partition(".")[0] in OURS:
+        says = without_numbers(str(error))
+    else:
+        says = next((str(code) for name in CODES if (code := getattr(error, name, None))), "")
+    named = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    return f"{named}: {says}" if says else named
+
+
+def show_errors(
     _logger: structlog.typing.WrappedLogger, _name: str, event: structlog.typing.EventDict
 ) -> structlog.typing.EventDict:
-    """Remove phone numbers from a traceback: a database quotes the values that broke a constraint."""
-    if "exception" in event:
-        event["exception"] = _LONG_NUMBER.sub("[number]", str(event["exception"]))
+    """Replace `exc_info` by a traceback that may be logged."""
+    given = event.pop("exc_info", None)
+    if isinstance(given, tuple):
+        given = given[1]
+    error = given if isinstance(given, BaseException) else sys.exc_info()[1] if given else None
+    if error is not None:
+        event["exception"] = traceback_of(error)
     return event
 
 
+def _thread_ended(of: threading.ExceptHookArgs) -> None:
+    """Log what ended a thread. Python would print it with its message."""
+    if of.exc_value is not None and of.exc_type is not SystemExit:
+        name = of.thread.name if of.thread is not None else ""
+        get_logger().error("thread.failed", thread=name, exc_info=of.exc_value)
+
+
 class _Printable(logging.Formatter):
-    """Does the same as `hide_control_characters`, for libraries."""
+    """Does the same as `show_errors` and `hide_control_characters`, for libraries."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return printable(super().format(record))
+        error = record.exc_info[1] if record.exc_info else None
+        said = f"{record.levelname} {record.name}: {record.getMessage()}"
+        if error is not None:  # asyncio quotes the error with its message in the lines below the first
+            said = f"{said.partition(chr(10))[0]}\n{traceback_of(error)}"
+        return printable(without_numbers(said))
 
 
 def hide_control_characters(

@@ -13,6 +13,7 @@ from threading import Lock
 from typing import Any, Final
 
 from campaigns.lifecycle import RecipientState
+from campaigns.optout.meaning import Meaning
 
 PREFIX: Final = "campaigns_"
 
@@ -120,6 +121,14 @@ LEASE_AGE = _gauge("lease_age_seconds", "How long ago the right to run the clock
 QUEUE_MESSAGES = _gauge("queue_messages", "Requests in the queue, or taken from it and not finished.")
 VIOLATIONS = _counter("ledger_invariant_violations_total", "Runs whose counts did not add up when they were checked.")
 
+AT_ONCE: Final[Mapping[str, tuple[str, ...]]] = {
+    SETTLED.name: ("accepted", "missed", "held"),
+    REPLIES.name: tuple(meaning.value for meaning in Meaning),
+    CALLS_OUT.name: ("delivered", "failed", "given_up"),
+}
+"""Values of a counter's last label that are served from the start, at 0: `increase` does not see a series that begins
+with 1. The outcomes of a target begin with its first call."""
+
 OWN: Final = (BUILD_INFO.name, TROUBLES.name)
 """The gauges that are of the process, and no facts of the database."""
 
@@ -152,6 +161,8 @@ class _Registry:
             else:
                 continue
             self.counted[each.name] = made
+            if len(each.labels) == 1:
+                self._begin(each, ())
         self.registry.register(self)  # for the gauges, which are replaced as a whole
 
     def collect(self) -> Iterator[Any]:
@@ -169,7 +180,13 @@ class _Registry:
         counted = self.counted[metric.name]
         if not metric.labels:
             return counted
-        return counted.labels(*(self._bounded(*each) for each in zip(metric.labels, labels, strict=True)))
+        bounded = [self._bounded(*each) for each in zip(metric.labels, labels, strict=True)]
+        self._begin(metric, bounded[:-1])
+        return counted.labels(*bounded)
+
+    def _begin(self, metric: Metric, labels: Sequence[str]) -> None:
+        for value in AT_ONCE.get(metric.name, ()):
+            self.counted[metric.name].labels(*labels, value)
 
     def _bounded(self, label: str, value: str) -> str:
         seen = self.seen.get(label)

@@ -1,9 +1,9 @@
 """What a notice about a campaign says: figures and reasons, never a text or a full number."""
 
-import re
 from typing import Any, Final
 
 from campaigns.display import utc
+from campaigns.printable import without_numbers
 from scheduler.report.summary import run_summary
 from worker.runtime import SANDBOX_ACCOUNT
 from worker.store.engine import Store
@@ -11,8 +11,6 @@ from worker.store.notifications.outbox import DueNotice
 from worker.store.reports import counts
 from worker.store.runs import runs
 from worker.store.sending import accounts
-
-_LONG_NUMBER: Final = re.compile(r"\+?\d{7,}")
 
 SENTENCES: Final = {
     "run.started": "has started",
@@ -35,7 +33,7 @@ def report(store: Store, news: DueNotice) -> dict[str, Any]:
 
     The figures are current; `id` is the same for every target.
     """
-    reason = _LONG_NUMBER.sub("[number]", str(news.body.get("reason", "")))
+    reason = without_numbers(str(news.body.get("reason", "")))
     said: dict[str, Any] = {
         "id": news.body["id"],
         "event": news.event,

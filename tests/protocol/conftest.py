@@ -7,6 +7,7 @@ import pytest
 from sqlmodel import SQLModel
 
 from tests.protocol.world.harness import Installation
+from tests.protocol.world.sandbox_gateway import SandboxGateway
 from tests.support.clocks import FakeClock
 from tests.support.shared_postgres import SharedPostgres
 from worker.store.engine import Store
@@ -43,13 +44,31 @@ def bench_on_both(request: pytest.FixtureRequest, tmp_path: Path, clock: FakeClo
     yield from _bench(tmp_path, request.getfixturevalue(request.param), clock)
 
 
-def _bench(folder: Path, store: Store, clock: FakeClock) -> Iterator[Installation]:
-    made = Installation(folder, store, clock)
+def _bench(
+    folder: Path, store: Store, clock: FakeClock, sandbox: SandboxGateway | None = None
+) -> Iterator[Installation]:
+    made = Installation(folder, store, clock, sandbox=sandbox)
     yield made
     made.close()
     with store.write() as session:
         for table in reversed(SQLModel.metadata.sorted_tables):
             session.execute(table.delete())
+
+
+@pytest.fixture
+def sandbox(clock: FakeClock) -> Iterator[SandboxGateway]:
+    """A sandbox on the bench's clock, whose phones deliver ten minutes after they sent."""
+    made = SandboxGateway(clock, pace_per_second=1_000.0, delivery_min_seconds=600.0, delivery_max_seconds=600.0)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def bench_with_sandbox(
+    tmp_path: Path, sqlite_store: Store, clock: FakeClock, sandbox: SandboxGateway
+) -> Iterator[Installation]:
+    """A bench whose gateway is a sandbox."""
+    yield from _bench(tmp_path, sqlite_store, clock, sandbox)
 
 
 @pytest.fixture

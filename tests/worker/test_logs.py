@@ -86,3 +86,76 @@ def test_a_service_whose_log_nobody_reads_any_more_sends_and_ends_well(tmp_path:
         finally:
             process.kill()
             process.wait()
+
+
+FAILS = """
+import asyncio, logging, sqlite3, sys, threading
+from worker.logs import configure_logs, get_logger
+from worker.settings.settings import SettingsError
+
+configure_logs(sys.argv[1])
+PERSON, TEXT = "+393331000777", "Markedtext for one person"
+database = sqlite3.connect(":memory:", check_same_thread=False)
+database.execute("CREATE TABLE t (n TEXT)")
+database.execute(f"CREATE TRIGGER r BEFORE INSERT ON t BEGIN SELECT RAISE(ABORT, '{TEXT}'); END")
+
+
+def caused():
+    try:
+        database.execute("INSERT INTO t VALUES (?)", (PERSON,))
+    except sqlite3.Error as error:
+        raise SettingsError(f"our own words, of {PERSON}") from error
+
+
+def during():
+    try:
+        int(TEXT)
+    except ValueError:
+        {}[TEXT]
+
+
+def grouped():
+    raise ExceptionGroup(TEXT, [ValueError(TEXT), OSError(2, "No such file", TEXT)])
+
+
+async def never_asked():
+    async def fails():
+        int(TEXT)
+
+    task = asyncio.create_task(fails())
+    await asyncio.sleep(0)
+
+
+for fails in (caused, during, grouped):
+    try:
+        fails()
+    except Exception as error:
+        get_logger().exception("by itself")
+        get_logger().error("as a value", exc_info=error)
+        get_logger().error("as a triple", exc_info=sys.exc_info())
+        logging.getLogger("library").exception("of %s", PERSON)
+    thread = threading.Thread(target=fails, name="lost")
+    thread.start()
+    thread.join()
+asyncio.run(never_asked())
+"""
+
+
+@pytest.mark.parametrize("form", ["json", "text"])
+def test_no_word_of_an_error_that_is_not_ours_is_logged(form: str) -> None:
+    done = subprocess.run([sys.executable, "-c", FAILS, form], capture_output=True, text=True, check=True)
+    said = done.stdout + done.stderr
+
+    assert [word for word in ("Markedtext", "393331000777") if word in said] == []
+    for says, times in {
+        "SettingsError: our own words, of [number]": 5,
+        "sqlite3.IntegrityError: SQLITE_CONSTRAINT_TRIGGER": 5,
+        "KeyError": 5,
+        "FileNotFoundError: No such file": 5,
+        "ExceptionGroup": 5,
+        "of [number]": 8,
+        "thread.failed": 3,
+        "never retrieved": 1,
+    }.items():
+        assert said.count(says) == times, says
+    assert "in caused" in said

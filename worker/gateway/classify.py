@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from campaigns.printable import without_numbers
 from campaigns.protocol.matching import same_number
 from worker.certificates import is_for_another_name
 from worker.gateway.errors import (
@@ -189,7 +190,8 @@ class Classification:
 def classify(seen: Seen) -> Classification:
     """Return the verdict of the first row that matches. Never raises, whatever the bytes."""
     row = next(row for row in ROWS if row.when(seen))
-    sentence = row.says.replace("{cause}", seen.certificate_problem or str(seen.error))  # in the system's words
+    cause = without_numbers(seen.certificate_problem or str(seen.error))  # in the words of the system
+    sentence = row.says.replace("{cause}", cause)
     if row.raises is None or isinstance(row.raises, type):
         return Classification(row.raises, sentence)
     return Classification(row.raises(seen), sentence)

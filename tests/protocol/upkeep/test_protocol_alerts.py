@@ -1,13 +1,13 @@
 """Each alert is raised by its fault and cleared by its end: once, told once, seen by whoever asks."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
-import redis
 import sqlalchemy as sa
 from sqlmodel import col, select
 
@@ -15,7 +15,6 @@ from campaigns.alerts.conditions import CONDITIONS, GONE_SECONDS
 from campaigns.alerts.figures import AlertName
 from campaigns.codes import PausedBy
 from campaigns.lifecycle import BatchState, RecipientState
-from campaigns.optout.meaning import Meaning
 from scheduler.actions.reading.alerts import read_alerts
 from scheduler.loop import Clockwork
 from scheduler.notifications.reports import letter, subject
@@ -26,13 +25,17 @@ from scheduler.ticks.alerts import AlertsTick
 from scheduler.ticks.pulse import Pulse
 from scheduler.ticks.table import Tick
 from tests.protocol.world.harness import SETTLED, Installation
+from tests.protocol.world.sandbox_gateway import EVERYTHING, SandboxGateway
 from tests.protocol.world.scripted_gateway import LOST, Reads
 from tests.support.receiver import Receiver
+from tests.support.servers import RedisServer
+from worker.jobs import redis_queue
+from worker.sandbox.exchange import RequestKind
 from worker.servers.troubles import Troubles
 from worker.store import leases
 from worker.store.errors import StoreError
-from worker.store.models import Alert, Batch, Inbound, Lease, Notice
-from worker.store.notifications import alerts, outbox
+from worker.store.models import Alert, Batch, Lease, Notice
+from worker.store.notifications import alerts
 from worker.store.sending import accounts
 
 N = AlertName
@@ -101,13 +104,6 @@ def paused(bench: Installation) -> Callable[[], object]:
     return resume
 
 
-def no_tick(bench: Installation) -> Callable[[], object]:
-    pulse, clock = bench.ticks.pulse, bench.clock
-    pulse.begin(["follow"], clock.elapsed_seconds())
-    bench.clock.advance(301)
-    return lambda: pulse.worked("follow", clock.elapsed_seconds() + 1000)
-
-
 def trouble(error: Exception) -> Way:
     def make(bench: Installation) -> Callable[[], object]:
         troubles = Troubles(bench.clock)
@@ -137,14 +133,6 @@ def in_doubt(bench: Installation) -> Callable[[], object]:
     return end
 
 
-def held(bench: Installation) -> Callable[[], object]:
-    run_id = begun(bench)
-    mine = col(Batch.run_id) == run_id
-    change(bench, sa.update(Batch).where(mine).values(state=BatchState.HELD))
-    bench.clock.advance(HOUR)
-    return lambda: change(bench, sa.update(Batch).where(mine).values(state=BatchState.ACCEPTED))
-
-
 def phone_stuck(bench: Installation) -> Callable[[], object]:
     bench.runtime = replace(bench.runtime, settings=bench.settings.model_copy(update={"stuck_after_seconds": 60}))
     run_id = begun(bench, per_request=1)
@@ -167,25 +155,6 @@ def phone_fails(bench: Installation) -> Callable[[], object]:
     return lambda: look_for(bench, HOUR)
 
 
-def opt_outs(bench: Installation) -> Callable[[], object]:
-    run_id = begun(bench, 100)
-    with bench.store.write() as session:
-        for place in range(20):
-            reply = Inbound(
-                account_id=bench.runtime.account_id,
-                gateway_id=10_000 + place,
-                number=f"+39333{place:07}",
-                text="STOP",
-                received_at=bench.clock.now(),
-                stored_at=bench.clock.now(),
-                came_by="poll",
-                meaning=Meaning.STOP,
-                run_id=run_id,
-            )
-            session.add(reply)
-    return lambda: bench.finish(run_id)
-
-
 def budget(bench: Installation) -> Callable[[], object]:
     run_id = bench.campaign(100, per_request=1, more="  daily: 3\n")
     bench.pass_time(MINUTE)
@@ -205,21 +174,6 @@ def credits_(bench: Installation) -> Callable[[], object]:
     return buy
 
 
-def calls_out(bench: Installation) -> Callable[[], object]:
-    with bench.store.write() as session:
-        target, now = "https://example.com/secret", bench.clock.now()
-        outbox.tell(session, key="1", channel="webhook", target=target, event="e", body={}, run_id=None, now=now)
-        [id_] = session.scalars(sa.select(col(Notice.id)).where(col(Notice.key) == "1"))
-        for _ in range(3):
-            outbox.failed(session, id_, problem="away", retry_at=now + HOUR)
-
-    def deliver() -> None:
-        with bench.store.write() as session:
-            outbox.taken(session, id_, now=bench.clock.now())
-
-    return deliver
-
-
 def late(wait: timedelta) -> Way:
     def make(bench: Installation) -> Callable[[], object]:
         run_id = bench.campaign(12, name="code", per_request=1, more="kind: transactional\n")
@@ -234,47 +188,172 @@ def late(wait: timedelta) -> Way:
 FAULTS: dict[AlertName, tuple[Way, str]] = {
     N.BOOKS: (books, "sale"),
     N.LATE_ARRIVAL: (late_arrival, ""),
-    N.ACCOUNT_PAUSED: (paused, ""),
-    N.NO_TICK: (no_tick, "follow"),
     N.DATABASE_AWAY: (trouble(sa.exc.OperationalError("", {}, Exception())), ""),
-    N.REDIS_AWAY: (trouble(redis.exceptions.ConnectionError()), ""),
     N.IN_DOUBT: (in_doubt, ""),
-    N.HELD: (held, ""),
     N.PHONE_STUCK: (phone_stuck, "1"),
     N.PHONE_FAILS: (phone_fails, "1"),
-    N.OPT_OUTS: (opt_outs, "sale"),
     N.BUDGET: (budget, "campaign:sale"),
     N.CREDITS: (credits_, ""),
-    N.CALLS_OUT: (calls_out, "example.com"),
     N.LATE_FAST: (late(HOUR), ""),
     N.LATE_SLOWLY: (late(6 * HOUR), ""),
 }
 
 
+def refused_key(bench: Installation, sandbox: SandboxGateway) -> Iterator[str]:
+    sandbox.fail("refused_key", *EVERYTHING)
+    bench.campaign(4)
+    bench.until(lambda: bool(bench.paused_because()))
+    yield ""
+    sandbox.work()
+    bench.until(lambda: not bench.paused_because(), within=HOUR)
+
+
+def lost(bench: Installation, sandbox: SandboxGateway) -> Iterator[str]:
+    sandbox.fail("server_error_before", RequestKind.SEND)
+    run_id = bench.campaign(4)
+    bench.until(lambda: bench.states(run_id) == {RecipientState.HELD: 4})
+    sandbox.work()
+    bench.clock.advance(HOUR)
+    yield ""
+    bench.resolve_not_sent(run_id)
+
+
+def stops(bench: Installation, sandbox: SandboxGateway) -> Iterator[str]:
+    run_id = begun(bench, 100)
+    for row in bench.recipients(run_id)[:20]:
+        sandbox.receive(row.number, "STOP")
+    bench.pass_time(MINUTE)
+    yield "sale"
+    bench.until(lambda: bench.run(run_id).finished_at is not None, within=HOUR, step=60)
+
+
+def refused_calls(bench: Installation, sandbox: SandboxGateway) -> Iterator[str]:
+    with Receiver(500, 500, 500) as receiver:
+        given = {"allow_private_webhooks": True, "report_webhook": receiver.url}
+        settings = bench.settings.__class__.model_validate({**bench.settings.model_dump(), **given})
+        bench.runtime = replace(bench.runtime, settings=settings)
+        bench.campaign(4)
+        bench.until(lambda: len(receiver.calls) == 3, within=HOUR)
+        yield f"127.0.0.1:{receiver.port}"
+        bench.until(lambda: len(receiver.calls) > 3, within=HOUR)
+
+
+def missing_table(bench: Installation, sandbox: SandboxGateway) -> Iterator[str]:
+    """One tick fails each time, and the others work: nothing else shows it."""
+    with clockwork(bench, "unsubscribe", "late"):
+        change(bench, sa.text("ALTER TABLE unsubscription RENAME TO away"))
+        try:
+            bench.clock.advance(301)
+            await_(lambda: bench.ticks.pulse.ages(bench.clock.elapsed_seconds())["late"] == 0)
+            yield "unsubscribe"
+        finally:
+            change(bench, sa.text("ALTER TABLE away RENAME TO unsubscription"))
+        bench.clock.advance(10)  # it rests after a failure
+        await_(lambda: bench.ticks.pulse.ages(bench.clock.elapsed_seconds())["unsubscribe"] == 0)
+
+
+def redis_stopped(bench: Installation, redis: RedisServer) -> Iterator[str]:
+    troubles = Troubles(bench.clock)
+    queue = redis_queue(redis.url, lambda _: None, troubles)
+    bench.runtime = replace(bench.runtime, troubles=troubles, queue=queue)
+    bench.campaign(4)
+    redis.stop()
+    try:
+        with clockwork(bench, "start", "drain"):
+            await_(lambda: bool(troubles.current()))
+            yield ""
+            redis.start()
+            bench.clock.advance(10)
+            await_(lambda: bool(queue.outstanding()))
+            bench.clock.advance(10)
+            await_(lambda: not troubles.current())
+    finally:
+        redis.start()
+        queue.stop()
+
+
+@contextmanager
+def clockwork(bench: Installation, *names: str) -> Iterator[None]:
+    """The real clock calls these ticks, in threads of their own."""
+    ticks = [tick for tick in bench.ticks.all if tick.name in names]
+    clock = Clockwork(bench.runtime, ticks, Rush(), bench.ticks.pulse)
+    clock.start()
+    try:
+        yield
+    finally:
+        clock.stop()
+
+
+def await_(is_so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+IN_SANDBOX: dict[AlertName, Callable[[Installation, SandboxGateway], Iterator[str]]] = {
+    N.ACCOUNT_PAUSED: refused_key,
+    N.HELD: lost,
+    N.OPT_OUTS: stops,
+    N.CALLS_OUT: refused_calls,
+    N.NO_TICK: missing_table,
+}
+"""Each makes a fault, says which subject its alert has, and ends the fault."""
+
+
 def test_every_alert_has_its_fault_here() -> None:
-    assert {*FAULTS, N.NO_LEASE_HOLDER} == set(AlertName)
+    assert {*FAULTS, *IN_SANDBOX, N.REDIS_AWAY, N.NO_LEASE_HOLDER} == set(AlertName)
 
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_an_alert_is_raised_by_its_fault_and_cleared_by_its_end(known: Installation, name: AlertName) -> None:
     make, about = FAULTS[name]
-    look_for(known, MINUTE)
-    assert opened(known) == []
 
-    end = make(known)
-    look_for(known, CONDITIONS[name].holds + 2 * MINUTE)
-    assert (name, about) in opened(known)
+    def fault() -> Iterator[str]:
+        end = make(known)
+        yield about
+        end()
 
-    end()
-    look_for(known, timedelta(seconds=GONE_SECONDS) + 2 * MINUTE)
-    assert (name, about) not in opened(known)
-    with known.store.read() as session:
+    raised_and_cleared(known, name, fault())
+
+
+@pytest.mark.parametrize("name", IN_SANDBOX)
+def test_an_alert_is_raised_and_cleared_in_a_sandbox(
+    bench_with_sandbox: Installation, sandbox: SandboxGateway, name: AlertName
+) -> None:
+    bench = bench_with_sandbox
+    before = bench.campaign(1, name="before", first=900)
+    bench.until(lambda: bench.run(before).finished_at is not None, within=HOUR, step=60)
+
+    raised_and_cleared(bench, name, IN_SANDBOX[name](bench, sandbox))
+
+
+def test_redis_that_is_away_raises_an_alert(bench: Installation, redis_server: RedisServer) -> None:
+    redis_server.start()
+
+    raised_and_cleared(bench, N.REDIS_AWAY, redis_stopped(bench, redis_server))
+
+
+def raised_and_cleared(bench: Installation, name: AlertName, fault: Iterator[str]) -> None:
+    """The first half of `fault` makes it, the second ends it."""
+    look_for(bench, MINUTE)
+    assert opened(bench) == []
+
+    about = next(fault)
+    look_for(bench, CONDITIONS[name].holds + 2 * MINUTE)
+    raised = opened(bench)
+    assert next(fault, None) is None
+    assert (name, about) in raised
+
+    look_for(bench, timedelta(seconds=GONE_SECONDS) + 2 * MINUTE)
+    assert (name, about) not in opened(bench)
+    with bench.store.read() as session:
         rows = session.exec(select(Alert).where(Alert.name == name)).all()
         news = session.scalars(sa.select(col(Notice.event)).where(col(Notice.event).startswith("alert."))).all()
     assert len(rows) == 1
     assert rows[0].cleared_at is not None
     assert {"alert.raised", "alert.cleared"} <= set(news)
-    [shown] = [alert for alert in read_alerts(known.store, with_cleared=True) if alert.name is name]
+    [shown] = [alert for alert in read_alerts(bench.store, with_cleared=True) if alert.name is name]
     assert "?" not in shown.says
 
 

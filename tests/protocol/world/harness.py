@@ -20,6 +20,7 @@ from scheduler.intake.outcome import Intake
 from scheduler.intake.repeating import PLAN_AHEAD, ZONES_APART, repeat
 from scheduler.intake.taking import read_file, take_up
 from scheduler.ticks.table import Tick, Ticks
+from tests.protocol.world.sandbox_gateway import KEY, SandboxGateway
 from tests.protocol.world.scripted_gateway import ScriptedGateway
 from tests.support.clocks import FakeClock
 from worker.definitions import Definitions
@@ -78,11 +79,13 @@ class Installation:
         clock: FakeClock,
         gateway: ScriptedGateway | None = None,
         max_messages: int = MAX_MESSAGES,
+        sandbox: SandboxGateway | None = None,
         **more: Any,
     ) -> None:
         """An account whose gateway was read already, and was empty; `gateway` is that of the bench before this one.
 
-        A process's memory starts afresh with each bench. `more` are settings. `max_messages`: in one reply.
+        A process's memory starts afresh with each bench. `more` are settings. `max_messages`: in one reply. `sandbox`
+        takes the place of the scripted gateway.
         """
         self.clock = clock
         self.folder = folder
@@ -101,7 +104,11 @@ class Installation:
             if gateway is None:
                 accounts.record_gateway_state(session, account_id, newest_id=0, seen_at=None, now=clock.now())
         client = GatewayClient(
-            "https://sms.example/", SecretStr("k"), clock=clock, transport=self.gateway, max_messages=max_messages
+            "https://sms.example/",
+            SecretStr(KEY),
+            clock=clock,
+            transport=sandbox or self.gateway,
+            max_messages=max_messages,
         )
         ceilings = live_ceilings(store, account_id, self.settings, clock)
         definitions = Definitions(store)

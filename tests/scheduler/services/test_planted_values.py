@@ -2,24 +2,34 @@
 
 import json
 import re
+import sys
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import UTC, datetime
 from http.client import HTTPConnection
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
+from typing import Any, NoReturn
 from urllib.parse import urlencode, urlsplit
+
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SimpleSpanProcessor
 
 from campaigns.access import Actor, ActorKind, Role
 from scheduler.actions.access.users import add_user
+from scheduler.ticks import table
+from scheduler.web.api.routes import installation
 from tests.prove.leaks import dump_redis, leaks
 from tests.prove.world.evidence import read_ledger
 from tests.prove.world.product import Product
 from tests.scheduler.services.test_services import wait_until
 from tests.support.nursery import Sandbox
-from tests.support.planting import NUMBER, TEXT
 from tests.support.receiver import Receiver
+from worker import tracing
+from worker.sandbox.exchange import RequestKind
+from worker.sandbox.faults.plan import FaultPlan, FaultRule
 from worker.sandbox.running.options import SandboxOptions
 from worker.store.engine import Store
 
@@ -34,20 +44,48 @@ SECRETS = {
     "idempotency": "markedidempotency",
 }
 PEOPLE = 12
-BROKEN = ["--patch", "tests.support.planting:break_things"]
+BROKEN = ["--patch", f"{__name__}:break_things"]
 ROW = "Markedcell"
 REPLY = "Markedreply please"
 CODE = "Markedcode 9137"
 NUMBERS = [f"+393331000{place:03}" for place in range(PEOPLE)]
+NUMBER = "+393331000777"
+TEXT = "Markedtext in a frame"
+LATER = [f"+393332000{place:03}" for place in range(2)]
 CAMPAIGN = """\
-campaign: spring-sale
-message: Markedbody {{ first_name }}
+campaign: {name}-sale
+message: Markedbody {{{{ first_name }}}}
 audience:
-  - file: people.csv
+  - file: {name}.csv
     number: phone
 throughput:
   batch_size: 1
 """
+LOST = FaultPlan(
+    rules=(
+        FaultRule((RequestKind.SEND,), 1, {"drop_after": 1}),
+        FaultRule((RequestKind.READ,), 1, {"server_error_before": 1}),
+    )
+)
+"""Requests get no reply, and cannot be looked up: an alert is raised."""
+
+
+class PlantedError(Exception):
+    """What no code of ours expects."""
+
+
+def _fails(*_: Any, **__: Any) -> NoReturn:
+    text = TEXT
+    raise PlantedError(f"the row of {NUMBER} is broken: {text}")
+
+
+def break_things() -> None:
+    """A patch for `victim`: a tick and a route fail, and every trace goes to standard output."""
+    table.probe = _fails  # type: ignore[attr-defined]  # a fault in a whole process is what is asked for
+    installation.read_all_held = _fails  # type: ignore[attr-defined]  # as above
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(ConsoleSpanExporter(out=sys.stdout)))
+    tracing.use(provider)
 
 
 class Caller:
@@ -89,11 +127,24 @@ def cookie(header: str) -> str:
     return secret
 
 
+def drop(inbox: Path, name: str, numbers: Sequence[str]) -> None:
+    rows = "".join(f"{number},{ROW}{place}\n" for place, number in enumerate(numbers))
+    (inbox / f"{name}.csv").write_text(f"phone,first_name\n{rows}", encoding="utf-8")
+    (inbox / f"{name}.yaml").write_text(CAMPAIGN.format(name=name), encoding="utf-8")
+
+
+def found(outputs: Mapping[str, str], secrets: set[str]) -> list[str]:
+    """Every planted value in the outputs."""
+    texts = {"Markedbody", ROW, REPLY, CODE, TEXT}
+    return [
+        *leaks(outputs, key=KEY, numbers=[*NUMBERS, *LATER, NUMBER], texts=texts),
+        *(f"{name}: {secret}" for name, said in outputs.items() for secret in secrets if secret in said),
+    ]
+
+
 def test_no_planted_value_is_in_any_output(tmp_path: Path, postgres_url: str, redis_url: str) -> None:
     inbox, ledger = tmp_path / "inbox", tmp_path / "ledger.jsonl"
     inbox.mkdir()
-    rows = "".join(f"{number},{ROW}{place}\n" for place, number in enumerate(NUMBERS))
-    (inbox / "people.csv").write_text(f"phone,first_name\n{rows}", encoding="utf-8")
     options = SandboxOptions(key=KEY, ledger=ledger, pace_per_second=2_000, delivery_max_seconds=0.4, failed=0.3)
     with Sandbox.start(options) as sandbox, Receiver(500, 500) as hook:
         product = Product(
@@ -126,7 +177,7 @@ def test_no_planted_value_is_in_any_output(tmp_path: Path, postgres_url: str, re
             assert (status, bool(session), bool(first_cookie)) == (200, True, True)
 
             # a campaign is sent, of which some texts fail; people answer it
-            (inbox / "spring.yaml").write_text(CAMPAIGN, encoding="utf-8")
+            drop(inbox, "spring", NUMBERS)
             wait_until((inbox / "spring.report.csv").exists, seconds=120)
             for number, words in zip(NUMBERS, ("STOP", "HELP", REPLY), strict=False):
                 form = urlencode({"number": number, "message": words, "key": KEY}).encode()
@@ -146,6 +197,13 @@ def test_no_planted_value_is_in_any_output(tmp_path: Path, postgres_url: str, re
             assert call("GET", "/v1/held", **bearer)[0] == 500
             wait_until(lambda: "tick.failed" in err.read_text() and "notice" in err.read_text())
             wait_until(lambda: len(hook.calls) > 2)
+
+            # texts get no reply, and it cannot be found out what became of them
+            plan = json.dumps({**asdict(LOST), "key": KEY}).encode()
+            with urllib.request.urlopen(f"{sandbox.url}/sandbox/faults", plan, 10):
+                pass
+            drop(inbox, "autumn", LATER)
+            wait_until(lambda: "batch.failed" in err.read_text() and "in_doubt_too_long" in err.read_text())
             metrics = urllib.request.urlopen(f"{call.url}/metrics", timeout=10).read().decode()
             redis = dump_redis(redis_url)
 
@@ -159,6 +217,6 @@ def test_no_planted_value_is_in_any_output(tmp_path: Path, postgres_url: str, re
     assert len(outputs) > 5
     secrets = {*SECRETS.values(), token, link[3], cookie(session), cookie(first_cookie)}
     assert all(len(secret) > 8 for secret in secrets)
-    texts = {"Markedbody", ROW, REPLY, CODE, TEXT}
-    assert leaks(outputs, key=KEY, numbers=[*NUMBERS, NUMBER], texts=texts) == []
-    assert [(name, secret) for name, said in outputs.items() for secret in secrets if secret in said] == []
+    assert found(outputs, secrets) == []
+    for planted in (*secrets, KEY, LATER[0], TEXT):  # each would have been found
+        assert found({**outputs, "log": f"{logs}{planted}\n"}, secrets)
