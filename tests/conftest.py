@@ -12,7 +12,7 @@ import structlog
 from hypothesis import settings
 from xdist.remote import Producer
 
-from tests.dealing import ALONE, SHARING, Dealing, longest_first, module_of
+from tests.dealing import Dealing, longest_first
 from tests.support.clocks import FakeClock
 from tests.support.servers import PostgresDatabases, PostgresServer, RedisServer
 from tests.support.shared_postgres import SharedPostgres
@@ -49,14 +49,6 @@ def _logs_as_at_first() -> Iterator[None]:
     """Reset the log level, which a command that a test ran in this process has set."""
     yield
     structlog.reset_defaults()
-
-
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Let no test with a fixture for its whole module be forgotten in `dealing`: six processes would each make it."""
-    if isinstance(item, pytest.Function) and module_of(item.nodeid) not in SHARING | ALONE:
-        shared = (definitions[-1] for definitions in item._fixtureinfo.name2fixturedefs.values())
-        if any(definition.scope == "module" for definition in shared):
-            raise pytest.UsageError(f"name {module_of(item.nodeid)} in tests/dealing.py: its tests share a fixture")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

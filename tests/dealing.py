@@ -31,6 +31,7 @@ SHARING: Final = frozenset({
     "tests/scheduler/web/api/test_api_document.py",
     "tests/scheduler/web/api/test_api_events.py",
     "tests/scheduler/web/api/test_api_files.py",
+    "tests/scheduler/web/api/test_api_oversight.py",
     "tests/scheduler/web/api/test_api_reads.py",
     "tests/test_rules.py",  # the source, parsed
     "tests/worker/sandbox/faults/test_fault_proxy.py",

@@ -11,6 +11,7 @@ from typing import get_type_hints
 
 import pytest
 
+from tests.dealing import ALONE, SHARING, module_of
 from worker.runtime import Runtime
 
 ROOT = Path(__file__).parents[1]
@@ -238,6 +239,19 @@ def test_a_proof_is_one_more_case_of_a_test_that_has_others() -> None:
         outside += [(path.name, line) for line in marks]
 
     assert (outside, alone) == ([], [])
+
+
+def test_modules_whose_tests_share_a_fixture_are_dealt_as_one(request: pytest.FixtureRequest) -> None:
+    """Else six processes would each make it. Of the modules that are collected: all of them with `make test`."""
+    tests = [item for item in request.session.items if isinstance(item, pytest.Function)]
+    shared = {
+        module_of(test.nodeid)
+        for test in tests
+        if any(found[-1].scope == "module" for found in test._fixtureinfo.name2fixturedefs.values())
+    }
+
+    assert shared - SHARING - ALONE == set()
+    assert {path for path in SHARING | ALONE if not (ROOT / path).exists()} == set()
 
 
 FILES_AT_MOST = 15
