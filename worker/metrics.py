@@ -122,7 +122,7 @@ QUEUE_MESSAGES = _gauge("queue_messages", "Requests in the queue, or taken from 
 VIOLATIONS = _counter("ledger_invariant_violations_total", "Runs whose counts did not add up when they were checked.")
 
 AT_ONCE: Final[Mapping[str, tuple[str, ...]]] = {
-    SETTLED.name: ("accepted", "missed", "held"),
+    SETTLED.name: ("accepted", "missed", "held", "failed"),
     REPLIES.name: tuple(meaning.value for meaning in Meaning),
     CALLS_OUT.name: ("delivered", "failed", "given_up"),
 }

@@ -1,15 +1,24 @@
 """Metrics of real processes: every metric is there, the texts are those of the books, and no person is in any label."""
 
+import json
 import re
 from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
+from urllib.request import urlopen
 
+from tests.deploy.test_deploy_monitoring import RECORDED, expressions, grouped, matchers
 from tests.prove.world.product import Product
 from tests.scheduler.services.test_services import make_product, running, said, states_by_number, wait_until
 from tests.support.nursery import Sandbox
 from tests.support.receiver import Receiver
 from tests.support.scraping import Scrape, scrape
+from tests.support.servers import PostgresServer, RedisServer
+from worker import metrics
 from worker.metrics import METRICS
+from worker.sandbox.exchange import RequestKind
+from worker.sandbox.faults.plan import FaultPlan, FaultRule
 from worker.sandbox.running.options import SandboxOptions
 
 PEOPLE = 200
@@ -108,6 +117,96 @@ def test_up_in_a_sandbox_serves_every_metric(tmp_path: Path) -> None:
     assert found.total("scheduler_tick_delay_seconds_count") > 50
     assert found.total("lease_age_seconds") == 0
     assert "traceback" not in said(product).casefold()
+
+
+LIMITED = (
+    CAMPAIGN
+    + """\
+  rate: 100/second
+  daily: 1000
+"""
+)
+CODE = CAMPAIGN.replace("spring-sale", "code").replace("people.csv", "few.csv") + "kind: transactional\n"
+UNREAD = FaultPlan(rules=(FaultRule((RequestKind.READ,), 1.0, {"server_error_before": 1.0}),))
+LOST = FaultPlan(rules=(FaultRule((RequestKind.SEND,), 1.0, {"server_error_before": 1.0}), *UNREAD.rules))
+
+
+def asked_for() -> Iterator[tuple[str, tuple[tuple[str, str, str], ...], frozenset[str]]]:
+    """Of each expression in rules and dashboards: the metric, what it selects by, and the labels it groups by."""
+    for expression in expressions():
+        used = [(name, by) for name, by in matchers(expression) if name not in RECORDED and name != "ALERTS"]
+        groups = frozenset(grouped(expression)) if len(used) == 1 else frozenset[str]()
+        for name, by in used:
+            yield name, tuple(by), groups
+
+
+def fits(labels: Mapping[str, str], by: Iterable[tuple[str, str, str]]) -> bool:
+    """Return whether Prometheus would select a series with these labels; a label that it lacks matches nothing here."""
+    same: dict[str, Callable[[str, str], bool]] = {
+        "=": lambda found, value: found == value,
+        "!=": lambda found, value: found != value,
+        "=~": lambda found, value: bool(re.fullmatch(value, found)),
+        "!~": lambda found, value: not re.fullmatch(value, found),
+    }
+    return all(label in labels and same[how](labels[label], value) for label, how, value in by)
+
+
+def test_rules_and_dashboards_find_what_they_ask_for_in_what_is_served(
+    tmp_path: Path, postgres_server: PostgresServer, postgres_url: str, redis_server: RedisServer, redis_url: str
+) -> None:
+    options = SandboxOptions(key=SECRET, pace_per_second=50, failed=0.1, credits=10_000)
+    inbox = tmp_path / "inbox"
+    series: set[tuple[str, frozenset[tuple[str, str]]]] = set()
+
+    with Receiver(500) as receiver, Sandbox.start(options) as gateway:
+
+        def put(plan: FaultPlan) -> None:
+            body = json.dumps({**asdict(plan), "key": SECRET}).encode()
+            with urlopen(f"{gateway.url}/sandbox/faults", body, 10):
+                pass
+
+        fleet = make_product(
+            tmp_path, gateway, database_url=postgres_url, redis_url=redis_url, metrics_http="127.0.0.1:0",
+            report_webhook=receiver.url, reply_poll_seconds="0.3",
+        )  # fmt: skip
+        with running(fleet, "scheduler", "--json"):
+            addresses = [opened(fleet.outputs[-1])]
+            with running(fleet, "worker", "--json"):
+                addresses.append(opened(fleet.outputs[-1]))
+
+                def has(name: str, **labels: str) -> bool:
+                    for address in addresses:
+                        series.update(scrape(address).samples)
+                    return any(
+                        found == metrics.PREFIX + name and labels.items() <= dict(by).items() for found, by in series
+                    )
+
+                drop(inbox)
+                (inbox / "few.csv").write_text(f"phone,first_name\n333 1999999,{NAME}\n", encoding="utf-8")
+                (inbox / "spring.yaml").write_text(LIMITED, encoding="utf-8")
+                (inbox / "code.yaml").write_text(CODE, encoding="utf-8")
+                wait_until(lambda: has("texts_total", result="delivered") and has("calls_out_total"), seconds=120)
+                put(LOST)
+                (inbox / "code.yaml").unlink()
+                lost = CODE.replace("campaign: code", "campaign: lost").replace("few.csv", "lost.csv")
+                (inbox / "lost.csv").write_text(f"phone,first_name\n333 1888888,{NAME}\n", encoding="utf-8")
+                (inbox / "lost.yaml").write_text(lost, encoding="utf-8")
+                wait_until(lambda: has("oldest_seconds", state="in_doubt"), seconds=120)
+                put(FaultPlan())
+                wait_until(lambda: has("oldest_seconds", state="held"), seconds=120)
+                wait_until((inbox / "spring.report.csv").exists, seconds=120)
+                redis_server.stop()
+                wait_until(lambda: has("troubles", trouble="redis_away"))
+                postgres_server.stop()
+                wait_until(lambda: has("troubles", trouble="database_away"))
+
+    served = [(name, dict(labels)) for name, labels in series]
+    missing = {
+        (name, by, groups)
+        for name, by, groups in asked_for()
+        if not any(found == name and fits(labels, by) and groups <= labels.keys() for found, labels in served)
+    }
+    assert missing == set()
 
 
 def test_scheduler_and_worker_serve_what_each_does(tmp_path: Path, postgres_url: str, redis_url: str) -> None:
