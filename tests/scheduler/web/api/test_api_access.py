@@ -126,10 +126,10 @@ def test_a_body_that_is_too_large_or_of_another_type_is_a_declared_problem(
     address = re.sub(r"\{.*?\}", "1", path)
     for kind in ("application/json", "application/yaml", "application/x-www-form-urlencoded", "image/png"):
         assert admin.call(method, address, b"{", Content_Type=kind).status < 500
-    if path.startswith("/tables"):  # 512 MB
+    if path.startswith("/tables") or method not in {"POST", "PUT"}:  # 512 MB; others answer without reading a body
         return
     large = admin.call(method, address, b" " * (MOST_BYTES + MAX_BYTES), Content_Type="application/json")
-    assert large.status == 413 if method in {"POST", "PUT"} else large.status < 500
+    assert large.status == 413
 
 
 @pytest.mark.parametrize(
