@@ -51,6 +51,10 @@ SEND_BY: Final = timedelta(seconds=6)
 SETTLED: Final = SEND_BY + SETTLE
 STEP_SECONDS: Final = 10.0
 
+SELDOM: Final = frozenset({"alerts", "metrics"})
+SELDOM_SECONDS: Final = 10.0
+"""While time passes, what only looks is called this often, as by the service; it is a third of the work of a tick."""
+
 
 class HeldQueue(JobQueue):
     """A queue that keeps its jobs until the bench works on them, one by one."""
@@ -140,6 +144,7 @@ class Installation:
         self.store = store
         self.ticks = Ticks()
         self._named = by_name(self.ticks.all)
+        self._looked_at = -SELDOM_SECONDS
 
     def after_restart(self, *, max_messages: int = MAX_MESSAGES) -> "Installation":
         """Another process on the same database and gateway; this one may still have jobs."""
@@ -184,11 +189,17 @@ class Installation:
 
     # Time.
 
-    def tick(self) -> None:
-        """Do everything that is due now."""
+    def tick(self, *, looks: bool = True) -> None:
+        """Do everything that is due now; without `looks`, alerts and metrics only if they are due as well."""
         self.send()
+        now = self.clock.elapsed_seconds()
+        rests = {"start", "drain"}
+        if looks or now >= self._looked_at + SELDOM_SECONDS:
+            self._looked_at = now
+        else:
+            rests |= SELDOM
         for name in self._named:
-            if name not in {"start", "drain"}:
+            if name not in rests:
                 self.call(name)
         repeat(self.runtime, lambda _: self.folder, self.clock.now())
 
@@ -219,7 +230,7 @@ class Installation:
         """Tick until this much time has passed; time for which a tick itself waits counts."""
         end = self.clock.now() + (duration if isinstance(duration, timedelta) else timedelta(seconds=duration))
         while self.clock.now() < end:
-            self.tick()
+            self.tick(looks=False)
             self.clock.advance(min(step, (end - self.clock.now()).total_seconds()) if self.clock.now() < end else 0)
         self.tick()
 
@@ -260,7 +271,7 @@ class Installation:
         while True:
             for _ in range(4):  # what one tick plans is started by the next one, and sent by the one after that
                 self.gateway.set_all("Delivered")
-                self.tick()
+                self.tick(looks=False)
             if self.clock.now() >= end:
                 return
             due = max(self.next_due() or end, self.clock.now() + timedelta(milliseconds=10))
