@@ -13,8 +13,9 @@ def test_broken_inputs_get_a_clear_answer(part: int) -> None:
 
     assert faults == []
     assert endings.total() == COUNT
-    # and some of each kind are sound, or else only refusals would have been tried
-    assert {kind for kind in KINDS if endings[f"{kind}: ok"]} == set(KINDS)
+    # and some are sound, or else only refusals would have been tried; of the rarest kind, not in each part
+    sound = {kind for kind in KINDS if endings[f"{kind}: ok"]}
+    assert sound == set(KINDS) if part == 0 else len(sound) >= len(KINDS) - 1
 
 
 def test_every_kind_has_its_share() -> None:
