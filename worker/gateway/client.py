@@ -259,12 +259,16 @@ class GatewayClient:
     def _read(
         self, fields: Mapping[str, FieldValue], keep: Callable[[Message], bool] | None = None
     ) -> tuple[Message, ...]:
+        question = Question(READ, fields, max_messages=self.max_messages, keep=keep, found_none=self._found_none)
         try:
-            messages = self._poster.ask(Question(READ, fields, max_messages=self.max_messages, keep=keep)).messages
+            messages = self._poster.ask(question).messages
         except GatewayError as error:
-            if error.code == _NOTHING_FOUND or error.evidence.get("error_fingerprint") in self._nothing:
+            if self._found_none(error):
                 return ()
             raise
         if messages is None:
             raise ReplyImplausible("The gateway's reply to a request for messages contains no readable list of them.")
         return messages
+
+    def _found_none(self, error: GatewayError) -> bool:
+        return error.code == _NOTHING_FOUND or error.evidence.get("error_fingerprint") in self._nothing

@@ -47,8 +47,8 @@ class Question:
     """One question to the gateway. `sent` holds the numbers of a send, if they are known.
 
     `private` and `sent` are blotted out of all evidence. `fine` takes the text of an error and says whether it means
-    that the change asked for is already in place. At most `max_messages` of a reply are read, counting those that
-    `keep` keeps.
+    that the change asked for is already in place; `found_none` takes an error and says whether it only means that there
+    is nothing to read. At most `max_messages` of a reply are read, counting those that `keep` keeps.
     """
 
     path: str
@@ -58,6 +58,7 @@ class Question:
     private: tuple[str, ...] = field(default=(), repr=False)
     before_first_byte: Callable[[], None] | None = None
     fine: Callable[[str], object] | None = None
+    found_none: Callable[[GatewayError], bool] | None = None
     max_messages: int = MAX_MESSAGES
     keep: Callable[[Message], bool] | None = None
 
@@ -113,7 +114,8 @@ class Poster:
         try:
             return self._exchanged(question, form, reader, exchange)
         except GatewayError as error:
-            outcome = error.outcome.value
+            if question.found_none is None or not question.found_none(error):
+                outcome = error.outcome.value
             raise
         finally:
             took = self._clock.elapsed_seconds() - began - exchange.check_seconds

@@ -1,18 +1,22 @@
 """Balance, reads and contacts: harmless to repeat, and therefore repeated."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
 
+from tests.support.scraping import counted
 from tests.worker.gateway.gateway_cases import ANNA, KEY, Answer, caught, failure, row, success, wired
+from worker import metrics
 from worker.gateway import (
     AccountRefused,
     Balance,
     ConnectFailed,
     Contact,
     FailureUnknown,
+    GatewayClient,
     GatewayError,
     MessageStatus,
     ReplyImplausible,
@@ -54,6 +58,39 @@ def test_nothing_found_has_two_forms(answer: httpx.Response) -> None:
         assert wire.client.read_group("g&+=") == ()
     assert wire.requests == [{"groupId": "g&+=", "key": KEY}]
     assert wire.paths == ["/gate/services/read-messages.php"]
+
+
+@pytest.mark.parametrize(
+    ("call", "ask", "answer", "outcome"),
+    [
+        ("read", lambda client: client.read_group("g"), failure(404, "Not found"), "ok"),
+        ("read", lambda client: client.read_message(7), failure("404", "Nothing"), "ok"),
+        ("read", lambda client: client.read_status(MessageStatus.SENT, NOON, NOON), failure(404, "None"), "ok"),
+        ("read", lambda client: client.read_group("g"), failure(500, "Out of memory"), "unknown"),
+        ("read", lambda client: client.read_group("g"), httpx.Response(404), "account"),
+        ("contacts", lambda client: client.add_contact(12, ANNA.number), failure(500, "already there"), "ok"),
+        (
+            "contacts",
+            lambda client: client.unsubscribe_contact(12, ANNA.number),
+            failure(404, "Contact not found"),
+            "ok",
+        ),
+        ("contacts", lambda client: client.add_contact(12, ANNA.number), failure(500, "List not found"), "unknown"),
+        ("balance", lambda client: client.balance(), success(credits=None), "ok"),
+        ("balance", lambda client: client.balance(), failure(404, "Not found"), "unknown"),
+    ],
+)
+def test_a_read_that_finds_nothing_is_counted_as_answered(
+    call: str, ask: Callable[[GatewayClient], object], answer: httpx.Response, outcome: str
+) -> None:
+    metrics.begin()
+    try:
+        with wired(answer) as wire, suppress(GatewayError):
+            ask(wire.client)
+        assert counted().labels("gateway_request_duration_seconds_count", "outcome") == {outcome}
+        assert counted().total("gateway_request_duration_seconds_count", call=call, outcome=outcome) == 1
+    finally:
+        metrics.end()
 
 
 def test_an_http_404_does_not_mean_that_nothing_was_found() -> None:
