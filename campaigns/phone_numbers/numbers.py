@@ -248,8 +248,13 @@ def region_of(number: str) -> str:
 
 
 def mask(number: str) -> str:
-    """Return the first three and last two characters, for logs: `+39…67`."""
-    return f"{number[:3]}…{number[-2:]}" if len(number) > 6 else "…"
+    """Return an international number as `+39…67`. Of any other cell show at most the last two digits: `…67`.
+
+    A cell may have a short number, most of which three and two characters would show, or a name before its number.
+    """
+    digits = "".join(character for character in number if character.isdecimal())
+    ends = digits[-2:] if len(digits) >= _SHORTEST_ANYWHERE else ""
+    return f"{number[:3]}…{ends}" if ends and number == "+" + digits else f"…{ends}"
 
 
 def _by_library(text: str, region: str | None) -> tuple[str, NumberKind]:

@@ -49,7 +49,7 @@ def make_app(
     this machine reaches it. `has_webhook`: the webhook has no door of its own.
     """
     # Here, because only a process that listens needs it: FastAPI takes a quarter of a second.
-    from scheduler.web.api.app import PREFIX, make_api
+    from scheduler.web.api.app import PREFIX, LimitSaid, make_api
     from scheduler.web.api.feed import QUIET_SECONDS
     from scheduler.web.api.problems import answer_error
     from scheduler.web.signing_in import SIGN_IN, SIGN_OUT, SigningIn
@@ -57,7 +57,7 @@ def make_app(
     leaving, signing_in = Event(), SigningIn(runtime, first)
     api = make_api(runtime, leaving, quiet_seconds=quiet_seconds or QUIET_SECONDS)
     routes: list[BaseRoute] = [
-        Mount(PREFIX, api, middleware=[Middleware(KnownHosts)]),
+        Mount(PREFIX, api, middleware=[Middleware(KnownHosts), Middleware(LimitSaid)]),
         DoorRoute(SIGN_IN, signing_in.sign_in, None, methods=["POST"], any_host=False),
         DoorRoute(SIGN_OUT, signing_in.sign_out, None, methods=["POST"], any_host=False),
         DoorRoute(FIRST, signing_in.come_first, None, any_host=False),

@@ -59,7 +59,7 @@ def test_a_full_number_is_masked_wherever_it_stands(store: Store) -> None:
     write(store, subject="393331000001.csv", campaign="+393331000002", detail={"list": ["call +39333100003 now"]})
 
     (entry,) = found(store)
-    assert (entry.subject, entry.campaign, entry.detail) == ("393…01.csv", "+39…02", {"list": ["call +39…03 now"]})
+    assert (entry.subject, entry.campaign, entry.detail) == ("…01.csv", "+39…02", {"list": ["call +39…03 now"]})
 
 
 def as_written(table: sa.Table, **values: Any) -> Callable[[sa.Connection], object]:

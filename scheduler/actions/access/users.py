@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
+from sqlmodel import Session
+
 from campaigns.access import Role
 from scheduler.actions.access.naming import known_name
 from scheduler.actions.acting import Actor, acting, audited
@@ -38,10 +40,15 @@ def add_user(store: Store, actor: Actor, name: str, role: Role, password: str | 
     return name
 
 
-def set_role(store: Store, actor: Actor, name: str, role: Role, *, now: datetime) -> None:
-    """Change the role of a user: at once, also where somebody is signed in. Raises `Refused`."""
+def set_role(store: Store, actor: Actor, name: str, role: Role, *, is_last_meant: bool = False, now: datetime) -> None:
+    """Change the role of a user: at once, also where somebody is signed in. Raises `Refused`.
+
+    `is_last_meant`: also of the last admin.
+    """
     name = known_name(name)
     with acting(store, actor, "set_role", subject=name, now=now) as session:
+        if role is not Role.ADMIN and not is_last_meant:
+            _refuse_last_admin(session, name)
         _require(users.set_role(session, name, role), name)
         audited(session, role=role.value)
 
@@ -53,11 +60,19 @@ def set_password(store: Store, actor: Actor, name: str, password: str, *, now: d
         _require(users.set_password(session, name, hash_, now=now), name)
 
 
-def remove_user(store: Store, actor: Actor, name: str, *, now: datetime) -> None:
-    """Remove a user, and end all sessions of the user. Raises `Refused`."""
+def remove_user(store: Store, actor: Actor, name: str, *, is_last_meant: bool = False, now: datetime) -> None:
+    """Remove a user, and end all sessions of the user; `is_last_meant`: also the last admin. Raises `Refused`."""
     name = known_name(name)
     with acting(store, actor, "remove_user", subject=name, now=now) as session:
+        if not is_last_meant:
+            _refuse_last_admin(session, name)
         _require(users.remove(session, name, now=now), name)
+
+
+def _refuse_last_admin(session: Session, name: str) -> None:
+    if users.is_last_admin(session, name):
+        sentence = f"{name} is the only admin; add another one first, or say --yes"
+        raise Refused(Refusal.WRONG_STATE, sentence)
 
 
 def _hashed(password: str) -> str:

@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+from campaigns.access import ActorKind
 from campaigns.audience import AudienceProblem
 from campaigns.counting import amount
 from campaigns.definition import Kind
@@ -21,8 +22,9 @@ from worker.store.people.suppressions import Entry
 AT_ONCE: Final = 1_000
 """How many numbers one transaction adds: a request that is about to be made waits for it."""
 
-SOURCE: Final = "command"
-"""The source of an entry that somebody made by hand."""
+BY_COMMAND: Final = "command"
+BY_API: Final = "api"
+"""The source of an entry that somebody made by hand: on the command line, or by a call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,8 @@ def suppress(
     store: Store, actor: Actor, numbers: Sequence[str], *, kind: str | None = None, reason: str = "", now: datetime
 ) -> Changed:
     """Send nothing more (of a kind) to these numbers (E.164), from the next request on. Raises `Refused`."""
-    entries = [Entry(number, known_kind(kind), reason, SOURCE, now) for number in numbers]
+    source = BY_COMMAND if actor.kind is ActorKind.CLI else BY_API
+    entries = [Entry(number, known_kind(kind), reason, source, now) for number in numbers]
     added = _put(store, actor, [entries], now, subject=_about(numbers), kind=kind or "")
     return Changed(added, len(set(numbers)) - added)
 

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from scheduler.web.api.document import complete
 from scheduler.web.api.feed import QUIET_SECONDS, NewsFeed
 from scheduler.web.api.limits import CallRates
-from scheduler.web.api.problems import answer_error
+from scheduler.web.api.problems import answer, answer_error, as_problem
 from scheduler.web.api.routes import (
     campaigns,
     control,
@@ -58,6 +58,28 @@ class Private:
             if message["type"] == "http.response.start":
                 message = {**message, "headers": [*message.get("headers", ()), *PRIVATE]}
             await send(message)
+
+        await self._app(scope, receive, sent)
+
+
+class LimitSaid:
+    """Answers with a problem where FastAPI's limit of a body answers with plain text, outside every handler."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one call."""
+        is_said = False
+
+        async def sent(message: Message) -> None:
+            nonlocal is_said
+            if message["type"] == "http.response.start" and message["status"] == 413:
+                is_said = dict(message["headers"]).get(b"content-type", b"").startswith(b"text/plain")
+                if is_said:
+                    await answer(as_problem(HTTPException(413)))(scope, receive, send)
+            if not is_said:
+                await send(message)
 
         await self._app(scope, receive, sent)
 

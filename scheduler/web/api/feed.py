@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Sequence
 from threading import Event
 from typing import Final
@@ -26,6 +26,9 @@ MOST_SECONDS: Final = 600.0
 MOST_LISTENERS: Final = 500
 """Half of the connections that the door takes: the others are for the webhook and for calls."""
 
+MOST_EACH: Final = 20
+"""Of one caller, so that none keeps the others out."""
+
 AT_ONCE: Final = 1_000
 """How many news are read, and kept for those who are a little behind; who is further behind reads them anew."""
 
@@ -42,19 +45,22 @@ class NewsFeed:
         self._quiet_seconds = quiet_seconds
         self._recent: deque[News] = deque()
         self._floor = self._place = 0  # all news after the floor up to the place are in `_recent`
-        self._listeners = 0
+        self._listeners: Counter[str] = Counter()
         self._looking: asyncio.Task[None] | None = None
         self._came = asyncio.Event()
 
-    def refuse_if_full(self) -> None:
-        """Raise `CallProblem` if nobody else can listen."""
-        if self._listeners >= MOST_LISTENERS:
+    def refuse_if_full(self, caller: str) -> None:
+        """Raise `CallProblem` if nobody else can listen, or this caller listens enough."""
+        if self._listeners[caller] >= MOST_EACH:
+            sentence = f"{caller} already has {MOST_EACH} streams of events; end one of them"
+            raise CallProblem(Fault.TOO_MANY, sentence, headers={"Retry-After": "10"})
+        if self._listeners.total() >= MOST_LISTENERS:
             sentence = f"this process already has {MOST_LISTENERS} listeners; call again later, or call another process"
             raise CallProblem(Fault.UNAVAILABLE, sentence, headers={"Retry-After": "10"})
 
-    async def follow(self, after: int | None) -> AsyncIterator[Sequence[News]]:
+    async def follow(self, caller: str, after: int | None) -> AsyncIterator[Sequence[News]]:
         """Yield the news after this one (None: from now on) as they come, and nothing in quiet times."""
-        self._listeners += 1
+        self._listeners[caller] += 1
         try:
             newest = await run_in_threadpool(last_news, self._store)
             # Beyond the newest: of another database, or all news were forgotten since.
@@ -69,7 +75,7 @@ class NewsFeed:
                 news, place = await self._next(place)
                 yield news
         finally:
-            self._listeners -= 1
+            self._listeners -= Counter([caller])  # and whoever has none left is forgotten
 
     async def _next(self, place: int) -> tuple[Sequence[News], int]:
         """Return the next news, and the place after them."""

@@ -1,18 +1,25 @@
 """Who may call a route: each declares its scope with `needs`, and is asked for it before anything of a call is read."""
 
-from collections.abc import Callable, Coroutine
+from collections import Counter
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from difflib import get_close_matches
+from typing import Any, Final, get_origin
 
 from fastapi import APIRouter, Depends, Request, Response
+from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 
 from campaigns.access import Scope, is_allowed
 from scheduler.actions.acting import Actor
+from scheduler.actions.refusals import Refusal
 from scheduler.web.access import authenticate
 from scheduler.web.api.limits import CallRates
 from scheduler.web.api.problems import ALWAYS, CallProblem, Fault, answer, as_problem, declared
+
+MOST_NAME: Final = 60
+"""How much of an unknown name an answer repeats."""
 
 CHALLENGE: Final = {"WWW-Authenticate": 'Bearer realm="campaigns"'}
 
@@ -61,17 +68,46 @@ class GuardedRoute(APIRoute):
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle, needed = super().get_route_handler(), _needed(self)
+        known = dict(_query_of(self.dependant))
 
         async def guarded(request: Request) -> Response:
             try:
                 request.state.actor = actor = await admitted(request, needed.scope, needed.or_else)
                 rates: CallRates = request.app.state.rates
                 rates.take(str(actor))
+                _refuse_unknown(request, known)
                 return await handle(request)
             except Exception as error:  # or the server would log its traceback, whose values may be numbers
                 return answer(as_problem(error))
 
         return guarded
+
+
+def _query_of(dependant: Dependant) -> Iterator[tuple[str, bool]]:
+    """Yield the query parameters that a route declares, and whether each may be repeated."""
+    for field in dependant.query_params:
+        yield field.alias, get_origin(field.field_info.annotation) is list
+    for each in dependant.dependencies:
+        yield from _query_of(each)
+
+
+def _refuse_unknown(request: Request, known: Mapping[str, bool]) -> None:
+    """Raise `CallProblem` for a query parameter that is unknown, or given twice: it may be a mistake in a name.
+
+    `dryrun=true`, ignored, would send to everybody.
+    """
+    given = Counter(name for name, _ in request.query_params.multi_items())
+    for name, times in given.items():
+        if name not in known:
+            near = get_close_matches(name, known, n=1)
+            advice = f"did you mean {near[0]}?" if near else f"it takes {', '.join(sorted(known)) or 'none'}"
+            problem = f"is not a query parameter of this call; {advice}"
+        elif times > 1 and not known[name]:
+            problem = "is given more than once in the query"
+        else:
+            continue
+        place = f"query/{name[:MOST_NAME]}"
+        raise CallProblem(Refusal.INVALID, f"{place} {problem}", errors=[{"pointer": place, "detail": problem}])
 
 
 def guarded_router() -> APIRouter:

@@ -91,7 +91,7 @@ _OF_STATUS: Final = {STATUSES[code]: code for code in reversed(Fault)}
 _SENTENCES: Final[Mapping[str, str]] = {
     Fault.NOT_FOUND: "there is nothing at this address; /v1/openapi.json lists all addresses",
     Fault.METHOD_NOT_ALLOWED: "this address does not support this method; the header Allow lists those that it does",
-    Fault.TOO_LARGE: "the body is too large",
+    Fault.TOO_LARGE: "the body is too large for this address",
     Fault.UNSUPPORTED_MEDIA_TYPE: "this address does not accept a body of this type",
 }
 

@@ -223,8 +223,27 @@ def test_any_text_is_a_number_or_an_invalid_one(raw: str, region: str | None) ->
         assert Normaliser(None).normalise(number) == number
 
 
-@pytest.mark.parametrize(("number", "masked"), [(ANNA, "+39…67"), ("+3933", "…"), ("", "…")])
-def test_logs_show_the_ends_of_a_number(number: str, masked: str) -> None:
+@pytest.mark.parametrize(
+    ("number", "masked"),
+    [
+        (ANNA, "+39…67"),
+        ("+3933", "…"),
+        ("", "…"),
+        ("112", "…"),
+        ("12345", "…"),
+        ("5550101", "…01"),
+        ("2025550", "…50"),
+        ("+39 333 123 4567", "…67"),
+        ("Mario Rossi 3331234567", "…67"),
+        ("3331234567 Mario", "…67"),
+        ("a@b.example", "…"),
+        ("call me", "…"),
+        ("+call me now", "…"),
+    ],
+)
+def test_a_masked_cell_shows_the_ends_of_an_international_number_and_of_any_other_at_most_two_digits(
+    number: str, masked: str
+) -> None:
     assert mask(number) == masked
 
 

@@ -82,6 +82,11 @@ def test_the_first_run_session_counts_only_while_there_is_no_user(store: Store) 
     assert role_of(store, secret) is Role.OPERATOR
     with_anna(store)
     assert role_of(store, secret) is None
+    # and it does not come back to life if all users are removed
+    with store.write() as session:
+        users.remove(session, "anna", now=NOW)
+        assert not users.is_anybody(session)
+    assert role_of(store, secret) is None
 
 
 @pytest.mark.parametrize("wrong", ["", "x", "a" * 43, "a" * 5_000, "\udcff", "\x00"])

@@ -85,5 +85,10 @@ def end_all_of(session: Session, user_id: int, *, now: datetime) -> None:
     session.execute(_ending(now).where(rows.c.user_id == user_id))
 
 
+def end_first_run(session: Session, *, now: datetime) -> None:
+    """End the sessions of the first-run link for good: once there was a user, none of them counts again."""
+    session.execute(_ending(now).where(rows.c.user_id.is_(None)))
+
+
 def _ending(now: datetime) -> sa.Update:
     return sa.update(rows).where(rows.c.ended_at.is_(None)).values(ended_at=now)

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from campaigns.access import Role
-from worker.store.access.sessions import end_all_of
+from worker.store.access.sessions import end_all_of, end_first_run
 from worker.store.bulk import insert_missing
 from worker.store.tables import users as rows
 
@@ -39,7 +39,11 @@ _counts: Final = rows.c.disabled_at.is_(None)
 
 
 def add(session: Session, name: str, role: Role, password_hash: str, *, by: str, now: datetime) -> bool:
-    """Add a user, or bring back a removed one; False: there is one of this name."""
+    """Add a user, or bring back a removed one; False: there is one of this name.
+
+    The sessions of the first-run link end.
+    """
+    end_first_run(session, now=now)
     values: dict[str, Any] = {
         "role": role,
         "password_hash": password_hash,
@@ -57,6 +61,12 @@ def add(session: Session, name: str, role: Role, password_hash: str, *, by: str,
 def is_anybody(database: Session | sa.Connection) -> bool:
     """Return whether there is a user."""
     return database.scalar(sa.select(rows.c.id).where(_counts).limit(1)) is not None
+
+
+def is_last_admin(database: Session | sa.Connection, name: str) -> bool:
+    """Return whether this user is an admin, and nobody else is."""
+    admins = database.scalars(sa.select(rows.c.name).where(_counts, rows.c.role == Role.ADMIN).limit(2)).all()
+    return list(admins) == [name]
 
 
 def find(database: Session | sa.Connection, name: str) -> UserView | None:

@@ -18,6 +18,9 @@ FromStdin = Annotated[
 ]
 
 
+LastMeant = Annotated[bool, typer.Option("--yes", help="Even if no admin is left then.")]
+
+
 COLUMNS = ("name", "role", "created_at", "password_at", "created_by")
 
 
@@ -84,7 +87,7 @@ def list_(output: AsOutput = None, json: AsJson = False) -> None:
 
 
 @users.command()
-def remove(name: Name, json: AsJson = False) -> None:
+def remove(name: Name, yes: LastMeant = False, json: AsJson = False) -> None:
     """Remove a user, and sign the user out everywhere."""
     from campaigns.clock import SystemClock
     from scheduler.actions.access.users import remove_user
@@ -93,7 +96,7 @@ def remove(name: Name, json: AsJson = False) -> None:
     from worker.settings.settings import load_settings
 
     with campaign_store(load_settings()) as store:
-        remove_user(store, this_user(), name, now=SystemClock().now())
+        remove_user(store, this_user(), name, is_last_meant=yes, now=SystemClock().now())
     _tell({"removed": name}, f"{name} is removed and signed out everywhere", as_json=json)
 
 
@@ -101,6 +104,7 @@ def remove(name: Name, json: AsJson = False) -> None:
 def set_role(
     name: Name,
     role: Annotated[Role, typer.Argument(metavar="ROLE", help="viewer, author, approver, operator or admin.")],
+    yes: LastMeant = False,
     json: AsJson = False,
 ) -> None:
     """Change the role of a user, at once, including where the user is signed in."""
@@ -111,7 +115,7 @@ def set_role(
     from worker.settings.settings import load_settings
 
     with campaign_store(load_settings()) as store:
-        actions.set_role(store, this_user(), name, role, now=SystemClock().now())
+        actions.set_role(store, this_user(), name, role, is_last_meant=yes, now=SystemClock().now())
     _tell({"name": name, "role": role.value}, f"{name} is {_article(role)} {role.value} now", as_json=json)
 
 

@@ -6,7 +6,6 @@ from typing import Annotated, Final, Literal
 from fastapi import Header, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from campaigns.planning.approval import SHORTEST
 from campaigns.protocol.declarations import Declared
 from scheduler.actions import approving, control, resending, resolving, throttling
 from scheduler.actions.acting import Actor
@@ -91,7 +90,7 @@ def approve(
     actor: Approver,
     once: MadeOnce,
     if_match: Annotated[
-        str, Header(max_length=200, description=f'The hash of the plan, or its first {SHORTEST} digits: `"4f1c..."`.')
+        str, Header(max_length=200, description='The whole hash of the plan, in quotation marks: `"4f1c..."`.')
     ] = "",
 ) -> Response:
     """Approve exactly this plan of a campaign. As `campaigns approve --json`; 412 if anything has changed."""
@@ -109,9 +108,9 @@ def _etag(header: str) -> str:
     if not header:
         sentence = 'say which plan you approve: send its hash as `If-Match: "HASH"`'
         raise CallProblem(Fault.NO_CONDITION, sentence)
-    found = re.fullmatch(r'"([0-9A-Fa-f]{1,64})"', header.strip())
+    found = re.fullmatch(r'"([0-9A-Fa-f]{64})"', header.strip())
     if found is None:
-        sentence = 'If-Match must be the hash of one plan, in quotation marks: `If-Match: "HASH"`'
+        sentence = 'If-Match must be the whole hash of one plan, 64 digits in quotation marks: `If-Match: "HASH"`'
         raise Refused(Refusal.INVALID, sentence, field="If-Match")
     return found[1]
 

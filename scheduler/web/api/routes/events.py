@@ -1,19 +1,22 @@
 """News as they happen, as server-sent events."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Annotated, Any, Final
 
 from fastapi import Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
+from starlette.concurrency import run_in_threadpool
 
 from scheduler.actions.answers import news_json
+from scheduler.actions.reading.runs import read_runs
 from scheduler.actions.shapes.seen import Happening
 from scheduler.web.api.document import place_of
 from scheduler.web.api.feed import NewsFeed
 from scheduler.web.api.guard import guarded_router
 from scheduler.web.api.listing import JSON, moving
-from scheduler.web.api.parameters import MOST_ROW, PLAIN, Reader
+from scheduler.web.api.parameters import MOST_ROW, PLAIN, Behind, Reader
+from scheduler.web.api.problems import declared
 from worker.store.reports.lists import News
 
 router = guarded_router()
@@ -35,10 +38,11 @@ SHOWN: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 
-@router.get("/events", responses=SHOWN, response_class=Response)
+@router.get("/events", responses=SHOWN | declared(404), response_class=Response)
 async def events(
     request: Request,
-    _actor: Reader,
+    runtime: Behind,
+    actor: Reader,
     last_event_id: LastEventId = None,
     campaign: Annotated[str | None, Query(max_length=70, pattern=PLAIN, description="Only of this campaign.")] = None,
 ) -> Response:
@@ -47,12 +51,14 @@ async def events(
     From now on, or after `Last-Event-ID`. The answer ends after ten minutes; come back with the id of the last event.
     """
     feed: NewsFeed = request.app.state.feed
-    feed.refuse_if_full()
-    return StreamingResponse(moving(request, _written(feed, last_event_id, campaign)), media_type=MEDIA_TYPE)
+    feed.refuse_if_full(str(actor))
+    if campaign is not None:  # for an unknown name, nothing would ever come
+        await run_in_threadpool(read_runs, runtime.store, campaign, now=runtime.clock.now())
+    following = feed.follow(str(actor), last_event_id)
+    return StreamingResponse(moving(request, _written(following, campaign)), media_type=MEDIA_TYPE)
 
 
-async def _written(feed: NewsFeed, after: int | None, campaign: str | None) -> AsyncIterator[bytes]:
-    following = feed.follow(after)
+async def _written(following: AsyncIterator[Sequence[News]], campaign: str | None) -> AsyncIterator[bytes]:
     await anext(following)  # who has read the first line misses nothing that happens then
     yield f"retry: {RETRY_MS}\n\n".encode()
     async for news in following:

@@ -61,6 +61,20 @@ def test_a_user_is_added_changed_and_removed(cli: Cli, own: Store) -> None:
     assert role_by(own, "") is None
 
 
+def test_the_only_admin_is_removed_or_made_less_only_if_that_is_meant(cli: Cli, own: Store) -> None:
+    for name in ("anna", "bob"):
+        cli("users", "add", name, "--role", "admin", "--no-password")
+    assert cli("users", "remove", "bob").exit_code == 0
+    for less in (["remove", "anna"], ["set-role", "anna", "operator"]):
+        refused = cli("users", *less)
+        assert "anna is the only admin; add another one first, or say --yes" in refused.stderr
+        assert refused.exit_code != 0
+    assert cli("users", "set-role", "anna", "admin").exit_code == 0
+    assert cli("users", "set-role", "anna", "operator", "--yes").exit_code == 0
+    # and an operator is not the last admin
+    assert cli("users", "remove", "anna").exit_code == 0
+
+
 def test_a_token_is_shown_once_and_counts_until_it_is_removed(cli: Cli, own: Store) -> None:
     def is_in_force(secret: str) -> bool:
         with own.look() as session:

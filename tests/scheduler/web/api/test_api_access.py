@@ -10,7 +10,7 @@ from scheduler.actions.access.users import add_user
 from scheduler.actions.acting import Actor, ActorKind
 from scheduler.actions.refusals import Refusal
 from scheduler.web.access import COOKIE
-from scheduler.web.api.app import MOST_BYTES, routes
+from scheduler.web.api.app import MOST_BYTES, document, routes
 from scheduler.web.api.guard import guarded_router, scope_of
 from scheduler.web.api.problems import STATUSES, Fault
 from tests.scheduler.web.api.api_caller import Callers
@@ -118,6 +118,36 @@ def test_a_user_may_call_what_the_role_has_the_scope_for(
 
 
 @pytest.mark.parametrize(("method", "path"), TABLE)
+def test_a_query_parameter_that_a_call_does_not_have_is_refused_and_so_is_one_given_twice(
+    callers: Callers, method: str, path: str
+) -> None:
+    admin = callers.with_scopes(Scope.ADMIN)
+    address = re.sub(r"\{.*?\}", "1", path)
+    answer = admin.call(method, f"{address}?dryrun=true")
+    assert "query/dryrun is not a query parameter of this call; " in answer.problem(422, "invalid")
+    assert answer.json["errors"][0]["pointer"] == "query/dryrun"
+    declared = document()["paths"][path][method.lower()].get("parameters", [])
+    for each in (each for each in declared if each["in"] == "query" and each["schema"].get("type") != "array"):
+        twice = admin.call(method, f"{address}?{each['name']}=1&{each['name']}=2").problem(422, "invalid")
+        assert twice == f"query/{each['name']} is given more than once in the query"
+
+
+def test_the_nearest_parameter_is_named(callers: Callers) -> None:
+    admin = callers.with_scopes(Scope.ADMIN)
+    misspelled = {
+        (
+            "PUT",
+            "/campaigns/typo-dry?dryrun=true",
+        ): "dryrun is not a query parameter of this call; did you mean dry_run?",
+        ("GET", "/suppressions?limt=10"): "limt is not a query parameter of this call; did you mean limit?",
+        ("GET", "/suppressions?zzz=10"): "zzz is not a query parameter of this call; it takes after, kind, limit",
+        ("POST", "/suppressions?zzz=1"): "zzz is not a query parameter of this call; it takes none",
+    }
+    for (method, path), sentence in misspelled.items():
+        assert admin.call(method, path).problem(422, "invalid") == f"query/{sentence}"
+
+
+@pytest.mark.parametrize(("method", "path"), TABLE)
 def test_a_body_that_is_too_large_or_of_another_type_is_a_declared_problem(
     callers: Callers, method: str, path: str
 ) -> None:
@@ -129,7 +159,7 @@ def test_a_body_that_is_too_large_or_of_another_type_is_a_declared_problem(
     if path.startswith("/tables") or method not in {"POST", "PUT"}:  # 512 MB; others answer without reading a body
         return
     large = admin.call(method, address, b" " * (MOST_BYTES + MAX_BYTES), Content_Type="application/json")
-    assert large.status == 413
+    large.problem(413, "too_large")
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from pydantic import SecretStr
 
 from campaigns.access import Scope
-from scheduler.web.api.feed import LOOK_SECONDS
+from scheduler.web.api.feed import LOOK_SECONDS, MOST_EACH
 from scheduler.web.app import make_app
 from scheduler.web.serving import FrontDoor, HeadTimeout, listen, url_of
 from tests.scheduler.web.api.api_caller import Caller, Callers
@@ -81,6 +81,32 @@ def test_a_listener_hears_what_comes_and_after_its_last_id_what_it_missed(
         assert next_news(back) == paused
         tell(world, run_id, "run.completed")
         assert next_news(back)["event"] == "run.completed"
+
+
+def test_one_caller_has_at_most_twenty_streams_and_others_have_theirs(
+    world: World, run_id: int, reader: Caller, callers: Callers
+) -> None:
+    other = callers.with_scopes(Scope.READ, Scope.SUPPRESS)
+    with ExitStack() as opened:
+        for _ in range(MOST_EACH):
+            assert opened.enter_context(listening(reader)).readline() == b"\n"
+        refused = reader.get("/events")
+        assert "already has 20 streams of events; end one of them" in refused.problem(429, "too_many")
+        assert "retry-after" in refused.headers
+        with listening(other) as response:
+            assert response.readline() == b"\n"
+    tell(world, run_id, "run.started")  # whoever hung up is found by the next line
+    until = time.monotonic() + 30
+    while (again := reader.get("/events")).status == 429:
+        assert time.monotonic() < until, again.body
+        time.sleep(0.2)
+    assert again.status == 200
+
+
+def test_events_of_a_campaign_that_nobody_knows_are_not_waited_for(run_id: int, reader: Caller) -> None:
+    refused = reader.get("/events?campaign=listened-too")
+    sentence = "there is no campaign listened-too; did you mean listened-to?"
+    assert refused.problem(404, "unknown_campaign") == sentence
 
 
 def test_a_listener_hears_of_its_campaign_only(world: World, run_id: int, reader: Caller) -> None:

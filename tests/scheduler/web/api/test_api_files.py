@@ -147,7 +147,8 @@ def test_a_campaign_is_planned_submitted_and_approved_by_its_hash(
     hash_ = plan["approval"]["plan"]
     path = "/campaigns/approved/approve"
     approver.call("POST", path, None).problem(428, "no_condition")
-    approver.call("POST", path, None, If_Match="*").problem(422, "invalid")
+    for unlike in ("*", f'"{hash_[:8]}"', f'"{hash_[:63]}"'):
+        assert "the whole hash" in approver.call("POST", path, None, If_Match=unlike).problem(422, "invalid")
     approver.call("POST", path, None, If_Match='"' + "0" * 64 + '"').problem(412, "other_plan")
     approved = approver.call("POST", path, None, If_Match=f'"{hash_}"').json
     assert approved == {"campaign": "approved", "run": done["run"], "plan": hash_, "was_approved": False}
