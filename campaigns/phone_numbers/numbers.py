@@ -248,11 +248,8 @@ def region_of(number: str) -> str:
 
 
 def mask(number: str) -> str:
-    """Return an international number as `+39…67`. Of any other cell show at most the last two digits: `…67`.
-
-    A cell may have a short number, most of which three and two characters would show, or a name before its number.
-    """
-    digits = "".join(character for character in number if character.isdecimal())
+    """Return an international number as `+39…67`; of any other cell at most the last two digits, and no letter."""
+    digits = "".join(filter(str.isdecimal, number))
     ends = digits[-2:] if len(digits) >= _SHORTEST_ANYWHERE else ""
     return f"{number[:3]}…{ends}" if ends and number == "+" + digits else f"…{ends}"
 

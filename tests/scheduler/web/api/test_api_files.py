@@ -266,9 +266,11 @@ def test_a_token_sends_to_as_many_people_a_day_as_it_may(
 def test_a_plan_needs_less_than_a_campaign(table: str, callers: Callers) -> None:
     planner = callers.with_scopes(Scope.PLAN)
     assert put(planner, "only-planned", file_of("only-planned"), query="?dry_run=true").status == 200
-    for query in ("", "?dry_run=false", "?dry_run=true&dry_run=false"):
+    for query in ("", "?dry_run=false"):
         refused = put(planner, "only-planned", file_of("only-planned"), query=query)
         assert refused.problem(403, "not_allowed").endswith("it needs the scope submit")
+    both = put(planner, "only-planned", file_of("only-planned"), query="?dry_run=true&dry_run=false")
+    assert both.problem(422, "invalid") == "query/dry_run is given more than once in the query"
 
 
 def test_samples_are_for_those_who_may_see_numbers(table: str, callers: Callers) -> None:

@@ -189,7 +189,7 @@ def test_a_method_that_is_not_there_is_a_problem(reader: Caller, method: str) ->
 
 
 def test_a_mistake_is_told_with_its_place_and_without_its_value(reader: Caller) -> None:
-    answer = reader.get("/people/+3933312345671234567890123456789012345?x=1")
+    answer = reader.get("/people/+3933312345671234567890123456789012345")
     assert answer.json["errors"] == [{"pointer": "path/number", "detail": "String should have at most 32 characters"}]
     assert b"333123" not in answer.body
 
