@@ -24,6 +24,9 @@ class RunType(StrEnum):
 MADE_BY_FILES: Final = frozenset({RunType.ONCE, RunType.FIRING, RunType.REMINDER_DAY})
 """Runs that come from a campaign file. Each file makes one type."""
 
+OF_SINGLE_TEXTS: Final = frozenset({RunType.HELP, RunType.MESSAGE})
+"""Runs whose texts have nothing to do with each other: what is wrong with one of them must stop no other."""
+
 DAYS: Final = frozenset({RunType.REMINDER_DAY, RunType.HELP, RunType.MESSAGE})
 """Runs whose moment is a day (`2026-12-05`). People are added to them during that day."""
 

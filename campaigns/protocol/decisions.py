@@ -59,6 +59,7 @@ UNPROVEN: Final = "the gateway's reads do not prove whether it was sent"
 UNCLEAR: Final = "the gateway has a message that may be this one, but to other people or with another text"
 WORN_OUT: Final = f"not found at the gateway after it was sent {MOST_ROUNDS + 1} times"
 NOT_FOUND: Final = "not found at the gateway"
+CORRECT_DEVICES: Final = "Correct devices.use."
 TWICE: Final = "the gateway has texts of this campaign twice: something else also sends them on this account"
 
 
@@ -71,12 +72,13 @@ def decide(
     problem: str,
     rounds: int,
     may_resend: bool,
-    is_device_problem: bool,
+    stops_run: bool,
 ) -> Decision:
     """Decide what becomes of the people in one request. `verdict` is not WAIT.
 
     `problem` is the gateway's refusal in one sentence. `rounds` is how often the batch was sent again after a proven
-    miss. `may_resend` is what the file's `on_unknown` allows. `is_device_problem`: devices.use is wrong, not a person.
+    miss. `may_resend` is what the file's `on_unknown` allows. `stops_run`: it refuses the devices of the whole
+    run, not a person.
     """
     found = Decision(match.found, pause_account=TWICE if match.doubled else "")
     missed = tuple(id_ for id_, _ in sought.recipients.values() if id_ not in match.found)
@@ -90,8 +92,8 @@ def decide(
     if unclear:
         return replace(found, release=missed, hold=unclear, reason=UNCLEAR, retry=SendAgain.BACKED_OFF)
     sent_again = replace(found, release=missed, reason=problem)
-    if ending is Ending.REFUSED and is_device_problem:
-        return replace(sent_again, pause_run=problem)
+    if ending is Ending.REFUSED and stops_run:
+        return replace(sent_again, pause_run=f"{problem} {CORRECT_DEVICES}")
     if ending in {Ending.REFUSED, Ending.TOO_BIG}:
         # Halving finds the people whom the gateway rejects: 14 requests for one among 100, and the others get theirs.
         if len(sought.recipients) == 1:

@@ -120,12 +120,12 @@ ROWS: Final[tuple[ClassifierRow, ...]] = (
     ClassifierRow(
         lambda s: s.says(r"there is no sim card present on slot"),
         DeviceRefused,
-        "A SIM slot of the request holds no SIM card; correct devices.use.",
+        "A SIM slot of the request holds no SIM card.",
     ),
     ClassifierRow(
         lambda s: s.says(r"this device doesn.{1,6}t exist"),  # .{1,6}: an apostrophe in any spelling, &#039; too
         DeviceRefused,
-        "A device of the request does not exist on the gateway; correct devices.use.",
+        "A device of the request does not exist on the gateway.",
     ),
     ClassifierRow(
         lambda s: s.says(r"invalid request format"),

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from sqlmodel import Session
 
-from campaigns.codes import FAILURE, PausedBy
+from campaigns.codes import FAILURE, OF_SINGLE_TEXTS, PausedBy
 from campaigns.protocol.decisions import Decision
 from campaigns.sending.auto_pause import UNEXPLAINED, failures_told, is_failing, is_refused_too_often, refusals_told
 from worker.logs import get_logger
@@ -14,7 +14,13 @@ from worker.store.sending.doubts import Doubt
 
 
 def reason_to_pause(session: Session, doubt: Doubt, decided: Decision) -> str:
-    """Return why the run of a request that was just decided should pause and ask; else ""."""
+    """Return why the run of a request that was just decided should pause and ask; else "".
+
+    Never because of a single text: anyone who sends a few that are refused would stop everybody else's. A gateway that
+    refuses all of them for another reason is a matter of the account.
+    """
+    if doubt.run_type in OF_SINGLE_TEXTS:
+        return ""
     just_now = len(decided.fail)
     if just_now:
         refused, audience = doubts.refused(session, doubt.run_id)

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlmodel import Session
 
-from campaigns.codes import FAILURE, FailureCode, PausedBy, WaitsFor
+from campaigns.codes import FAILURE, OF_SINGLE_TEXTS, FailureCode, PausedBy, WaitsFor
 from campaigns.definition import OnUnknown
 from campaigns.protocol.decisions import Decision, Ending, SendAgain, decide, decide_list
 from campaigns.protocol.matching import Match, Sought
@@ -224,7 +224,9 @@ def _record(runtime: Runtime, session: Session, conclusion: _Conclusion, now: da
             problem=problem,
             rounds=doubts.rounds(session, doubt.batch_id),
             may_resend=conclusion.policy is not OnUnknown.HOLD,
-            is_device_problem=doubt.evidence.get(FAILURE) == FailureCode.DEVICE_REFUSED,
+            stops_run=(
+                doubt.evidence.get(FAILURE) == FailureCode.DEVICE_REFUSED and doubt.run_type not in OF_SINGLE_TEXTS
+            ),
         )
         _carry_out(runtime, session, doubt, decision, conclusion.seen, now)
     return decision

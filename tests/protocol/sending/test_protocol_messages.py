@@ -18,7 +18,7 @@ from scheduler.actions.messages import SingleMessage, hint, read_message, send_m
 from scheduler.actions.refusals import Refusal, Refused
 from scheduler.report.story import chapter_json, chapter_lines
 from tests.protocol.world.harness import SETTLED, Installation
-from tests.protocol.world.scripted_gateway import LOST, STORED, Send
+from tests.protocol.world.scripted_gateway import LOST, STORED, Answers, Send, Stores
 from tests.support.clocks import FakeClock
 from worker.sending.dispatch import Dispatched
 from worker.store.engine import Store
@@ -132,6 +132,41 @@ def test_the_same_key_gives_the_same_message_back_and_sends_nothing(bench_on_bot
     assert {made.id for made in (first, again, later, next_day)} == {first.id}
     assert [made.is_new for made in (first, again, later, next_day)] == [True, False, False, False]
     assert texts(bench) == 1
+
+
+@pytest.mark.parametrize(
+    ("answers", "count", "becomes"),
+    [
+        (Answers.BAD_DEVICE, 11, P.FAILED),
+        (Answers.BAD_FORMAT, 1, P.FAILED),
+        (Answers.TOO_BIG, 1, P.FAILED),
+        (Answers.HTTP_500, 2, P.HELD),
+    ],
+)
+def test_a_text_that_is_refused_stops_no_other(
+    day: Installation, answers: Answers, count: int, becomes: RecipientState
+) -> None:
+    """Not even when more are refused than would pause a campaign, or one after the other fails without a reason."""
+    day.gateway.script += [Send(answers, Stores.NONE)] * (count if becomes is P.FAILED else 4 * count)
+    wrong = [send(day, f"+3933300010{place:02}", key=f"wrong-{place}", device="9") for place in range(count)]
+    day.until(lambda: all(state(day, message) is becomes for message in wrong))
+    last = send(day, key="of somebody else")
+    day.until(lambda: state(day, last) is P.ACCEPTED)
+
+    assert (day.run(last.run_id).state is RunState.PAUSED, day.paused_because(), texts(day)) == (False, "", 1)
+    assert (len(day.gateway.script), day.run(last.run_id).reason) == (0, "")
+    row = read_message(day.store, wrong[0].id, now=day.clock.now()).row
+    assert (bool(row.reason), "devices.use" in row.reason) == (True, False)
+
+
+def test_a_key_that_is_refused_stops_every_text(day: Installation) -> None:
+    """This concerns the account: they go once it works again."""
+    day.gateway.script.append(Send(Answers.BAD_KEY, Stores.NONE))
+    message = send(day)
+    day.until(lambda: day.paused_because() != "")
+    assert day.run(message.run_id).state is not RunState.PAUSED
+    day.until(lambda: state(day, message) is P.ACCEPTED)
+    assert texts(day) == 1
 
 
 def test_the_key_belongs_to_the_caller(bench: Installation) -> None:

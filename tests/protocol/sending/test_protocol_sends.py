@@ -145,7 +145,8 @@ def test_a_device_that_does_not_exist_stops_the_campaign_and_not_the_account(ben
 
     bench.until(lambda: bench.run(run_id).state is RunState.PAUSED)
 
-    assert "device" in bench.run(run_id).reason
+    reason = "A device of the request does not exist on the gateway. Correct devices.use."
+    assert bench.run(run_id).reason == reason
     assert bench.paused_because() == ""
     bench.finish(other)
     bench.resume(run_id)

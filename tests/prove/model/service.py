@@ -199,7 +199,7 @@ def look_up(world: "World", attempt: Attempt, skew: timedelta) -> Steps:
         problem=attempt.problem,
         rounds=db.rounds(attempt.batch),
         may_resend=attempt.batch.run.policy is not OnUnknown.HOLD,
-        is_device_problem=attempt.is_device_problem,
+        stops_run=attempt.is_device_problem,
     )
     _carry_out(world, attempt, decision, skew)
 

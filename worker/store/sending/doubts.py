@@ -9,7 +9,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from campaigns.codes import FAILURE, FailureCode
+from campaigns.codes import FAILURE, FailureCode, RunType
 from campaigns.lifecycle import BatchState, RecipientState
 from campaigns.protocol.matching import Sought
 from campaigns.protocol.verdicts import LookUp, Verdict
@@ -27,6 +27,7 @@ class Doubt:
     batch_id: int
     run_id: int
     account_id: int
+    run_type: RunType
     definition_id: int
     number: int
     started_at: datetime
@@ -73,6 +74,7 @@ _DOUBT = (
         attempts.c.batch_id,
         attempts.c.run_id,
         runs.c.account_id,
+        runs.c.type,
         runs.c.definition_id,
         attempts.c.number,
         attempts.c.started_at,
