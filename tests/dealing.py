@@ -30,6 +30,7 @@ SHARING: Final = frozenset({
     "tests/scheduler/web/api/test_api_actions.py",
     "tests/scheduler/web/api/test_api_document.py",
     "tests/scheduler/web/api/test_api_events.py",
+    "tests/scheduler/web/api/test_api_texts.py",
     "tests/scheduler/web/api/test_api_files.py",
     "tests/scheduler/web/api/test_api_oversight.py",
     "tests/scheduler/web/api/test_api_reads.py",

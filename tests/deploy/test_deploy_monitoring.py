@@ -65,6 +65,7 @@ def grouped(expression: str) -> set[str]:
 
 def served() -> dict[str, set[str]]:
     """Every sample's name that a process serves, with its labels, from a scrape; labels from the table."""
+    metrics.end()  # of a door that an earlier test of this process opened
     metrics.begin()
     types = counted().types
     metrics.end()
