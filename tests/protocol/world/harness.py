@@ -259,7 +259,7 @@ class Installation:
         end = self.clock.now() + within
         while True:
             self.gateway.set_all("Delivered")
-            self.tick()
+            self.tick(looks=False)
             if all(self.run(run_id).finished_at is not None for run_id in run_ids):
                 return
             assert self.clock.now() < end, f"not over within {within}: {self.report()}"
