@@ -134,7 +134,7 @@ def held_json(held: HeldRequest, *, full: bool) -> HeldRequests:
 
 
 def news_json(news: News) -> Happening:
-    """Return what is told outside."""
+    """Return an item of news."""
     return {
         "id": news.id,
         "at": utc(news.at),

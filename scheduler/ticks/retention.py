@@ -9,6 +9,7 @@ from scheduler.ticks.every import RESTS, Every
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.store.access import calls as kept_calls
+from worker.store.audit import head_of
 from worker.store.events import EventName
 from worker.store.notifications import retention
 from worker.store.notifications.alerts import forget_alerts, old_alerts
@@ -28,6 +29,16 @@ PASSING: Final = frozenset(
 CALLS_KEPT: Final = timedelta(hours=24)
 """How long the answer to a call with an `Idempotency-Key` is kept. Nobody retries for longer."""
 
+ANCHORED: Final = timedelta(days=1)
+"""How often the end of the audit is logged: logs that are kept elsewhere then know it."""
+
+
+def _log_anchor(runtime: Runtime) -> None:
+    with runtime.store.read() as session:
+        end = head_of(session)
+    if end.entries:
+        get_logger().info("audit.head", entries=end.entries, anchor=f"{end.last_id}:{end.digest}")
+
 
 def _forget_calls(runtime: Runtime, before: datetime) -> int:
     forgotten = 0
@@ -42,9 +53,13 @@ def _forget_calls(runtime: Runtime, before: datetime) -> int:
 
 @dataclass(slots=True)
 class ForgetTick:
-    """Deletes what is older than `notice_days`, and answers of calls after a day, in parts. Only a service does."""
+    """Deletes what is older than `notice_days`, and answers of calls after a day, in parts. Only a service does.
+
+    Once a day it also logs the end of the audit.
+    """
 
     look: Every = field(default_factory=lambda: Every(EVERY.total_seconds()))
+    anchor: Every = field(default_factory=lambda: Every(ANCHORED.total_seconds()))
 
     def __call__(self, runtime: Runtime, now: datetime) -> Mapping[str, int]:
         if runtime.only_runs is not None:
@@ -53,6 +68,9 @@ class ForgetTick:
         if not self.look.is_due(at):
             return RESTS
         self.look.rest(at)
+        if self.anchor.is_due(at):
+            self.anchor.rest(at)
+            _log_anchor(runtime)
         before = now - timedelta(days=runtime.settings.notice_days)
         forgotten = _forget_calls(runtime, now - CALLS_KEPT)
         for _ in range(PARTS):

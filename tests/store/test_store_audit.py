@@ -11,8 +11,9 @@ import sqlalchemy as sa
 
 from campaigns.access import Actor, ActorKind
 from tests.store.store_world import NOW
-from worker.store import audit
-from worker.store.audit import AuditFilter, BrokenChain, ChainFault
+from worker.store import audit, audit_chain
+from worker.store.audit import AuditFilter
+from worker.store.audit_chain import BrokenChain, ChainFault
 from worker.store.engine import Store
 from worker.store.tables import audit_entries, audit_heads
 
@@ -29,7 +30,7 @@ def write(store: Store, count: int = 1, actor: Actor = ANNA, **about: Any) -> No
 
 def verified(store: Store) -> BrokenChain | None:
     with store.read() as session:
-        return audit.verify(session, page=2)
+        return audit_chain.verify(session, page=2)
 
 
 def found(store: Store, wanted: AuditFilter | None = None, **page: Any) -> list[audit.Audited]:

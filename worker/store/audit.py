@@ -7,10 +7,9 @@ written here, once, and never anything for each recipient or request.
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
-from enum import StrEnum
 from functools import partial
 from typing import Any, Final
 
@@ -30,7 +29,9 @@ SUBMIT: Final = "submit"
 PAGE: Final = 1_000
 """Rows in memory at a time."""
 
-_HEAD: Final = 1
+HEAD_ID: Final = 1
+"""The only row of the end of the chain."""
+
 _NUMBER: Final = re.compile(r"\+?\d{9,}")
 """A full phone number, wherever it stands: in the name of a file, for example."""
 
@@ -54,7 +55,8 @@ class Audited:
     digest: str
 
 
-_COLUMNS: Final = tuple(audit_entries.c[field.name] for field in fields(Audited))
+COLUMNS: Final = tuple(audit_entries.c[field.name] for field in fields(Audited))
+"""Those of an entry, in its order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,23 +66,6 @@ class Head:
     entries: int = 0
     last_id: int = 0
     digest: str = ""
-
-
-class ChainFault(StrEnum):
-    """What is wrong with the chain."""
-
-    CHANGED = "changed"  # an entry is not what was written, or does not follow the one before it
-    MISSING = "missing"  # entries were removed
-    INSERTED = "inserted"  # there is an entry that was never written
-    HEAD = "head"  # the row that knows the end of the chain is gone, or is not what was written
-
-
-@dataclass(frozen=True, slots=True)
-class BrokenChain:
-    """The first fault of the chain, and the id of the entry that it concerns."""
-
-    fault: ChainFault
-    id: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,14 +119,14 @@ def _write(session: Session, row: Audited) -> None:
     values = _values(row) | {"digest": digest_of(row)}
     session.execute(audit_entries.insert(), values)
     after = {"entries": head.entries + 1, "last_id": row.id, "digest": values["digest"]}
-    session.execute(sa.update(audit_heads).where(audit_heads.c.id == _HEAD).values(after))
+    session.execute(sa.update(audit_heads).where(audit_heads.c.id == HEAD_ID).values(after))
 
 
 def _locked(session: Session) -> Head:
     """Return the end of the chain, and keep every other writer from it until this transaction ends."""
     query = _head_query().with_for_update()
     if (found := session.execute(query).one_or_none()) is None:
-        first = {"id": _HEAD, "entries": 0, "last_id": 0, "digest": ""}
+        first = {"id": HEAD_ID, "entries": 0, "last_id": 0, "digest": ""}
         session.execute(insert_missing(session, audit_heads).values(first))
         found = session.execute(query).one()
     return Head(*found)
@@ -149,7 +134,7 @@ def _locked(session: Session) -> Head:
 
 def _head_query() -> sa.Select[Any]:
     columns = (audit_heads.c.entries, audit_heads.c.last_id, audit_heads.c.digest)
-    return sa.select(*columns).where(audit_heads.c.id == _HEAD)
+    return sa.select(*columns).where(audit_heads.c.id == HEAD_ID)
 
 
 def _values(row: Audited) -> dict[str, Any]:
@@ -182,7 +167,7 @@ def entries(
     database: Session | sa.Connection, wanted: AuditFilter, *, after: int | None = None, limit: int = PAGE
 ) -> list[Audited]:
     """Return entries, the newest first; `after` is the id of the last one of the page before."""
-    query = sa.select(*_COLUMNS).order_by(audit_entries.c.id.desc()).limit(limit)
+    query = sa.select(*COLUMNS).order_by(audit_entries.c.id.desc()).limit(limit)
     if after is not None:
         query = query.where(audit_entries.c.id < after)
     if wanted.campaign:
@@ -211,32 +196,3 @@ def head_of(session: Session) -> Head:
     """Return the end of the chain as it is stored."""
     found = session.execute(_head_query()).one_or_none()
     return Head() if found is None else Head(*found)
-
-
-def verify(session: Session, *, page: int = PAGE) -> BrokenChain | None:
-    """Return the first fault of the chain, read from its beginning; None: it is whole. First thing in its session."""
-    if session.get_bind().dialect.name == "postgresql":  # or an entry that comes meanwhile would look inserted
-        session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
-    head = session.execute(_head_query()).one_or_none()
-    last = Head()
-    for row in _all(session, page):
-        if row.id > last.last_id + 1:
-            return BrokenChain(ChainFault.MISSING, last.last_id + 1)
-        if row.id <= last.last_id or (head is not None and row.id > head.last_id):
-            return BrokenChain(ChainFault.INSERTED, row.id)
-        if row.previous != last.digest or row.digest != digest_of(row):
-            return BrokenChain(ChainFault.CHANGED, row.id)
-        last = Head(last.entries + 1, row.id, row.digest)
-    if head is None:
-        return BrokenChain(ChainFault.HEAD, last.last_id) if last.entries else None
-    if head.last_id > last.last_id:
-        return BrokenChain(ChainFault.MISSING, last.last_id + 1)
-    return None if Head(*head) == last else BrokenChain(ChainFault.HEAD, last.last_id)
-
-
-def _all(session: Session, size: int) -> Iterator[Audited]:
-    query = sa.select(*_COLUMNS).order_by(audit_entries.c.id).limit(size)
-    page = session.execute(query).all()
-    while page:
-        yield from (Audited(*row) for row in page)
-        page = session.execute(query.where(audit_entries.c.id > page[-1].id)).all()

@@ -1,5 +1,6 @@
 """Who did what, and whether the record of it is as it was written."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,13 +10,15 @@ from campaigns.display import utc
 from scheduler.actions.reading.pages import Page
 from scheduler.actions.shapes.seen import AuditedShape
 from worker.store import audit
-from worker.store.audit import Audited, AuditFilter, BrokenChain, ChainFault, Head
+from worker.store.audit import Audited, AuditFilter, Head
+from worker.store.audit_chain import Anchor, BrokenChain, ChainFault, examine, unrecorded
 from worker.store.engine import Store
 
 FAULTS: Final[Mapping[ChainFault, str]] = {
     ChainFault.CHANGED: "entry {id} was changed, or does not follow the entry before it",
     ChainFault.MISSING: "entry {id} was removed",
     ChainFault.INSERTED: "entry {id} was not written by this program",
+    ChainFault.REWRITTEN: "entry {id} is not the one that was noted; the audit was written anew",
     ChainFault.HEAD: "the record of the audit's end was changed or removed; the last entry found is {id}",
 }
 """What is wrong, and with which entry."""
@@ -30,9 +33,10 @@ class AuditCheck:
 
     def __str__(self) -> str:
         if self.broken is None:
-            return (
-                f"the audit is whole: {self.head.entries:,} entries, the last one sealed as {self.head.digest or '-'}"
-            )
+            if not self.head.entries:
+                return "the audit is whole: it has no entries yet"
+            noted = f"{self.head.last_id}:{self.head.digest}"
+            return f"the audit is whole: {self.head.entries:,} entries. Note its end for --anchor: {noted}"
         fault = FAULTS[self.broken.fault].format(id=self.broken.id)
         return f"the audit is broken: {fault}; compare it with a backup, and find out who can write to the database"
 
@@ -68,11 +72,21 @@ def read_audit(
     return Page(found, found[-1].id if len(found) == limit else None)
 
 
-def check_audit(store: Store) -> AuditCheck:
-    """Check every entry against the one before, from the first to the last."""
+def known_anchor(text: str) -> Anchor:
+    """Return a noted end of the audit, `ID:DIGEST`. Raises `ValueError`."""
+    if (parts := re.fullmatch(r"\s*([1-9][0-9]{0,17}):([0-9a-fA-F]{64})\s*", text)) is None:
+        raise ValueError(f"{text} is not the end of an audit: copy it from `campaigns audit --verify`")
+    return Anchor(int(parts[1]), parts[2].lower())
+
+
+def check_audit(store: Store, anchor: Anchor | None = None) -> AuditCheck:
+    """Check every entry against the one before, from the first to the last, and against an end noted earlier."""
     with store.read() as session:
-        broken = audit.verify(session)
-        return AuditCheck(broken, audit.head_of(session))
+        found = examine(session, anchor)
+        broken = found.broken
+        if broken is None and unrecorded(session, found.latest):
+            broken = BrokenChain(ChainFault.MISSING, found.end.last_id + 1)
+        return AuditCheck(broken, found.end)
 
 
 def audit_json(entry: Audited) -> AuditedShape:

@@ -1,4 +1,4 @@
-"""Long lists, a page at a time: who opted out, what people wrote, what is held, what is told outside."""
+"""Long lists, a page at a time: who opted out, what people wrote, what is held, what others are told of."""
 
 from dataclasses import dataclass
 
@@ -45,7 +45,7 @@ def read_all_held(store: Store, *, after: int, limit: int) -> Page[HeldRequest]:
 
 
 def read_news(store: Store, *, after: int, limit: int) -> list[News]:
-    """Return what is told outside after this."""
+    """Return the news after this."""
     with store.look() as connection:
         return lists.news_after(connection, after=after, limit=limit)
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
+from campaigns.codes import RunType
 from campaigns.definition import Definition
 from campaigns.problems import CampaignFileError, Problem
 from campaigns.take_up import Taken
@@ -14,9 +15,9 @@ from scheduler.actions.plans import preview
 from scheduler.actions.plans.preview import Preview
 from scheduler.actions.refusals import Refusal, Refused
 from scheduler.actions.submitting import Submitted, submit
-from scheduler.inbox.files import fingerprint, look_at, named_files
+from scheduler.inbox.files import fingerprint, has_other_files, look_at, named_files
 from scheduler.inbox.foreign import require_own
-from scheduler.inbox.uploads import SOURCE, Upload
+from scheduler.inbox.uploads import SOURCE, Upload, uploads_in
 from scheduler.intake.taking import read_file
 from worker.runtime import Runtime
 from worker.settings.settings import Settings
@@ -55,6 +56,18 @@ def submit_upload(runtime: Runtime, actor: Actor, campaign: str, upload: Upload,
 def upload_key(campaign: str, *, rehearsal: bool) -> str:
     """Return the key in the store of a campaign file that was uploaded."""
     return f"{'rehearsal:' if rehearsal else ''}{SOURCE}{campaign}.yaml"
+
+
+def require_same_tables(runtime: Runtime, campaign: str) -> None:
+    """Raise `Refused` if a table of an uploaded campaign that runs once was uploaded anew after its plan was made."""
+    path = uploads_in(runtime.settings.inbox) / f"{campaign}.yaml"
+    with runtime.store.read() as session:
+        entry = inbox_files.inbox_entry(session, upload_key(campaign, rehearsal=runtime.rehearsal))
+        if entry is None or entry.run_id is None or run_view(session, entry.run_id).type is not RunType.ONCE:
+            return
+    if path.is_file() and has_other_files(fingerprint(path, look_at(path, named_files(path))), entry.fingerprint):
+        sentence = f"a table of {campaign} has changed since it was planned: send the campaign file again, then approve"
+        raise Refused(Refusal.OTHER_PLAN, sentence)
 
 
 def _known(runtime: Runtime, key: str, form: str) -> Submitted | None:

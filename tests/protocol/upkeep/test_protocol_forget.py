@@ -4,10 +4,13 @@ from datetime import timedelta
 
 import sqlalchemy as sa
 from sqlmodel import select
+from structlog.testing import capture_logs
 
+from campaigns.access import SCHEDULER
 from scheduler.ticks.every import RESTS
 from scheduler.ticks.retention import EVERY
 from tests.protocol.world.harness import Installation
+from worker.store import audit
 from worker.store.events import EventName, record_event
 from worker.store.models import Event, Notice
 from worker.store.notifications import outbox, retention
@@ -84,3 +87,18 @@ def test_a_run_of_its_own_forgets_nothing(bench: Installation) -> None:
     bench.work_only_on(set())
     assert bench.call("forget") == {"forgotten": 0}
     assert keys(bench) == {"old"}
+
+
+def test_the_end_of_the_audit_is_logged_once_a_day(bench: Installation) -> None:
+    bench.call("forget")
+    with bench.store.write() as session:
+        audit.append(session, SCHEDULER, "pause", now=bench.clock.now())
+    seen = []
+    for _ in range(48):
+        bench.clock.advance(EVERY)
+        with capture_logs() as lines:
+            bench.call("forget")
+        seen += [line["anchor"] for line in lines if line["event"] == "audit.head"]
+    with bench.store.read() as session:
+        end = audit.head_of(session)
+    assert seen == 2 * [f"{end.last_id}:{end.digest}"]

@@ -55,7 +55,7 @@ def replies_after(
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """Something that is told outside, such as `run.completed`, with the campaign of its run."""
+    """News that webhooks are told, such as `run.completed`, with the campaign of its run."""
 
     id: int
     at: datetime

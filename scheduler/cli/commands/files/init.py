@@ -51,5 +51,6 @@ def init(
     say(
         f"\nNext:\n  mv {campaign}.example {campaign}\n  campaigns check {campaign}\n"
         f"  campaigns plan {campaign} --sandbox\n  {rehearsal(example, campaign)}\n"
+        "To put files into the folder while it runs:\n  campaigns up --sandbox\n"
         "For real texts set the gateway's address and key in .env, then leave out --sandbox."
     )

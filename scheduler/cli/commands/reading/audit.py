@@ -44,21 +44,29 @@ def audit(
     verify: Annotated[
         bool, typer.Option("--verify", help="Check that no entry was changed, removed or inserted.")
     ] = False,
+    anchor: Annotated[
+        str | None,
+        typer.Option("--anchor", metavar="ID:DIGEST", help="With --verify: check also that it goes on from this end."),
+    ] = None,
     output: AsOutput = None,
     json: AsJson = False,
 ) -> None:
     """Show who did what, when and from where, with the newest last."""
     from campaigns.clock import SystemClock
     from scheduler.actions.opening import existing_store
-    from scheduler.actions.reading.audit import audit_json, check_audit, read_audit
+    from scheduler.actions.reading.audit import audit_json, check_audit, known_anchor, read_audit
     from worker.settings.settings import load_settings
 
     form = chosen(output, as_json=json)
     settings = load_settings()
+    try:
+        noted = None if anchor is None else known_anchor(anchor)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--anchor") from None
     begins = None if since is None else _moment(since, settings.zone, SystemClock())
     with existing_store(settings) as store:
-        if verify and store is not None:
-            checked = check_audit(store)
+        if (verify or noted) and store is not None:
+            checked = check_audit(store, noted)
             if form is Output.JSON:
                 print_json(checked.as_json())
             else:
@@ -84,13 +92,32 @@ def audit(
             str(entry.run_id or ""),
             entry.plan_hash[:8],
             entry.subject,
-            ", ".join(f"{name} {value}" for name, value in entry.detail.items() if value not in ("", None)),
+            ", ".join(
+                f"{name.replace('_', ' ')} {_shown(value, settings.zone)}"
+                for name, value in entry.detail.items()
+                if value not in ("", None)
+            ),
         )
         for entry in found
     ]
     print_table(("id", "at", "who", "from", "did", "campaign", "run", "plan", "to", "detail"), rows, numeric=("id",))
     if older is not None:
         say(f"only the newest {limit:,} are shown; --limit shows more")
+
+
+def _shown(value: object, zone: "ZoneInfo") -> str:
+    """Return a value of an entry as people write it: times by the clocks of a zone, several values with spaces."""
+    from datetime import datetime
+
+    if isinstance(value, list):
+        return " ".join(_shown(each, zone) for each in value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    try:
+        read = datetime.fromisoformat(str(value))
+    except ValueError:
+        return str(value)
+    return local_time(read, zone) if read.tzinfo else str(value)
 
 
 def _moment(text: str, zone: "ZoneInfo", clock: "Clock") -> "datetime":

@@ -22,6 +22,7 @@ def test_init_makes_what_is_missing_and_says_what_to_do_next(run: Run, folder: P
         "spring-sale.yaml.example",
     ]
     assert "campaigns check campaigns/inbox/spring-sale.yaml" in result.stdout
+    assert "campaigns up --sandbox" in result.stdout
 
 
 def test_init_overwrites_nothing(run: Run, folder: Path) -> None:

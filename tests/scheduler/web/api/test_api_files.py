@@ -185,6 +185,21 @@ def test_a_table_that_has_changed_is_planned_anew(author: Caller) -> None:
     assert second["plan"] != first["plan"]
 
 
+def test_the_plan_of_a_table_that_has_changed_since_cannot_be_approved(author: Caller, callers: Callers) -> None:
+    approver = callers.with_scopes(Scope.APPROVE, Scope.READ)
+    put_table(author, "five.csv", TABLE)
+    content = file_of("five", **{"customers.csv": "five.csv"})
+    old = put(author, "five", content).json["approval"]["plan"]
+    put_table(author, "five.csv", TABLE)
+    put_table(author, "five.csv", TABLE + b"+39 333 111 0003,Zoe\n")
+    told = approver.call("POST", "/campaigns/five/approve", None, If_Match=f'"{old}"').problem(412, "other_plan")
+    assert told.startswith("a table of five has changed since it was planned")
+    new = put(author, "five", content).json["approval"]["plan"]
+    approver.call("POST", "/campaigns/five/approve", None, If_Match=f'"{old}"').problem(412, "other_plan")
+    approved = approver.call("POST", "/campaigns/five/approve", None, If_Match=f'"{new}"').json
+    assert approved["was_approved"] is False
+
+
 def test_a_campaign_may_be_json(table: str, author: Caller) -> None:
     same = {
         "campaign": "as-json",
