@@ -11,10 +11,11 @@ import sqlalchemy as sa
 
 from campaigns.access import Actor, ActorKind
 from tests.store.store_world import NOW
-from worker.store import audit, audit_chain
+from worker.store import audit
 from worker.store.audit import AuditFilter
-from worker.store.audit_chain import BrokenChain, ChainFault
 from worker.store.engine import Store
+from worker.store.reports import audit_chain
+from worker.store.reports.audit_chain import BrokenChain, ChainFault
 from worker.store.tables import audit_entries, audit_heads
 
 ANNA: Final = Actor(ActorKind.USER, "anna", origin="192.0.2.7")

@@ -11,8 +11,8 @@ from scheduler.actions.reading.pages import Page
 from scheduler.actions.shapes.seen import AuditedShape
 from worker.store import audit
 from worker.store.audit import Audited, AuditFilter, Head
-from worker.store.audit_chain import Anchor, BrokenChain, ChainFault, examine, unrecorded
 from worker.store.engine import Store
+from worker.store.reports.audit_chain import Anchor, BrokenChain, ChainFault, examine, unrecorded
 
 FAULTS: Final[Mapping[ChainFault, str]] = {
     ChainFault.CHANGED: "entry {id} was changed, or does not follow the entry before it",

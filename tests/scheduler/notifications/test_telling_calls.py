@@ -1,4 +1,4 @@
-"""The log of what was told outside, and telling it again."""
+"""The log of notifications, and sending one again."""
 
 import json
 from collections.abc import Callable, Iterator

@@ -33,9 +33,10 @@ from tests.scheduler.web.conftest import runtime_of
 from tests.support.clocks import FakeClock
 from worker.runtime import Runtime
 from worker.settings.settings import Settings, SettingsError
-from worker.store import audit, audit_chain
+from worker.store import audit
 from worker.store.access import sessions, tokens, users
 from worker.store.audit import Audited, AuditFilter
+from worker.store.reports import audit_chain
 
 ROOT = Actor(ActorKind.CLI, "root")
 PASSWORD = "correct horse battery"

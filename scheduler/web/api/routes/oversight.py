@@ -1,4 +1,4 @@
-"""Who did what, what is wrong just now, and what was told outside."""
+"""Who did what, what is wrong just now, and what others were told of."""
 
 from functools import partial
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""Who did what, what is wrong just now, and what was told outside: as the commands print it, and for whom it is."""
+"""Who did what, what is wrong just now, and what others were told of: as the commands print it, and for whom it is."""
 
 import csv
 import io
