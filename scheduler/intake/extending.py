@@ -1,7 +1,7 @@
 """A table that is dropped again during or after its campaign: only its new people are added."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import islice
 from typing import Final
@@ -11,14 +11,14 @@ from campaigns.audience import AudienceProblem
 from campaigns.definition import Definition
 from campaigns.lifecycle import RecipientState
 from campaigns.planning.batching import BatchLimits, into_batches
-from campaigns.planning.planner import plan_recipients
+from campaigns.planning.planner import Plan, plan_recipients
 from campaigns.planning.replanning import Numbered, new_people
 from campaigns.planning.row_planner import PlannedRecipient, read_through
 from campaigns.planning.splitting import Split
 from campaigns.problems import CampaignFileError, Problem
 from campaigns.take_up import Taken
 from campaigns.timing.placing import Placer
-from scheduler.intake.outcome import count_people, note_submitted
+from scheduler.intake.outcome import count_people, has_quota, note_submitted
 from scheduler.intake.planning import suppressed_in
 from worker.limits.batch_limits import limits_of
 from worker.logs import get_logger
@@ -54,21 +54,51 @@ def extend(runtime: Runtime, run: RunView, definition: Definition, *, source: st
     if unread:
         get_logger().warning("run.not_extended", campaign=run.campaign, run=run.id, unread_exclusions=unread)
         return 0
-    limits, again = limits_of(definition, runtime.settings).request, Counter[str]()
-    added, rows = 0, iter(plan)
+    limits, added = limits_of(definition, runtime.settings).request, 0
+    left = _count_first(runtime, run, plan, by)
+    for rows_of, new in _new_rows(runtime, run, plan):
+        note = partial(
+            note_submitted,
+            by=by,
+            definition=definition,
+            run_id=run.id,
+            taken=Taken.EXTENDED,
+            plan_hash=run.plan_hash,
+            source=source,
+        )
+        added += _add(runtime, run, rows_of, limits, by, None if added else note, counted=left)
+        left = max(0, left - _pending(new))
+    if added:
+        get_logger().info("run.extended", campaign=run.campaign, run=run.id, rows=added)
+    return added
+
+
+def _new_rows(
+    runtime: Runtime, run: RunView, plan: Plan
+) -> Iterator[tuple[list[Numbered], Sequence[PlannedRecipient]]]:
+    """Yield the rows of the numbers that the run lacks, some at a time, and those of them that are to be added."""
+    again, rows = Counter[str](), iter(plan)
     while chunk := [_numbered(row, again) for row in islice(rows, AT_ONCE)]:
         with runtime.store.read() as session:
             new = new_people(chunk, reminders.known_in(session, run.id, {each.row.number for each in chunk}))
         if new:
             numbers = {row.number for row in new}
-            rows_of = [each for each in chunk if each.row.number in numbers]
-            note = partial(
-                note_submitted, by=by, definition=definition, run_id=run.id, taken=Taken.EXTENDED, source=source
-            )
-            added += _add(runtime, run, rows_of, limits, by, None if added else note)
-    if added:
-        get_logger().info("run.extended", campaign=run.campaign, run=run.id, rows=added)
-    return added
+            yield [each for each in chunk if each.row.number in numbers], new
+
+
+def _count_first(runtime: Runtime, run: RunView, plan: Plan, by: Actor) -> int:
+    """Count everybody who would be added, before anybody is: a quota refuses all of them or none. Return how many."""
+    with runtime.store.read() as session:
+        if not has_quota(session, by):
+            return 0
+    people = sum(_pending(new) for _, new in _new_rows(runtime, run, plan))
+    with runtime.store.write("extend_counted") as session:
+        count_people(session, by, people, now=runtime.clock.now())
+    return people
+
+
+def _pending(rows: Sequence[PlannedRecipient]) -> int:
+    return sum(row.state is RecipientState.PENDING for row in rows)
 
 
 def _numbered(row: PlannedRecipient, again: Counter[str]) -> Numbered:
@@ -85,12 +115,15 @@ def _add(
     limits: BatchLimits,
     by: Actor,
     note: Callable[..., None] | None,
+    *,
+    counted: int,
 ) -> int:
+    """Add those of these rows who are new; `counted`: that many of them are counted against the quota already."""
     now = runtime.clock.now()
     with runtime.store.write("plan_more") as session:
         lock_run(session, run.id)
         new = new_people(chunk, reminders.known_in(session, run.id, {each.row.number for each in chunk}))
-        count_people(session, by, sum(row.state is RecipientState.PENDING for row in new), now=now)
+        count_people(session, by, max(0, _pending(new) - counted), now=now)
         first = plans.next_ordinal(session, run.id)
         for placed in into_batches(new, limits, chunk_rows=len(chunk)):
             shifted = [(row, None if batch is None else first + batch) for row, batch in placed]

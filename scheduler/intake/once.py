@@ -8,8 +8,8 @@ from campaigns.codes import RunType
 from campaigns.definition import Definition
 from campaigns.take_up import PLAN, Taken, decide
 from scheduler.intake.extending import extend
-from scheduler.intake.outcome import Intake, accepted, note_submitted
-from scheduler.intake.planning import plan_run
+from scheduler.intake.outcome import Intake, accepted, count_people, has_quota, note_submitted
+from scheduler.intake.planning import Submitted, people_of, plan_run
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.store.runs import plans, repetitions, runs, versions
@@ -22,8 +22,12 @@ def take_up_once(
     """Find or make the run of a campaign that runs once, and plan it; or add the new people in its tables.
 
     A completed run gets nobody new unless the file itself was dropped again: `dropped_at` is when it was written; None
-    means that somebody asks for it now. Raises `EditRefused`, or `CampaignFileError` while planning.
+    means that somebody asks for it now. Raises `EditRefused`, `QuotaSpent`, or `CampaignFileError` while planning.
     """
+    # Counted with the run, before it is planned: what a quota refuses leaves no run and changes no plan.
+    with runtime.store.read() as session:
+        is_limited = has_quota(session, by)
+    people = people_of(runtime, definition) if is_limited else 0
     _end_other_runs(runtime, definition, source)
     now = runtime.clock.now()
     begins_at = definition.schedule.begins_at(now)
@@ -61,13 +65,17 @@ def take_up_once(
                 runs.adopt_definition(session, run_id, version.definition_id)
                 grants.wake_run(session, run_id, now=now)
                 get_logger().info("run.tuned", campaign=definition.campaign, run=run_id)
-        if decision.taken in {Taken.PLANNED, Taken.TUNED}:
-            note_submitted(session, by, definition, run_id, decision.taken, source=source, now=now)
+        if decision == PLAN:
+            count_people(session, by, people, now=now)
+        elif found is not None and decision.taken is Taken.TUNED:
+            note_submitted(
+                session, by, definition, run_id, decision.taken, plan_hash=found.plan_hash, source=source, now=now
+            )
     if found is not None and decision.takes_more:
         added = extend(runtime, found, definition, source=source, by=by)
         return Intake(run_id, Taken.EXTENDED if added else decision.taken, added)
     if decision == PLAN:
-        plan_run(runtime, run_id, definition, source, by=by)
+        plan_run(runtime, run_id, definition, source, submitted=Submitted(by, people or 0))
     return Intake(run_id, decision.taken)
 
 

@@ -7,6 +7,7 @@ from sqlmodel import Session
 
 from campaigns.access import Actor, ActorKind
 from campaigns.definition import Definition
+from campaigns.planning.approval import to_approve
 from campaigns.take_up import EditCode, Refuse, Taken, TakeUp
 from worker.store import audit
 from worker.store.access import quotas
@@ -50,10 +51,23 @@ def count_people(session: Session, by: Actor, people: int | None, *, now: dateti
         raise QuotaSpent(sentence)
 
 
+def has_quota(session: Session, by: Actor) -> bool:
+    """Return whether this is a token that may send to a limited number of people a day."""
+    return by.kind is ActorKind.TOKEN and quotas.has_quota(session, by.name)
+
+
 def note_submitted(
-    session: Session, by: Actor, definition: Definition, run_id: int | None, taken: Taken, *, source: str, now: datetime
+    session: Session,
+    by: Actor,
+    definition: Definition,
+    run_id: int | None,
+    taken: Taken,
+    *,
+    plan_hash: str,
+    source: str,
+    now: datetime,
 ) -> None:
-    """Write to the audit who submitted this version of a file."""
+    """Write to the audit who submitted this version of a file, with the hash to approve; "": it has no plan."""
     audit.append(
         session,
         by,
@@ -61,9 +75,9 @@ def note_submitted(
         now=now,
         campaign=definition.campaign,
         run_id=run_id,
-        plan_hash=definition.content_hash,
+        plan_hash=to_approve(definition, plan_hash),
         subject=source,
-        detail={"taken": taken},
+        detail={"taken": taken, audit.DEFINITION: definition.content_hash},
     )
 
 

@@ -1,11 +1,13 @@
 """The plan of a run: who gets which text when, stored in chunks."""
 
 import json
+from collections import deque
 from collections.abc import Sequence, Set
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from campaigns.access import SCHEDULER, Actor
+from campaigns.access import Actor
 from campaigns.audience import AudienceProblem
 from campaigns.definition import Definition, Kind
 from campaigns.definition.schedule import LocalTime, Schedule
@@ -19,8 +21,9 @@ from campaigns.planning.figures import summary_json
 from campaigns.planning.planner import Plan, Suppressed, plan_recipients
 from campaigns.planning.repeats import WITHIN, AlreadyTold, ToldBefore, literal_as_seen
 from campaigns.problems import CampaignFileError, Problem
+from campaigns.take_up import Taken
 from campaigns.timing.placing import Placer
-from scheduler.intake.outcome import QuotaSpent, count_people
+from scheduler.intake.outcome import QuotaSpent, count_people, note_submitted
 from worker import tracing
 from worker.limits.batch_limits import gates, limits_of
 from worker.logs import get_logger
@@ -42,37 +45,72 @@ def plan_run(
     source: str,
     *,
     firing: datetime | None = None,
-    by: Actor = SCHEDULER,
+    submitted: "Submitted | None" = None,
 ) -> None:
     """Plan an unplanned run from the current tables. Raises `CampaignFileError`, `QuotaSpent`; the run has then failed.
 
-    `firing` is the moment of a run that repeats. `by` is who submitted it: a token may have a quota.
+    `firing` is the moment of a run that repeats. `submitted`: who asked for this plan, unless the service itself did.
     """
     with tracing.span("plan", campaign=definition.campaign, run=run_id) as note:
-        note(recipients=_plan_run(runtime, run_id, definition, source, firing, by))
+        note(recipients=_plan_run(runtime, run_id, definition, source, firing, submitted))
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """Who submitted a file, and to how many people of it they are already counted to send today."""
+
+    by: Actor
+    counted: int = 0
+
+
+def people_of(runtime: Runtime, definition: Definition) -> int | None:
+    """Return how many people a plan would send to now; None for a contact list. Stores nothing.
+
+    It is 0 if the plan cannot be made: `plan_run` says why.
+    """
+    if definition.contact_list:
+        return None
+    plan = _plan(runtime, definition, Placer(definition.schedule, runtime.clock.now()))
+    try:
+        deque(plan, maxlen=0)
+    except (AudienceProblem, TemplateProblem):
+        return 0
+    return plan.summary.counts.get(RecipientState.PENDING, 0)
+
+
+def _plan(runtime: Runtime, definition: Definition, placer: Placer) -> Plan:
+    return plan_recipients(
+        definition,
+        placer=placer,
+        suppressed=suppressed_in(runtime.store, definition.kind),
+        already_told=already_told_in(runtime.store, definition, runtime.account_id, runtime.clock.now()),
+    )
 
 
 def _plan_run(
-    runtime: Runtime, run_id: int, definition: Definition, source: str, firing: datetime | None, by: Actor
+    runtime: Runtime,
+    run_id: int,
+    definition: Definition,
+    source: str,
+    firing: datetime | None,
+    submitted: Submitted | None,
 ) -> int:
     """Return the size of the audience."""
     now = runtime.clock.now()
     if problem := too_late_to_hand_over(definition.schedule, now):
-        with runtime.store.write("plan_too_late") as session:
-            runs.fail_run(session, run_id, problem, now)
-        raise CampaignFileError([Problem(source, 1, 1, "schedule.start", problem)])
+        found = Problem(source, 1, 1, "schedule.start", problem)
+        raise _failed(runtime, run_id, definition, found, submitted)
     for path, problem, hint in runtime.settings.policy.broken_by(definition):  # rules newer than what was stored
-        raise _failed(runtime, run_id, Problem(source, 1, 1, ".".join(map(str, path)), problem, hint))
+        raise _failed(
+            runtime, run_id, definition, Problem(source, 1, 1, ".".join(map(str, path)), problem, hint), submitted
+        )
     placer = Placer(definition.schedule, now, firing=firing)
     try:
-        plan = plan_recipients(
-            definition,
-            placer=placer,
-            suppressed=suppressed_in(runtime.store, definition.kind),
-            already_told=already_told_in(runtime.store, definition, runtime.account_id, now),
-        )
+        plan = _plan(runtime, definition, placer)
     except TemplateProblem as error:  # an earlier version of this program accepted it
-        raise _failed(runtime, run_id, Problem(source, 1, 1, "message", error.problem, error.hint)) from error
+        raise _failed(
+            runtime, run_id, definition, Problem(source, 1, 1, "message", error.problem, error.hint), submitted
+        ) from error
     limits = limits_of(definition, runtime.settings)
     try:
         agenda = store_plan(runtime.store, run_id, definition, plan, limits=limits.request, placer=placer, now=now)
@@ -81,16 +119,16 @@ def _plan_run(
         problem = str(error)
     problem = problem or limits.too_dear(plan.longest_text)
     if problem:
-        raise _failed(runtime, run_id, Problem(source, 1, 1, "audience", problem))
+        raise _failed(runtime, run_id, definition, Problem(source, 1, 1, "audience", problem), submitted)
     summary = plan.summary
     if summary.audience >= LARGE:
         runtime.store.renew_statistics()
     shared, phones = gates(runtime.ceilings.current(), runtime.settings.zone, definition)
     figures = summary_json(summary, forecast(agenda, shared, phones))
     try:
-        _finish(runtime, run_id, definition, plan, figures, by)
+        _finish(runtime, run_id, definition, source, plan, figures, submitted)
     except QuotaSpent as spent:
-        _failed(runtime, run_id, Problem(source, 1, 1, "", str(spent)))
+        _failed(runtime, run_id, definition, Problem(source, 1, 1, "", str(spent)), None)
         raise
     get_logger().info("run.planned", campaign=definition.campaign, run=run_id, audience=summary.audience)
     if summary.audience >= LARGE:
@@ -100,12 +138,21 @@ def _plan_run(
 
 
 def _finish(
-    runtime: Runtime, run_id: int, definition: Definition, plan: Plan, figures: dict[str, Any], by: Actor
+    runtime: Runtime,
+    run_id: int,
+    definition: Definition,
+    source: str,
+    plan: Plan,
+    figures: dict[str, Any],
+    submitted: Submitted | None,
 ) -> None:
     summary, now = plan.summary, runtime.clock.now()
     with runtime.store.write("plan_finished") as session:
-        people = None if definition.contact_list else summary.counts.get(RecipientState.PENDING, 0)
-        count_people(session, by, people, now=now)
+        if submitted is not None:
+            by = submitted.by
+            people = summary.counts.get(RecipientState.PENDING, 0)  # more than were counted: a table changed meanwhile
+            count_people(session, by, max(0, people - submitted.counted), now=now)
+            note_submitted(session, by, definition, run_id, Taken.PLANNED, plan_hash=plan.hash, source=source, now=now)
         if definition.schedule.local_time is LocalTime.RECIPIENT:
             plans.start_with_first(session, run_id)
         plans.finish_plan(session, run_id, plan_hash=plan.hash, summary=figures, now=now)
@@ -115,11 +162,18 @@ def _finish(
             approvals.await_approval(session, run_id, plan_now, now)
 
 
-def _failed(runtime: Runtime, run_id: int, found: Problem) -> CampaignFileError:
+def _failed(
+    runtime: Runtime, run_id: int, definition: Definition, found: Problem, submitted: Submitted | None
+) -> CampaignFileError:
     """Fail the run for this reason; return the error for the caller to raise."""
     reason = f"{found.path}: {found.problem} ({found.hint})" if found.hint else found.problem
+    now, source = runtime.clock.now(), found.file
     with runtime.store.write("plan_failed") as session:
-        runs.fail_run(session, run_id, reason, runtime.clock.now())
+        runs.fail_run(session, run_id, reason, now)
+        if submitted is not None:
+            note_submitted(
+                session, submitted.by, definition, run_id, Taken.PLANNED, plan_hash="", source=source, now=now
+            )
     return CampaignFileError([found])
 
 

@@ -1,9 +1,10 @@
 """Campaigns that remind: each table is compared with what was planned before, and each day has its run."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from functools import partial
 from itertools import islice
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -70,9 +71,10 @@ def take_up_reminders(runtime: Runtime, definition: Definition, *, source: str, 
             kind=definition.kind,
         ):
             grants.wake_run(session, run_id, now=now)
-        note_submitted(session, by, definition, None, decision.taken, source=source, now=now)
     limits = limits_of(definition, runtime.settings)
-    done = _Planner(runtime, definition, campaign_id, definition_id, limits.request, now).carry_out(plan)
+    done = _Planner(runtime, definition, campaign_id, definition_id, limits.request, now).carry_out(
+        plan, partial(note_submitted, by=by, definition=definition, run_id=None, taken=decision.taken, source=source)
+    )
     if problem := limits.too_dear(plan.longest_text):
         raise _refused(source, problem)
     with runtime.store.read() as session:
@@ -111,7 +113,7 @@ class _Planner:
         self._limits = limits
         self._done = _Done()
 
-    def carry_out(self, plan: Plan) -> _Done:
+    def carry_out(self, plan: Plan, note: Callable[..., None]) -> _Done:
         rows, changed = iter(plan), list[PlannedRecipient]()
         while chunk := list(islice(rows, AT_ONCE)):
             # Most rows of a table that comes every night are known: only the others take a transaction.
@@ -123,7 +125,7 @@ class _Planner:
                 changed = []
         if changed:
             self._write(changed)
-        self._finish(plan)
+        self._finish(plan, note)
         done = self._done
         get_logger().info(
             "reminders.planned",
@@ -191,18 +193,17 @@ class _Planner:
             now=self._now,
         )
 
-    def _finish(self, plan: Plan) -> None:
-        """Mark the days as fully planned, including those that an interrupted process began."""
+    def _finish(self, plan: Plan, note: Callable[..., None]) -> None:
+        """Mark the days as fully planned, including those that an interrupted process began; note who submitted."""
         with self._runtime.store.read() as session:
             unplanned = reminders.unplanned_days(session, self._campaign_id)
         touched = sorted(self._done.days | set(unplanned))
-        if not touched:
-            return
         with self._runtime.store.write("remind_finish") as session:
             for run_id in touched:
                 reminders.finish_day(
                     session, run_id, plan_hash=plan.hash, warnings=plan.summary.warnings, now=self._now
                 )
+            note(session, plan_hash=plan.hash, now=self._now)
 
 
 def _runs_of(changes: Changes) -> Iterator[int]:

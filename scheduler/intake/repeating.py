@@ -64,7 +64,7 @@ def take_up_repeating(runtime: Runtime, definition: Definition, *, source: str, 
             _make_next(session, runtime.account_id, repeating, definition, now)
         run_id = run_of(session, campaign_id, NO_MOMENT_LEFT)
         if decision == PLAN:
-            note_submitted(session, by, definition, run_id, decision.taken, source=source, now=now)
+            note_submitted(session, by, definition, run_id, decision.taken, plan_hash="", source=source, now=now)
         return Intake(run_id, decision.taken)
 
 

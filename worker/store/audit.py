@@ -24,7 +24,10 @@ from worker.store.engine import at_end
 from worker.store.tables import audit_entries, audit_heads
 
 SUBMIT: Final = "submit"
-"""The action of an accepted campaign file; the entry's `plan_hash` is then the hash of the definition."""
+"""The action of an accepted campaign file; the entry's `plan_hash` is what has to be approved, if anything has."""
+
+DEFINITION: Final = "definition"
+"""The key of the submitted version's content hash in an entry's detail. Older entries have it as their `plan_hash`."""
 
 PAGE: Final = 1_000
 """Rows in memory at a time."""
@@ -34,6 +37,8 @@ HEAD_ID: Final = 1
 
 _NUMBER: Final = re.compile(r"\+?\d{9,}")
 """A full phone number, wherever it stands: in the name of a file, for example."""
+_HASH: Final = re.compile(r"[0-9a-f]{64}")
+"""A SHA-256: the digits in it are no phone number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +165,8 @@ def _plain(value: Any) -> Any:
         return value
     if isinstance(value, list | tuple | set | frozenset):
         return [_plain(each) for each in value]
+    if isinstance(value, str) and _HASH.fullmatch(value):
+        return value
     return _clean(value.isoformat() if isinstance(value, datetime) else str(value))
 
 
@@ -187,7 +194,10 @@ def has_submitted(session: Session, actor: str, campaign: str, definition_hash: 
     found = sa.select(audit_entries.c.actor).where(
         audit_entries.c.campaign == campaign,
         audit_entries.c.action == SUBMIT,
-        audit_entries.c.plan_hash == definition_hash,
+        sa.or_(
+            audit_entries.c.plan_hash == definition_hash,
+            audit_entries.c.detail[DEFINITION].as_string() == definition_hash,
+        ),
     )
     return actor.lower() in {name.lower() for name in session.scalars(found.distinct())}
 

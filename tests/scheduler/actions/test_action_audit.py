@@ -190,7 +190,7 @@ def test_everything_that_somebody_does_has_one_entry(runtime: Runtime, folder: P
     # then
     (_, *mine) = entries(store)
     assert [(entry.action, entry.campaign, entry.run_id, entry.plan_hash, entry.subject) for entry in mine] == [
-        ("submit", "sale", waiting.id, definition.content_hash, "sale.yaml"),
+        ("submit", "sale", waiting.id, waiting.plan_hash, "sale.yaml"),
         ("test", "sale", tested.run_id, definition.content_hash, "+39…01"),
         ("test_given_up", "sale", tested.run_id, "", ""),
         ("approve", "sale", waiting.id, waiting.plan_hash, ""),
@@ -203,6 +203,7 @@ def test_everything_that_somebody_does_has_one_entry(runtime: Runtime, folder: P
         ("cancel", "sale", waiting.id, waiting.plan_hash, ""),
         ("resolve", "sale", waiting.id, waiting.plan_hash, "+39…02"),
     ]
+    assert mine[0].detail == {"taken": "planned", "definition": definition.content_hash}
     assert {(entry.actor_kind, entry.actor, entry.at) for entry in mine} == {("cli", "anna", now)}
     # and the record is whole, and names no number, no text and no key
     assert check_audit(store).broken is None

@@ -30,6 +30,7 @@ from tests.scheduler.actions.actions_world import ANNA, CAMPAIGN
 from worker.logs import configure_logs, get_logger
 from worker.runtime import Runtime
 from worker.settings.settings import load_settings
+from worker.store import audit
 from worker.store.events import EventName
 from worker.store.models import Event, Run
 
@@ -165,6 +166,13 @@ def test_with_four_eyes_nobody_approves_what_they_submitted_through_whatever_doo
         with pytest.raises(Refused, match="somebody else has to approve it") as refused:
             approve(runtime, "sale", plan, same, four_eyes=True)
         assert refused.value.code is Refusal.FOUR_EYES
+    # and so it is for an entry of earlier versions, which has the file's hash in place of the plan's
+    ben = Actor(ActorKind.USER, "ben")
+    with runtime.store.write() as session:
+        file = read_file(path, runtime.settings).content_hash
+        audit.append(session, ben, "submit", now=runtime.clock.now(), campaign="sale", plan_hash=file)
+    with pytest.raises(Refused, match="ben submitted sale"):
+        approve(runtime, "sale", plan, ben, four_eyes=True)
     # then
     done = approve(runtime, "sale", plan, Actor(ActorKind.USER, "bob"), four_eyes=True)
     assert (done.plan, done.is_news) == (plan, True)

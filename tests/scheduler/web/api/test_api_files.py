@@ -268,9 +268,13 @@ def test_a_token_sends_to_as_many_people_a_day_as_it_may(
         made = tokens.create(session, "small", scopes, recipients_daily=3, by="tests", now=api_runtime.clock.now())
     small = Caller(callers.url, made)
     assert put(small, "first", file_of("first")).json["taken"] == "planned"  # two people
-    refused = put(small, "second", file_of("second")).problem(429, "quota_spent")
-    assert refused == "the token small may not send to 2 more people today; its quota starts again at 00:00 UTC"
-    assert author.get("/campaigns/second").json["state"] == "failed"
+    before = rows_of(api_runtime, runs), rows_of(api_runtime, recipients), rows_of(api_runtime, audit_entries)
+    for _ in range(2):
+        refused = put(small, "second", file_of("second")).problem(429, "quota_spent")
+        assert refused == "the token small may not send to 2 more people today; its quota starts again at 00:00 UTC"
+    assert author.get("/campaigns/second").status == 404
+    after = rows_of(api_runtime, runs), rows_of(api_runtime, recipients), rows_of(api_runtime, audit_entries)
+    assert after == before
     assert put(small, "first", file_of("first")).json["taken"] == "continued"
     assert put(author, "second", file_of("second")).json["taken"] == "planned"
     to_list = b"campaign: to-list\nmessage: Hi\naudience: [{contact_list: 7}]\n"
