@@ -9,7 +9,7 @@ from campaigns.definition import Definition
 from campaigns.take_up import PLAN, Taken, decide
 from scheduler.intake.extending import extend
 from scheduler.intake.outcome import Intake, accepted, count_people, has_quota, note_submitted
-from scheduler.intake.planning import Submitted, people_of, plan_run
+from scheduler.intake.planning import Submission, people_of, plan_run
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.store.runs import plans, repetitions, runs, versions
@@ -75,7 +75,7 @@ def take_up_once(
         added = extend(runtime, found, definition, source=source, by=by)
         return Intake(run_id, Taken.EXTENDED if added else decision.taken, added)
     if decision == PLAN:
-        plan_run(runtime, run_id, definition, source, submitted=Submitted(by, people or 0))
+        plan_run(runtime, run_id, definition, source, submitted=Submission(by, people or 0))
     return Intake(run_id, decision.taken)
 
 

@@ -45,7 +45,7 @@ def plan_run(
     source: str,
     *,
     firing: datetime | None = None,
-    submitted: "Submitted | None" = None,
+    submitted: "Submission | None" = None,
 ) -> None:
     """Plan an unplanned run from the current tables. Raises `CampaignFileError`, `QuotaSpent`; the run has then failed.
 
@@ -56,7 +56,7 @@ def plan_run(
 
 
 @dataclass(frozen=True, slots=True)
-class Submitted:
+class Submission:
     """Who submitted a file, and to how many people of it they are already counted to send today."""
 
     by: Actor
@@ -93,7 +93,7 @@ def _plan_run(
     definition: Definition,
     source: str,
     firing: datetime | None,
-    submitted: Submitted | None,
+    submitted: Submission | None,
 ) -> int:
     """Return the size of the audience."""
     now = runtime.clock.now()
@@ -144,7 +144,7 @@ def _finish(
     source: str,
     plan: Plan,
     figures: dict[str, Any],
-    submitted: Submitted | None,
+    submitted: Submission | None,
 ) -> None:
     summary, now = plan.summary, runtime.clock.now()
     with runtime.store.write("plan_finished") as session:
@@ -163,7 +163,7 @@ def _finish(
 
 
 def _failed(
-    runtime: Runtime, run_id: int, definition: Definition, found: Problem, submitted: Submitted | None
+    runtime: Runtime, run_id: int, definition: Definition, found: Problem, submitted: Submission | None
 ) -> CampaignFileError:
     """Fail the run for this reason; return the error for the caller to raise."""
     reason = f"{found.path}: {found.problem} ({found.hint})" if found.hint else found.problem
