@@ -283,13 +283,13 @@ def _problem(number: PhoneNumber) -> str:
 
 def _parse_reason(error: NumberParseException, text: str) -> str:
     if error.error_type == NumberParseException.INVALID_COUNTRY_CODE:
-        return "has a country code that does not exist" if text.startswith("+") else _NO_REGION
+        return "has a country code that does not exist" if text.startswith("+") else NO_REGION
     if error.error_type == NumberParseException.TOO_LONG:
         return "too long"
     return "too short"
 
 
-_NO_REGION: Final = "has no country code and no default_region is set"
+NO_REGION: Final = "has no country code and no default_region is set"
 
 
 @cache

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from campaigns.phone_numbers.numbers import InvalidNumber, Normaliser
+from campaigns.phone_numbers.numbers import NO_REGION, InvalidNumber, Normaliser
 from scheduler.actions.refusals import Refusal, Refused
 
 
@@ -11,8 +11,13 @@ def normalised(number: str, region: str | None, *, called: str = "the number") -
     try:
         return Normaliser(region).normalise(number)
     except InvalidNumber as error:
-        sentence = f"{called} cannot be used: {error.reason}; write it as +39 333 123 4567"
+        sentence = f"{called} cannot be used: {reason_here(error)}; write it as +39 333 123 4567"
         raise Refused(Refusal.INVALID, sentence) from None
+
+
+def reason_here(error: InvalidNumber) -> str:
+    """Return what is wrong with a number that somebody typed: here no campaign file says which country it is of."""
+    return "has no country code, and CAMPAIGNS_REGION is not set" if error.reason == NO_REGION else error.reason
 
 
 def all_normalised(numbers: Sequence[str], region: str | None) -> list[str]:

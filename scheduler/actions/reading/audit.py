@@ -3,11 +3,14 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final, cast
+from zoneinfo import ZoneInfo
 
 from campaigns.display import utc
+from campaigns.values.durations import parse_duration
 from scheduler.actions.reading.pages import Page
+from scheduler.actions.refusals import Refusal, Refused
 from scheduler.actions.shapes.seen import AuditedShape
 from worker.store import audit
 from worker.store.audit import Audited, AuditFilter, Head
@@ -102,3 +105,20 @@ def audit_json(entry: Audited) -> AuditedShape:
     who = {"id": entry.id, "at": utc(entry.at), "actor": f"{entry.actor_kind}:{entry.actor}", "action": entry.action}
     told = who | {name: value for name, value in said.items() if value} | {"digest": entry.digest}
     return cast(AuditedShape, told)
+
+
+def begins_at(text: str, zone: ZoneInfo, *, now: datetime) -> datetime:
+    """Return the moment that is meant by a day or a time by the clocks of a zone, or by how long ago it was.
+
+    Raises `Refused`.
+    """
+    try:
+        return now - parse_duration(text)
+    except ValueError:
+        pass
+    try:
+        read = datetime.fromisoformat(text)
+        return (read if read.tzinfo else read.replace(tzinfo=zone)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        sentence = "since is not a time: write 2026-12-01, 2026-12-01T09:00 or 7d"
+        raise Refused(Refusal.INVALID, sentence, field="since") from None

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from campaigns.lifecycle import RecipientState
 from campaigns.phone_numbers.numbers import InvalidNumber, Normaliser
+from scheduler.actions.numbers import reason_here
 from scheduler.report.people import NO_STORY, Story, tell
 from worker.store.engine import Store
 
@@ -36,5 +37,5 @@ def read_person(store: Store | None, number: str, region: str | None, *, now: da
         forms = list(dict.fromkeys([Normaliser(region).normalise(number), number]))
     except InvalidNumber as error:
         forms = [number]
-        problem = f"it cannot be read as a number ({error.reason}): write it as +39 333 123 4567"
+        problem = f"it cannot be read as a number ({reason_here(error)}): write it as +39 333 123 4567"
     return KnownPerson(forms[0], NO_STORY if store is None else tell(store, forms, now=now), problem)

@@ -9,7 +9,7 @@ from typing import Final
 from phonenumbers import SUPPORTED_REGIONS
 
 from campaigns.audience import AudienceProblem, open_source
-from campaigns.phone_numbers.numbers import InvalidNumber, Normaliser
+from campaigns.phone_numbers.numbers import NO_REGION, InvalidNumber, Normaliser
 from scheduler.actions.acting import Actor, acting, audited
 from scheduler.actions.refusals import Refusal, Refused
 from scheduler.actions.suppressing.tables import BadRow
@@ -20,6 +20,8 @@ from worker.store.audit import AuditFilter
 
 MOST_SHOWN: Final = 100
 """How many bad rows of a table are told one by one."""
+
+NO_COUNTRY: Final = "has no country code; say with ?region= which country it is of, such as ?region=US"
 
 SUFFIXES: Final = (".csv", ".tsv", ".jsonl", ".xlsx")
 
@@ -117,7 +119,7 @@ def _checked(path: Path, number: str, region: str | None) -> tuple[int, int, tup
             try:
                 normaliser.normalise(row.number)
             except InvalidNumber as error:
-                problem = error.reason
+                problem = NO_COUNTRY if error.reason == NO_REGION else error.reason
         if problem:
             bad_rows += 1
             if len(bad) < MOST_SHOWN:

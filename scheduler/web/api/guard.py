@@ -1,5 +1,6 @@
 """Who may call a route: each declares its scope with `needs`, and is asked for it before anything of a call is read."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass
@@ -76,6 +77,8 @@ class GuardedRoute(APIRoute):
                 rates: CallRates = request.app.state.rates
                 rates.take(str(actor))
                 _refuse_unknown(request, known)
+                if self.body_field is not None:
+                    _refuse_other_types(request)
                 return await handle(request)
             except Exception as error:  # or the server would log its traceback, whose values may be numbers
                 return answer(as_problem(error))
@@ -108,6 +111,15 @@ def _refuse_unknown(request: Request, known: Mapping[str, bool]) -> None:
             continue
         place = f"query/{name[:MOST_NAME]}"
         raise CallProblem(Refusal.INVALID, f"{place} {problem}", errors=[{"pointer": place, "detail": problem}])
+
+
+def _refuse_other_types(request: Request) -> None:
+    """Raise `CallProblem` for a body that is not said to be JSON: `curl -d` says that it is a form."""
+    has_body = request.headers.get("Content-Length", "0") != "0" or "Transfer-Encoding" in request.headers
+    media_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    if has_body and media_type != "application/json" and not re.fullmatch(r"application/.+\+json", media_type):
+        sentence = "this call takes JSON: send the body with `Content-Type: application/json`"
+        raise CallProblem(Fault.UNSUPPORTED_MEDIA_TYPE, sentence)
 
 
 def guarded_router() -> APIRouter:

@@ -10,9 +10,8 @@ from fastapi.responses import JSONResponse
 
 from scheduler.actions.acting import Actor
 from scheduler.actions.once import KeyedCall, MadeCall, made_before, make_once
+from scheduler.web.api.problems import VISIBLE
 from worker.runtime import Runtime
-
-KEY: Final = r"^[\x21-\x7e]{1,255}$"
 
 REPLAYED: Final = "Idempotency-Replayed"
 
@@ -51,7 +50,9 @@ async def _once(
     request: Request,
     idempotency_key: Annotated[
         str | None,
-        Header(pattern=KEY, description="A new one for each call; repeating a call with it returns the same answer."),
+        Header(
+            pattern=VISIBLE, description="A new one for each call; repeating a call with it returns the same answer."
+        ),
     ] = None,
 ) -> Once:
     runtime: Runtime = request.app.state.runtime

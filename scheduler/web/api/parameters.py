@@ -7,6 +7,7 @@ from fastapi import Depends, Path, Query, Request
 from campaigns.access import Scope, is_allowed
 from scheduler.actions.acting import Actor
 from scheduler.web.api.guard import needs
+from scheduler.web.api.problems import PLAIN
 from worker.runtime import Runtime
 
 MOST_ID: Final = 2**31 - 1
@@ -27,9 +28,6 @@ Planner = Annotated[Actor, needs(Scope.SUBMIT, or_else=Scope.PLAN)]
 """Submits, or may at least ask for a plan."""
 Behind = Annotated[Runtime, Depends(_runtime)]
 """What the call works on."""
-
-PLAIN: Final = r"^[^\x00-\x1f\x7f]+$"
-"""No control characters: PostgreSQL stores no NUL, and no name or number has any of them."""
 
 CampaignName = Annotated[str, Path(min_length=1, max_length=70, pattern=PLAIN, description="The campaign's name.")]
 RunId = Annotated[int, Path(ge=1, le=MOST_ID, description="The number of a run.")]

@@ -137,7 +137,7 @@ def answered(shape: Any, status: int = 200) -> dict[int | str, dict[str, Any]]:
     return {status: {"model": shape}}
 
 
-ALWAYS: Final = (401, 403, 413, 421, 422, 429, 500, 503)
+ALWAYS: Final = (401, 403, 413, 415, 421, 422, 429, 500, 503)
 """The problems that any call may be answered with."""
 
 MOST_ERRORS: Final = 100
@@ -186,7 +186,7 @@ def as_problem(error: Exception) -> CallProblem:
             again = {"Retry-After": str(RETRY_SECONDS)} if error.code is Refusal.UNDER_WAY else {}
             return CallProblem(error.code, str(error), errors=places, headers=again)
         case CampaignFileError():
-            return CallProblem(Refusal.INVALID, str(error), errors=[_in_file(each) for each in error.problems])
+            return CallProblem(Refusal.INVALID, str(error), errors=[told_in_file(each) for each in error.problems])
         case EditRefused() | OfAnotherInstallation():
             return CallProblem(Refusal.WRONG_STATE, str(error))
         case RequestValidationError():
@@ -217,7 +217,8 @@ async def answer_error(_request: Request, error: Exception) -> JSONResponse:
     return answer(as_problem(error))
 
 
-def _in_file(problem: Problem) -> dict[str, Any]:
+def told_in_file(problem: Problem) -> dict[str, Any]:
+    """Return a mistake in a file, with its place."""
     what = f"{problem.path}: {problem.problem}" if problem.path else problem.problem
     detail = f"{what} ({problem.hint})" if problem.hint else what
     place = {"pointer": problem.path} if problem.path else {}
@@ -226,12 +227,61 @@ def _in_file(problem: Problem) -> dict[str, Any]:
 
 def _invalid(error: RequestValidationError) -> CallProblem:
     """Return the mistakes by place, without the values: they may be numbers."""
-    places = [
-        {"pointer": "/".join(str(part) for part in each["loc"]), "detail": str(each["msg"])} for each in error.errors()
-    ]
-    first = places[0] if places else {"pointer": "", "detail": "the call cannot be read"}
+    places = [_mistake(each, error.body) for each in error.errors()]
+    first = places[0] if places else {"pointer": "the call", "detail": "cannot be read"}
     more = f"; and {len(places) - 1} more" if len(places) > 1 else ""
-    return CallProblem(Refusal.INVALID, f"{first['pointer']}: {first['detail']}{more}", errors=places)
+    return CallProblem(Refusal.INVALID, f"{first['pointer']} {first['detail']}{more}", errors=places)
+
+
+def _mistake(found: Mapping[str, Any], body: Any) -> dict[str, Any]:
+    kind, place, about = str(found["type"]), list(found["loc"]), dict(found.get("ctx") or {})
+    if kind == "json_invalid":
+        before = body[: place[-1]] if isinstance(body, str) else ""
+        line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+        detail = f"is not JSON, at line {line}, column {column}"
+        return {"pointer": "body", "line": line, "column": column, "detail": detail}
+    if kind == "string_pattern_mismatch":
+        detail = _PATTERNS.get(str(about.get("pattern")), "is not written as it must be")
+    else:
+        detail = next((said for begins, said in _MISTAKES.items() if kind.startswith(begins)), "cannot be used")
+    return {"pointer": "/".join(map(str, place)), "detail": detail.format_map(about)}
+
+
+_MISTAKES: Final[Mapping[str, str]] = {
+    "missing": "is missing",
+    "extra_forbidden": "is not known here",
+    "model_": "must be a JSON object",
+    "dict_": "must be a JSON object",
+    "list_": "must be a list",
+    "string_too_short": "must have at least {min_length} characters",
+    "string_too_long": "must have at most {max_length} characters",
+    "string_": "must be text",
+    "too_short": "must have at least {min_length} items",
+    "too_long": "must have at most {max_length} items",
+    "int_": "must be a whole number",
+    "bool_": "must be true or false",
+    "literal_error": "must be {expected}",
+    "enum": "must be {expected}",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
+}
+"""What is said of a mistake, by how the name of its kind begins in pydantic. None of them says the value."""
+
+PLAIN: Final = r"^[^\x00-\x1f\x7f]+$"
+"""No control characters: PostgreSQL stores no NUL, and no name or number has any of them."""
+
+PLAIN_OR_EMPTY: Final = r"^[^\x00-\x1f\x7f]*$"
+VISIBLE: Final = r"^[\x21-\x7e]{1,255}$"
+COUNTRY: Final = "^[A-Za-z]{2}$"
+SLUG: Final = "^[a-z0-9][a-z0-9-]{0,63}$"
+
+_PATTERNS: Final[Mapping[str, str]] = {
+    PLAIN: "must have no control characters, and not be empty",
+    PLAIN_OR_EMPTY: "must have no control characters",
+    VISIBLE: "must be 1 to 255 visible characters of ASCII",
+    COUNTRY: "must be a country of two letters, such as US",
+    SLUG: "must be a name in lower-case letters, digits and hyphens, of at most 64 characters",
+}
 
 
 def _of_http(error: HTTPException) -> CallProblem:

@@ -11,10 +11,7 @@ from scheduler.cli.rendering.output import local_time, print_json, print_table, 
 from scheduler.exits import Exit
 
 if TYPE_CHECKING:
-    from datetime import datetime
     from zoneinfo import ZoneInfo
-
-    from campaigns.clock import Clock
 
 COLUMNS: Final = ("id", "at", "actor", "from", "action", "campaign", "run", "plan", "subject", "detail", "digest")
 
@@ -54,7 +51,7 @@ def audit(
     """Show who did what, when and from where, with the newest last."""
     from campaigns.clock import SystemClock
     from scheduler.actions.opening import existing_store
-    from scheduler.actions.reading.audit import audit_json, check_audit, known_anchor, read_audit
+    from scheduler.actions.reading.audit import audit_json, begins_at, check_audit, known_anchor, read_audit
     from worker.settings.settings import load_settings
 
     form = chosen(output, as_json=json)
@@ -63,7 +60,7 @@ def audit(
         noted = None if anchor is None else known_anchor(anchor)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--anchor") from None
-    begins = None if since is None else _moment(since, settings.zone, SystemClock())
+    begins = None if since is None else begins_at(since, settings.zone, now=SystemClock().now())
     with existing_store(settings) as store:
         if (verify or noted) and store is not None:
             checked = check_audit(store, noted)
@@ -118,21 +115,3 @@ def _shown(value: object, zone: "ZoneInfo") -> str:
     except ValueError:
         return str(value)
     return local_time(read, zone) if read.tzinfo else str(value)
-
-
-def _moment(text: str, zone: "ZoneInfo", clock: "Clock") -> "datetime":
-    """Return the moment that is meant by a day or a time by the clocks of a zone, or by how long ago it was."""
-    from datetime import datetime
-
-    from campaigns.values.durations import parse_duration
-
-    try:
-        return clock.now() - parse_duration(text)
-    except ValueError:
-        pass
-    try:
-        read = datetime.fromisoformat(text)
-    except ValueError:
-        sentence = f"{text} is not a time: write 2026-12-01, 2026-12-01T09:00 or 7d"
-        raise typer.BadParameter(sentence, param_hint="--since") from None
-    return read if read.tzinfo else read.replace(tzinfo=zone)

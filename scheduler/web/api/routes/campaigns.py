@@ -17,8 +17,8 @@ from scheduler.report.shown.shapes import ProgressShape
 from scheduler.report.summary import progress_json
 from scheduler.web.api.guard import guarded_router
 from scheduler.web.api.listing import WantedPage, listed, of_list
-from scheduler.web.api.parameters import MOST_ID, PLAIN, Behind, CampaignName, OfRun, Reader, RunId, sees_numbers
-from scheduler.web.api.problems import answered, declared
+from scheduler.web.api.parameters import MOST_ID, Behind, CampaignName, OfRun, Reader, RunId, sees_numbers
+from scheduler.web.api.problems import PLAIN, answered, declared
 from worker.store.reports.exports import COLUMNS
 
 router = guarded_router()

@@ -25,8 +25,8 @@ from scheduler.actions.uploading.files import require_same_tables
 from scheduler.report.shown.shapes import LimitShape
 from scheduler.web.api.guard import guarded_router
 from scheduler.web.api.idempotency import MadeOnce, Once
-from scheduler.web.api.parameters import MOST_ID, PLAIN, Approver, Behind, CampaignName, Controller
-from scheduler.web.api.problems import CallProblem, Fault, answered, declared
+from scheduler.web.api.parameters import MOST_ID, Approver, Behind, CampaignName, Controller
+from scheduler.web.api.problems import PLAIN, CallProblem, Fault, answered, declared
 from worker.runtime import Runtime
 
 router = guarded_router()

@@ -15,8 +15,8 @@ from scheduler.web.api.document import place_of
 from scheduler.web.api.feed import NewsFeed
 from scheduler.web.api.guard import guarded_router
 from scheduler.web.api.listing import JSON, moving
-from scheduler.web.api.parameters import MOST_ROW, PLAIN, Behind, Reader
-from scheduler.web.api.problems import declared
+from scheduler.web.api.parameters import MOST_ROW, Behind, Reader
+from scheduler.web.api.problems import PLAIN, declared
 from worker.store.reports.lists import News
 
 router = guarded_router()

@@ -18,6 +18,7 @@ from starlette.requests import ClientDisconnect
 
 from campaigns.access import Scope
 from campaigns.definition.loader import MAX_BYTES
+from campaigns.problems import CampaignFileError
 from scheduler.actions.answers import plan_json, table_json
 from scheduler.actions.plans.facts import preview_json
 from scheduler.actions.reading.plans import read_plan
@@ -30,8 +31,8 @@ from scheduler.actions.uploading.tables import keep_table, table_name
 from scheduler.inbox.uploads import Upload, open_uploads, sole
 from scheduler.web.api.guard import guarded_router, require
 from scheduler.web.api.listing import JSON
-from scheduler.web.api.parameters import PLAIN, Behind, Planner, Submitter, sees_numbers
-from scheduler.web.api.problems import CallProblem, Fault, answered, declared
+from scheduler.web.api.parameters import Behind, Planner, Submitter, sees_numbers
+from scheduler.web.api.problems import COUNTRY, PLAIN, SLUG, CallProblem, Fault, answered, declared, told_in_file
 from scheduler.web.serving import MOVED_AT
 from worker.runtime import Runtime
 
@@ -53,7 +54,7 @@ WAIT_SECONDS: Final = 5.0
 
 LOOK_SECONDS: Final = 0.05
 
-Slug = Annotated[str, InPath(pattern="^[a-z0-9][a-z0-9-]{0,63}$", description="What the file says after `campaign:`.")]
+Slug = Annotated[str, InPath(pattern=SLUG, description="What the file says after `campaign:`.")]
 
 IN_YAML: Final[dict[str, Any]] = {
     "requestBody": {
@@ -89,17 +90,44 @@ async def campaign(
     """
     if not dry_run:
         require(actor, Scope.SUBMIT)
-    content = _as_yaml(request.headers.get("Content-Type", ""), await request.body())
-    if dry_run:
-        return JSONResponse(await run_in_threadpool(_plan, runtime, name, content, full=sees_numbers(actor)))
-    folder = await run_in_threadpool(open_uploads, runtime.settings)
-    async with _alone(folder, name):
-        submit = partial(_with, folder, content, partial(submit_upload, runtime, actor, name, now=runtime.clock.now()))
-        return JSONResponse(await run_in_threadpool(_submitted, runtime, name, submit))
+    content_type = request.headers.get("Content-Type", "")
+    content = _as_yaml(content_type, await request.body())
+    try:
+        if dry_run:
+            return JSONResponse(await run_in_threadpool(_plan, runtime, name, content, full=sees_numbers(actor)))
+        folder = await run_in_threadpool(open_uploads, runtime.settings)
+        async with _alone(folder, name):
+            submit = partial(
+                _with, folder, content, partial(submit_upload, runtime, actor, name, now=runtime.clock.now())
+            )
+            return JSONResponse(await run_in_threadpool(_submitted, runtime, name, submit))
+    except CampaignFileError as error:
+        if _type_of(content_type) != JSON:
+            raise
+        raise _in_json(error, f"{name}.yaml") from None
+
+
+def _in_json(error: CampaignFileError, called: str) -> CallProblem:
+    """Return the mistakes by their places in the JSON: the lines are those of a file that its sender never saw."""
+    told = [told_in_file(each) for each in error.problems]
+    places = [
+        {"pointer": "body/" + _pointer(each), "detail": each["detail"]} if each["file"] == called else each
+        for each in told
+    ]
+    more = f"; and {len(places) + error.more - 1} more" if len(places) + error.more > 1 else ""
+    return CallProblem(Refusal.INVALID, f"{places[0]['detail']}{more}", errors=places)
+
+
+def _pointer(place: dict[str, Any]) -> str:
+    return re.sub(r"\.|\[(\d+)\]", lambda found: f"/{found[1] or ''}", str(place.get("pointer", "")))
+
+
+def _type_of(content_type: str) -> str:
+    return content_type.partition(";")[0].strip().lower()
 
 
 def _as_yaml(content_type: str, body: bytes) -> bytes:
-    media_type = content_type.partition(";")[0].strip().lower()
+    media_type = _type_of(content_type)
     if media_type in YAML:
         return body
     if media_type != JSON:
@@ -165,7 +193,7 @@ async def table(
     ] = "number",
     region: Annotated[
         str | None,
-        Query(pattern="^[A-Za-z]{2}$", description="The country of numbers without one, as `default_region`."),
+        Query(pattern=COUNTRY, description="The country of numbers without one, as `default_region`."),
     ] = None,
 ) -> Response:
     """Keep a table for campaigns that name it: .csv, .tsv, .jsonl or .xlsx. Every row is read, and bad ones are told.

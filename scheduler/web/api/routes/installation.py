@@ -15,8 +15,8 @@ from scheduler.report.shown.shapes import DeviceShape, LimitShape
 from scheduler.web.api.document import PLACE
 from scheduler.web.api.guard import guarded_router
 from scheduler.web.api.listing import WantedPage, listed, of_list
-from scheduler.web.api.parameters import PLAIN, Behind, Reader, sees_numbers
-from scheduler.web.api.problems import answered, declared
+from scheduler.web.api.parameters import Behind, Reader, sees_numbers
+from scheduler.web.api.problems import PLAIN, answered, declared
 
 router = guarded_router()
 

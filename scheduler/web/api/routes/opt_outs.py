@@ -13,8 +13,8 @@ from scheduler.actions.suppressing import opt_outs
 from scheduler.actions.suppressing.replies import review as decide
 from scheduler.web.api.guard import guarded_router
 from scheduler.web.api.idempotency import MadeOnce
-from scheduler.web.api.parameters import MOST_ID, PLAIN, Behind, Suppressor
-from scheduler.web.api.problems import answered, declared
+from scheduler.web.api.parameters import MOST_ID, Behind, Suppressor
+from scheduler.web.api.problems import PLAIN, PLAIN_OR_EMPTY, answered, declared
 from scheduler.web.api.routes.control import Asked
 
 router = guarded_router()
@@ -30,7 +30,7 @@ class OptOuts(Asked):
 
     numbers: Annotated[list[Number], Field(min_length=1, max_length=MOST_NUMBERS)]
     kind: Kind | None = Field(default=None, description="Only for campaigns of this kind; default: for all.")
-    reason: Annotated[str, Field(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")] = ""
+    reason: Annotated[str, Field(max_length=200, pattern=PLAIN_OR_EMPTY)] = ""
 
 
 class Review(Asked):

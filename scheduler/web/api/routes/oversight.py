@@ -5,18 +5,17 @@ from typing import Annotated
 
 from fastapi import Path, Query, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import AwareDatetime
 
 from scheduler.actions.reading.alerts import read_alerts
-from scheduler.actions.reading.audit import audit_json, read_audit
+from scheduler.actions.reading.audit import audit_json, begins_at, read_audit
 from scheduler.actions.reading.calls import call_json, read_calls_before
 from scheduler.actions.shapes.seen import AlertShape, AuditedShape, CallShape, Items
 from scheduler.actions.upkeep.repeating import repeat_call
 from scheduler.web.api.guard import guarded_router
 from scheduler.web.api.idempotency import MadeOnce
 from scheduler.web.api.listing import WantedPage, listed, of_list
-from scheduler.web.api.parameters import MOST_ROW, PLAIN, Behind, Controller, Reader
-from scheduler.web.api.problems import answered, declared
+from scheduler.web.api.parameters import MOST_ROW, Behind, Controller, Reader
+from scheduler.web.api.problems import PLAIN, answered, declared
 
 router = guarded_router()
 
@@ -34,10 +33,13 @@ async def audit(
         str, Query(max_length=121, pattern=PLAIN, description="Only by this one: `anna`, or `token:ci`.")
     ] = "",
     action: Annotated[str, Query(max_length=40, pattern=PLAIN, description="Only this action, such as `pause`.")] = "",
-    since: Annotated[AwareDatetime | None, Query(description="Only from then on: `2026-12-01T00:00:00Z`.")] = None,
+    since: Annotated[
+        str | None, Query(max_length=40, description="Only from then on: `2026-12-01T09:00:00Z`, `2026-12-01`, `7d`.")
+    ] = None,
 ) -> Response:
     """Who did what, when and from where, the newest first. As `campaigns audit --json`."""
-    read = partial(read_audit, runtime.store, campaign=campaign, actor=actor, action=action, since=since)
+    begins = None if since is None else begins_at(since, runtime.settings.zone, now=runtime.clock.now())
+    read = partial(read_audit, runtime.store, campaign=campaign, actor=actor, action=action, since=begins)
     return await listed(request, wanted, read, audit_json, AUDIT)
 
 

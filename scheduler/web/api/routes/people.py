@@ -11,11 +11,13 @@ from campaigns.optout import Meaning
 from scheduler.actions.answers import person_json, suppression_json, written_json
 from scheduler.actions.reading.lists import read_replies, read_suppressions
 from scheduler.actions.reading.people import read_person
+from scheduler.actions.refusals import Refusal, Refused
 from scheduler.actions.shapes.seen import PersonShape, PlacedOptOut, WrittenReply
+from scheduler.report.people import NO_STORY
 from scheduler.web.api.guard import guarded_router
 from scheduler.web.api.listing import WantedPage, listed, of_list
-from scheduler.web.api.parameters import PLAIN, Behind, Reader, sees_numbers
-from scheduler.web.api.problems import answered, declared
+from scheduler.web.api.parameters import Behind, Reader, sees_numbers
+from scheduler.web.api.problems import PLAIN, answered, declared
 
 router = guarded_router()
 
@@ -32,6 +34,8 @@ def person(number: Number, runtime: Behind, actor: Reader) -> Response:
     """Everything known about one number, over all campaigns. As `campaigns why NUMBER --json`."""
     settings = runtime.settings
     known = read_person(runtime.store, number, settings.region, now=runtime.clock.now())
+    if known.problem and known.story == NO_STORY:
+        raise Refused(Refusal.INVALID, f"nobody is known by this number: {known.problem}", field="path/number")
     return JSONResponse(person_json(known, settings.zone, full=sees_numbers(actor)))
 
 

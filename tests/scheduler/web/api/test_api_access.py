@@ -163,6 +163,32 @@ def test_a_body_that_is_too_large_or_of_another_type_is_a_declared_problem(
 
 
 @pytest.mark.parametrize(
+    ("body", "kind", "status", "detail"),
+    [
+        (b'{"numbers": ["+393331234567"]}', "application/x-www-form-urlencoded", 415, "this call takes JSON: "),
+        (b'{"numbers": ["+393331234567"]}', "", 415, "this call takes JSON: "),
+        (b'{"numbers":\n [}', "application/json", 422, "body is not JSON, at line 2, column 3"),
+        (b"[]", "application/json", 422, "body must be a JSON object"),
+        (b"{}", "application/json", 422, "body/numbers is missing"),
+        (b'{"numbers": "+393331234567"}', "application/json", 422, "body/numbers must be a list"),
+        (b'{"numbers": [5]}', "application/json", 422, "body/numbers/0 must be text"),
+        (b'{"numbers": []}', "application/json", 422, "body/numbers must have at least 1 item"),
+        (b'{"numbers": ["112"], "resaon": "x"}', "application/json", 422, "body/resaon is not known here"),
+        (b'{"numbers": ["\\u0007"]}', "application/json", 422, "body/numbers/0 must have no control characters"),
+        (b'{"numbers": ["112"], "kind": "x"}', "application/json", 422, "body/kind must be 'marketing'"),
+        (b'{"numbers": ["112"]}', "application/json", 422, "the number cannot be used: too short for Italy"),
+    ],
+)
+def test_a_body_that_cannot_be_read_is_told_in_our_words_and_without_its_values(
+    callers: Callers, body: bytes, kind: str, status: int, detail: str
+) -> None:
+    sent = {"Content_Type": kind} if kind else {}
+    answer = callers.with_scopes(Scope.SUPPRESS).call("POST", "/suppressions", body, **sent)
+    assert answer.problem(status, "invalid" if status == 422 else "unsupported_media_type").startswith(detail)
+    assert b"393331234567" not in answer.body
+
+
+@pytest.mark.parametrize(
     "given",
     [
         "",

@@ -90,13 +90,16 @@ def test_the_audit_is_what_the_command_prints_the_newest_first(audited: list[dic
         ("actor=nobody", 0),
         ("since=2020-01-01T00:00:00Z", 9),
         ("since=2999-01-01T00:00:00%2B01:00", 0),
+        ("since=7d", 9),
+        ("since=2020-01-01", 9),
+        ("since=2999-01-01", 0),
     ],
 )
 def test_the_audit_is_chosen_by_filters(audited: list[dict[str, Any]], admin: Caller, query: str, count: int) -> None:
     assert len(admin.get(f"/audit?campaign=often-paused&{query}").json["items"]) == count
 
 
-@pytest.mark.parametrize("query", ["since=yesterday", "since=2026-12-01T00:00:00", "actor=%00", "action=" + "a" * 41])
+@pytest.mark.parametrize("query", ["since=yesterday", "since=", "actor=%00", "action=" + "a" * 41])
 def test_a_filter_that_cannot_be_read_is_refused(admin: Caller, query: str) -> None:
     admin.get(f"/audit?{query}").problem(422, "invalid")
 

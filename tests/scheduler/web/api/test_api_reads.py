@@ -190,8 +190,29 @@ def test_a_method_that_is_not_there_is_a_problem(reader: Caller, method: str) ->
 
 def test_a_mistake_is_told_with_its_place_and_without_its_value(reader: Caller) -> None:
     answer = reader.get("/people/+3933312345671234567890123456789012345")
-    assert answer.json["errors"] == [{"pointer": "path/number", "detail": "String should have at most 32 characters"}]
+    assert answer.json["errors"] == [{"pointer": "path/number", "detail": "must have at most 32 characters"}]
     assert b"333123" not in answer.body
+
+
+def test_who_cannot_be_a_number_is_a_mistake_and_not_somebody_unknown(reader: Caller) -> None:
+    answer = reader.get("/people/abc")
+    assert "nobody is known by this number: it cannot be read as a number" in answer.problem(422, "invalid")
+    assert answer.json["errors"][0]["pointer"] == "path/number"
+
+
+@pytest.mark.parametrize(
+    ("path", "detail"),
+    [
+        ("/suppressions?limit=x", "query/limit must be a whole number"),
+        ("/suppressions?limit=0", "query/limit must be at least 1"),
+        ("/suppressions?limit=5000", "query/limit must be at most 1000"),
+        ("/alerts?all=x", "query/all must be true or false"),
+        ("/campaigns/%07", "path/name must have no control characters, and not be empty"),
+        ("/replies?meaning=x", "query/meaning must be "),
+    ],
+)
+def test_the_sentences_of_mistakes_are_ours(reader: Caller, path: str, detail: str) -> None:
+    assert reader.get(path).problem(422, "invalid").startswith(detail)
 
 
 def test_answers_are_kept_by_nobody(reader: Caller) -> None:
