@@ -41,11 +41,11 @@ class InvalidNumber(Exception):
     """A text that is not a phone number. `reason` says why and never repeats the number.
 
     `readings` are the possible numbers (E.164) if nobody can tell which one is meant: opt-outs and exclusions apply to
-    all of them.
+    all of them. `lacks_country`: it may be one in some country, and nothing says which.
     """
 
-    def __init__(self, reason: str, readings: tuple[str, ...] = ()) -> None:
-        self.reason, self.readings = reason, readings
+    def __init__(self, reason: str, readings: tuple[str, ...] = (), *, lacks_country: bool = False) -> None:
+        self.reason, self.readings, self.lacks_country = reason, readings, lacks_country
         super().__init__(reason)
 
 

@@ -258,7 +258,8 @@ def _by_library(text: str, region: str | None) -> tuple[str, NumberKind]:
     try:
         number = phonenumbers.parse(text, region)
     except NumberParseException as error:
-        raise InvalidNumber(_parse_reason(error, text)) from None
+        lacks_country = error.error_type == NumberParseException.INVALID_COUNTRY_CODE and not text.startswith("+")
+        raise InvalidNumber(_parse_reason(error, text), lacks_country=lacks_country) from None
     if problem := _problem(number):
         old, new = _ENDED.get(number.country_code or 0, (re.compile(NEVER), ""))
         match = old.fullmatch(phonenumbers.national_significant_number(number))
@@ -283,13 +284,11 @@ def _problem(number: PhoneNumber) -> str:
 
 def _parse_reason(error: NumberParseException, text: str) -> str:
     if error.error_type == NumberParseException.INVALID_COUNTRY_CODE:
-        return "has a country code that does not exist" if text.startswith("+") else NO_REGION
+        no_country = "has no country code and no default_region is set"
+        return "has a country code that does not exist" if text.startswith("+") else no_country
     if error.error_type == NumberParseException.TOO_LONG:
         return "too long"
     return "too short"
-
-
-NO_REGION: Final = "has no country code and no default_region is set"
 
 
 @cache

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from campaigns.phone_numbers.numbers import NO_REGION, InvalidNumber, Normaliser
+from campaigns.phone_numbers.numbers import InvalidNumber, Normaliser
 from scheduler.actions.refusals import Refusal, Refused
 
 
@@ -17,7 +17,7 @@ def normalised(number: str, region: str | None, *, called: str = "the number") -
 
 def reason_here(error: InvalidNumber) -> str:
     """Return what is wrong with a number that somebody typed: here no campaign file says which country it is of."""
-    return "has no country code, and CAMPAIGNS_REGION is not set" if error.reason == NO_REGION else error.reason
+    return "has no country code, and CAMPAIGNS_REGION is not set" if error.lacks_country else error.reason
 
 
 def all_normalised(numbers: Sequence[str], region: str | None) -> list[str]:

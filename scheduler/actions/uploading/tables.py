@@ -9,7 +9,7 @@ from typing import Final
 from phonenumbers import SUPPORTED_REGIONS
 
 from campaigns.audience import AudienceProblem, open_source
-from campaigns.phone_numbers.numbers import NO_REGION, InvalidNumber, Normaliser
+from campaigns.phone_numbers.numbers import InvalidNumber, Normaliser
 from scheduler.actions.acting import Actor, acting, audited
 from scheduler.actions.refusals import Refusal, Refused
 from scheduler.actions.suppressing.tables import BadRow
@@ -119,7 +119,7 @@ def _checked(path: Path, number: str, region: str | None) -> tuple[int, int, tup
             try:
                 normaliser.normalise(row.number)
             except InvalidNumber as error:
-                problem = NO_COUNTRY if error.reason == NO_REGION else error.reason
+                problem = NO_COUNTRY if error.lacks_country else error.reason
         if problem:
             bad_rows += 1
             if len(bad) < MOST_SHOWN:

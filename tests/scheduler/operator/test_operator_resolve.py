@@ -172,7 +172,10 @@ def test_only_what_was_not_sent_is_watched_for(cli: Cli, world: HeldWorld, decla
         (("--number", NUMBERS[0]), "this number of spring-sale is not held: there is nothing to resolve"),
         (
             ("--number", "12"),
-            "the number cannot be used: has no country code, and CAMPAIGNS_REGION is not set",
+            (
+                "the number cannot be used: has no country code, and CAMPAIGNS_REGION is not set; "
+                "write it as +39 333 123 4567"
+            ),
         ),
     ],
 )
