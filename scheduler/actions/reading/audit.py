@@ -82,8 +82,13 @@ def known_anchor(text: str) -> Anchor:
     return Anchor(int(parts[1]), parts[2].lower())
 
 
-def check_audit(store: Store, anchor: Anchor | None = None) -> AuditCheck:
-    """Check every entry against the one before, from the first to the last, and against an end noted earlier."""
+def check_audit(store: Store | None, anchor: Anchor | None = None) -> AuditCheck:
+    """Check every entry against the one before, from the first to the last, and against an end noted earlier.
+
+    `store` None: there is no database.
+    """
+    if store is None:
+        return AuditCheck(BrokenChain(ChainFault.MISSING, 1) if anchor else None, Head())
     with store.read() as session:
         found = examine(session, anchor)
         broken = found.broken

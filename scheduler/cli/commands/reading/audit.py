@@ -62,7 +62,7 @@ def audit(
         raise typer.BadParameter(str(error), param_hint="--anchor") from None
     begins = None if since is None else begins_at(since, settings.zone, now=SystemClock().now())
     with existing_store(settings) as store:
-        if (verify or noted) and store is not None:
+        if verify or noted:
             checked = check_audit(store, noted)
             if form is Output.JSON:
                 print_json(checked.as_json())

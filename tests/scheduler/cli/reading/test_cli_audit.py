@@ -68,6 +68,9 @@ def test_the_table_shows_details_as_people_write_them(run: Run) -> None:
 
 def test_nobody_has_done_anything_where_there_is_no_database(run: Run) -> None:
     assert run("audit").stdout == "there are no entries yet\n"
+    assert run("audit", "--verify").stdout == "the audit is whole: it has no entries yet\n"
+    gone = run("audit", "--verify", "--anchor", f"2:{64 * '0'}")
+    assert (gone.exit_code, gone.stdout.split(";")[0]) == (Exit.UNHAPPY, "the audit is broken: entry 1 was removed")
     assert run("audit", "--json").stdout == ""
     assert run("audit", "--output", "csv").stdout.startswith('"id","at","actor","from","action",')
 
