@@ -1,13 +1,13 @@
 """Single texts that programs ask for: planned once for each key, in one transaction, and sent like any other text."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sqlmodel import Session
 
 from campaigns.codes import PausedBy, RunType
 from campaigns.definition import Definition, Kind
-from campaigns.lifecycle import RecipientState
+from campaigns.lifecycle import BatchState, RecipientState, RunState
 from campaigns.message.plain import checked_plain
 from campaigns.message.segments import is_blank, segmentation
 from campaigns.messages import (
@@ -148,6 +148,32 @@ def read_message(db: Store, message_id: int, *, now: datetime) -> Chapter:
             if chapter.row.recipient_id == found.id:
                 return chapter
     raise Refused(Refusal.UNKNOWN_MESSAGE, f"there is no message {message_id}")
+
+
+def as_asked(message: Chapter) -> Chapter:
+    """Return a message as it was when it was accepted, so that each call with its key has the same answer."""
+    row = replace(
+        message.row,
+        state=RecipientState.PENDING,
+        reason="",
+        run_state=RunState.RUNNING,
+        run_reason="",
+        account_reason="",
+        batch_state=BatchState.PLANNED,
+        batch_reason="",
+        not_before=None,
+        gateway_id=None,
+        group_id=None,
+        device=None,
+        sim=None,
+        attempts=0,
+        gateway_retries=0,
+        result_code=None,
+        accepted_at=None,
+        sent_at=None,
+        delivered_at=None,
+    )
+    return replace(message, row=row, requests=(), rulings=(), failed=(), replies=(), again=(), batches_in_doubt=0)
 
 
 def _wanted(runtime: Runtime, to: str, text: str, device: str | None, valid_for: str | None) -> _Wanted:

@@ -12,10 +12,11 @@ from campaigns.access import Scope
 from campaigns.calendar.periods import day_of
 from scheduler.actions.acting import Actor
 from scheduler.actions.answers import message_json
-from scheduler.actions.messages import hint, read_message, send_message
+from scheduler.actions.messages import as_asked, hint, read_message, send_message
 from scheduler.actions.refusals import Refusal, Refused
 from scheduler.actions.shapes.seen import SingleTextShape
 from scheduler.web.api.guard import guarded_router, needs
+from scheduler.web.api.idempotency import REPLAYED
 from scheduler.web.api.parameters import MOST_ROW, Behind, Reader, sees_numbers
 from scheduler.web.api.problems import CallProblem, answered, declared
 from worker.logs import get_logger
@@ -48,9 +49,10 @@ Key = Annotated[
 
 @router.post("/messages", status_code=202, responses=answered(SingleTextShape, 202) | declared(409))
 def message(wanted: MessageIn, key: Key, runtime: Behind, actor: Annotated[Actor, needs(Scope.SUBMIT)]) -> Response:
-    """Send one transactional text at once. The same key again sends nothing, and answers with the same message.
+    """Send one transactional text at once. The same key again sends nothing, and has the same answer.
 
-    `Location` is its address. It waits like any other text for limits and for its person's other texts.
+    So its state is always `pending`; the address in `Location` has the current one. The text waits like any other text
+    for limits and for its person's other texts.
     """
     now = runtime.clock.now()
     try:
@@ -67,9 +69,10 @@ def message(wanted: MessageIn, key: Key, runtime: Behind, actor: Annotated[Actor
         hint(runtime, sent)
     except Exception as error:  # Redis is away: the text is stored, and the clock sends it
         get_logger().warning("message.not_hinted", problem=type(error).__name__)
-    chapter = read_message(runtime.store, sent.id, now=now)
+    chapter = as_asked(read_message(runtime.store, sent.id, now=now))
     shown = message_json(chapter, runtime.settings.zone, full=sees_numbers(actor))
-    return JSONResponse(shown, 202, headers={"Location": f"/v1/messages/{sent.id}"})
+    headers = {"Location": f"/v1/messages/{sent.id}"} | ({} if sent.is_new else {REPLAYED: "true"})
+    return JSONResponse(shown, 202, headers=headers)
 
 
 @router.get("/messages/{id}", responses=answered(SingleTextShape) | declared(404))

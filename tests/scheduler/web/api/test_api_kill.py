@@ -109,6 +109,8 @@ def insist(asked: Asked, caller: Caller, until: float) -> str:
             time.sleep(0.2)  # fifty that ask more often leave little of the processor to a server that starts
             continue
         if answer.status in {200, 202}:
+            if asked.method == "POST":  # it has a key
+                return str(answer.body, "utf-8")
             return json.dumps({name: value for name, value in answer.json.items() if name not in OF_THE_MOMENT})
         assert answer.status in {409, 503}, answer.body
         assert answer.json["code"] in {"under_way", "unavailable"}, answer.body

@@ -4,13 +4,14 @@ import json
 import re
 
 import pytest
+import sqlalchemy as sa
 
 from campaigns.access import Scope
 from campaigns.lifecycle import RecipientState
 from campaigns.optout import Meaning
 from scheduler.replies.inbound import opt_outs_of
 from scheduler.web.api.app import routes
-from tests.scheduler.web.api.api_caller import Caller, Callers
+from tests.scheduler.web.api.api_caller import Answer, Caller, Callers
 from tests.scheduler.web.api.test_api_events import listening, next_news
 from tests.scheduler.web.api.test_api_files import TABLE, YAML, put_table
 from tests.store.store_world import NOW, World, people
@@ -18,6 +19,7 @@ from worker.runtime import Runtime
 from worker.store.notifications.outbox import announce
 from worker.store.people import suppressions
 from worker.store.people.stored_replies import Incoming, replies_of, store_replies
+from worker.store.tables import recipients
 
 NUMBER = "+393330000007"
 WHAT = ("text", "reply", "stop", "by-hand", "row", "sample", "variant-sample", "message")
@@ -112,3 +114,25 @@ def test_a_single_text_is_answered_without_it(callers: Callers, api_runtime: Run
         caller = callers.with_scopes(*scopes)
         sent = caller.call("POST", "/messages", asked, Content_Type="application/json", Idempotency_Key="planted")
         assert (sent.status, MESSAGE.encode() in sent.body, b"+393331234567" in sent.body) == (202, is_shown, is_shown)
+
+
+def test_a_single_text_asked_for_again_has_the_answer_of_the_first_time(
+    callers: Callers, api_runtime: Runtime, world: World
+) -> None:
+    caller = callers.with_scopes(Scope.SUBMIT, Scope.READ)
+    asked = json.dumps({"to": "+393331234599", "text": MESSAGE}).encode()
+
+    def call() -> Answer:
+        return caller.call("POST", "/messages", asked, Content_Type="application/json", Idempotency_Key="again")
+
+    first, again = call(), call()
+    with world.store.write() as session:
+        mine = sa.update(recipients).where(recipients.c.id == first.json["id"])
+        session.execute(mine.values(state=RecipientState.ACCEPTED, gateway_id=987_654, attempts=1))
+    later, now = call(), caller.get(f"/messages/{first.json['id']}").json
+    assert {answer.body for answer in (again, later)} == {first.body}
+    assert [answer.status for answer in (first, again, later)] == [202] * 3
+    replayed = [answer.headers.get("idempotency-replayed") for answer in (first, again, later)]
+    assert replayed == [None, "true", "true"]
+    assert len({answer.headers["location"] for answer in (first, again, later)}) == 1
+    assert (first.json["state"], now["state"]) == ("pending", "accepted")
