@@ -13,7 +13,7 @@ from scheduler.processes.progress import look
 from scheduler.report.people import tell
 from scheduler.report.story import chapter_lines
 from tests.protocol.world.harness import SETTLED, Installation
-from tests.protocol.world.scripted_gateway import LOST, STORED, Send
+from tests.protocol.world.scripted_gateway import LOST, STORED, Answers, Send, Stores
 from tests.support.clocks import FakeClock
 from worker.store.engine import Store
 from worker.store.people import suppressions
@@ -107,6 +107,18 @@ def test_an_answer_whose_reply_is_lost_is_looked_up_and_goes_once(shop: Installa
     shop.pass_time(4 * SETTLED)
     assert (texts(shop, ANNA), len(shop.gateway.script)) == (1, 0)
     shop.finish(days(shop)[0].id)
+
+
+def test_an_answer_by_a_phone_that_is_gone_stops_no_other(shop: Installation) -> None:
+    shop.gateway.script.append(Send(Answers.BAD_DEVICE, Stores.NONE))
+    shop.gateway.receive(ANNA, "HELP")
+    shop.pass_time(60)
+    shop.gateway.receive(BEN, "HELP")
+    shop.pass_time(60)
+    (day,) = days(shop)
+    assert (texts(shop, ANNA), texts(shop, BEN), day.state is RunState.PAUSED) == (0, 1, False)
+    shop.finish(day.id)
+    assert shop.states(day.id) == {P.FAILED: 1, P.DELIVERED: 1}
 
 
 def test_a_process_that_ends_between_storing_and_sending_leaves_one_answer(shop: Installation) -> None:
