@@ -86,5 +86,5 @@ def _exporting() -> "TracerProvider":
     resources: Any = import_module("opentelemetry.sdk.resources")
     name = {} if os.environ.get("OTEL_SERVICE_NAME") else {"service.name": "campaigns"}
     provider: TracerProvider = sdk.TracerProvider(resource=resources.Resource.create(name))
-    provider.add_span_processor(export.BatchSpanProcessor(otlp.OTLPSpanExporter()))  # type: ignore[attr-defined]
+    provider.add_span_processor(export.BatchSpanProcessor(otlp.OTLPSpanExporter()))  # type: ignore[attr-defined]  # of the SDK
     return provider

@@ -39,8 +39,8 @@ class MadeCall:
 
 def made_before(store: Store, call: KeyedCall) -> MadeCall | None:
     """Return the answer of this call if it was made. Raises `Refused` if its key was used for another one."""
-    with store.look() as session:
-        found = calls.find(session, call.caller, call.key)
+    with store.look() as connection:
+        found = calls.find(connection, call.caller, call.key)
     return None if found is None else _again(found, call)
 
 

@@ -25,7 +25,7 @@ def campaign_names(incomplete: str) -> list[str]:
     # The shell takes what is printed for names, and shows errors in the middle of the line that is being typed.
     with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()), suppress(Exception):
         from scheduler.actions import opening  # noqa: F401 - they take a second, which is not the database's
-        from scheduler.actions.reading import names  # noqa: F401
+        from scheduler.actions.reading import names  # noqa: F401 - as above
         from worker.settings.settings import load_settings
 
         looking = Thread(target=_look, args=(load_settings(), incomplete, found), daemon=True)

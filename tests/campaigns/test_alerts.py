@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from campaigns.alerts.conditions import CONDITIONS, GONE_SECONDS, MOST_SUBJECTS, Key, Watch, found
-from campaigns.alerts.figures import FAST, SLOW, AlertName, Figures, Share, Supply
+from campaigns.alerts.figures import FAST, SLOW, AlertName, BurnRate, Figures, Share, Supply
 
 N = AlertName
 HOUR = 3600.0
@@ -19,9 +19,9 @@ def supply(left: int, wanted: int, spent: int = 300, hours: float = 8) -> Supply
     return Supply("account", left, wanted, spent, HOUR / 2, hours * HOUR)
 
 
-def late(long: Share, short: Share, rate: object = FAST) -> Figures:
+def late(long: Share, short: Share, rate: BurnRate = FAST) -> Figures:
     spans = {FAST.long: Share(), FAST.short: Share(), SLOW.long: Share(), SLOW.short: Share()}
-    return figures(late=spans | {getattr(rate, "long"): long, getattr(rate, "short"): short})  # noqa: B009
+    return figures(late=spans | {rate.long: long, rate.short: short})
 
 
 @pytest.mark.parametrize(

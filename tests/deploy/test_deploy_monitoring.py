@@ -17,7 +17,7 @@ import yaml
 from campaigns.alerts.conditions import CONDITIONS
 from campaigns.alerts.figures import FAST, HELD_SECONDS, OBJECTIVE, ON_TIME_SECONDS, SETTLING_TIMES, SLOW
 from tests.deploy.deploy_files import DEPLOY, manifests
-from tests.support.scraping import counted
+from tests.support.scraping import counted, counting
 from worker import metrics
 from worker.metrics import METRICS, MetricType
 from worker.settings.settings import Settings
@@ -65,10 +65,8 @@ def grouped(expression: str) -> set[str]:
 
 def served() -> dict[str, set[str]]:
     """Every sample's name that a process serves, with its labels, from a scrape; labels from the table."""
-    metrics.end()  # of a door that an earlier test of this process opened
-    metrics.begin()
-    types = counted().types
-    metrics.end()
+    with counting():
+        types = counted().types
     assert types == {each.full_name: each.type.value for each in METRICS}
     found = {}
     for each in METRICS:

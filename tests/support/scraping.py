@@ -1,6 +1,7 @@
 """What a process serves at `/metrics`, as a scrape of Prometheus reads it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from urllib.request import urlopen
@@ -39,6 +40,17 @@ def read(text: str) -> Scrape:
         (sample.name, frozenset(sample.labels.items())): sample.value for each in families for sample in each.samples
     }
     return Scrape(text, types, samples)
+
+
+@contextmanager
+def counting() -> Iterator[None]:
+    """Count from nothing in this process, whatever door an earlier test opened, and count no more afterwards."""
+    metrics.end()
+    metrics.begin()
+    try:
+        yield
+    finally:
+        metrics.end()
 
 
 def counted() -> Scrape:

@@ -7,17 +7,15 @@ from collections.abc import Iterator
 import pytest
 
 from campaigns.lifecycle import RecipientState
-from tests.support.scraping import counted
+from tests.support.scraping import counted, counting
 from worker import metrics
 from worker.metrics import METRICS, MOST_SERIES, MOST_VALUES, OTHER, MetricType
 
 
 @pytest.fixture(autouse=True)
-def counting() -> Iterator[None]:
-    metrics.end()  # of a door that an earlier test of this process opened
-    metrics.begin()
-    yield
-    metrics.end()
+def serving() -> Iterator[None]:
+    with counting():
+        yield
 
 
 def test_a_page_has_every_metric_from_the_start() -> None:

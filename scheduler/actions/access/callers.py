@@ -14,8 +14,8 @@ from worker.store.errors import STORE_FAILS
 
 def by_token(store: Store, secret: str, *, origin: str, now: datetime) -> Actor | None:
     """Return the program whose token this is; None: it is unknown, has expired or was removed."""
-    with store.look() as session:
-        token = tokens.find(session, secret, now=now)
+    with store.look() as connection:
+        token = tokens.find(connection, secret, now=now)
     if token is None:
         return None
     if tokens.is_use_to_note(token.last_used_at, now=now):
@@ -27,8 +27,8 @@ def by_token(store: Store, secret: str, *, origin: str, now: datetime) -> Actor 
 
 def by_session(store: Store, secret: str, *, origin: str, now: datetime) -> Actor | None:
     """Return the user whose cookie this is, with the user's current role; None: the session has ended."""
-    with store.look() as session:
-        found = sessions.find(session, secret, now=now)
+    with store.look() as connection:
+        found = sessions.find(connection, secret, now=now)
     if found is None:
         return None
     if sessions.is_seen_to_note(found.seen_at, now=now):
@@ -39,6 +39,6 @@ def by_session(store: Store, secret: str, *, origin: str, now: datetime) -> Acto
 
 def by_name(store: Store, name: str, *, origin: str) -> Actor | None:
     """Return the user whom a trusted proxy names; None: there is none."""
-    with store.look() as session:
-        found = users.find(session, readable_name(name)) if readable_name(name) else None
+    with store.look() as connection:
+        found = users.find(connection, readable_name(name)) if readable_name(name) else None
     return user(found.name, found.role, origin) if found else None

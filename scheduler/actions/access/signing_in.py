@@ -36,8 +36,8 @@ def sign_in(
     `replaces`: the session that this browser had, which ends. `origin`: the address that it came from.
     """
     name = readable_name(name)
-    with store.look() as session:
-        known = users.credentials(session, name)
+    with store.look() as connection:
+        known = users.credentials(connection, name)
     if not passwords.is_right(password, known.password_hash if known else None) or known is None:
         _failed(store, name if known else UNKNOWN, origin, now)
         return None
@@ -69,8 +69,8 @@ def sign_out(store: Store, actor: Actor, secret: str, *, now: datetime) -> None:
 
 def is_nobody_there(store: Store) -> bool:
     """Return whether there is no user yet."""
-    with store.look() as session:
-        return not users.is_anybody(session)
+    with store.look() as connection:
+        return not users.is_anybody(connection)
 
 
 def user(name: str, role: Role, origin: str) -> Actor:

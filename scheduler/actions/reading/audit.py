@@ -70,8 +70,8 @@ def read_audit(
     `actor` is a name, or a kind and a name (`token:ci`).
     """
     wanted = AuditFilter(campaign, actor, action, since)
-    with store.look() as session:
-        found = audit.entries(session, wanted, after=after or None, limit=limit)
+    with store.look() as connection:
+        found = audit.entries(connection, wanted, after=after or None, limit=limit)
     return Page(found, found[-1].id if len(found) == limit else None)
 
 

@@ -10,7 +10,7 @@ from campaigns.codes import PausedBy
 from campaigns.lifecycle import RecipientState
 from tests.protocol.world.harness import SEND_BY, SETTLED, Installation
 from tests.protocol.world.scripted_gateway import LOST, STORED, Answers, Reads, Send, Stores
-from tests.support.scraping import counted
+from tests.support.scraping import counted, counting
 from worker import metrics
 from worker.store import tables
 from worker.store.models import Batch, Recipient
@@ -20,12 +20,10 @@ P = RecipientState
 
 
 @pytest.fixture(autouse=True)
-def counting() -> Iterator[None]:
+def serving() -> Iterator[None]:
     """A process that serves its metrics."""
-    metrics.end()  # of a door that an earlier test of this process opened
-    metrics.begin()
-    yield
-    metrics.end()
+    with counting():
+        yield
 
 
 def pause(bench: Installation) -> None:

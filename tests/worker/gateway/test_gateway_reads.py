@@ -7,9 +7,8 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
-from tests.support.scraping import counted
+from tests.support.scraping import counted, counting
 from tests.worker.gateway.gateway_cases import ANNA, KEY, Answer, caught, failure, row, success, wired
-from worker import metrics
 from worker.gateway import (
     AccountRefused,
     Balance,
@@ -83,15 +82,11 @@ def test_nothing_found_has_two_forms(answer: httpx.Response) -> None:
 def test_a_read_that_finds_nothing_is_counted_as_answered(
     call: str, ask: Callable[[GatewayClient], object], answer: httpx.Response, outcome: str
 ) -> None:
-    metrics.end()  # of a door that an earlier test of this process opened
-    metrics.begin()
-    try:
+    with counting():
         with wired(answer) as wire, suppress(GatewayError):
             ask(wire.client)
         assert counted().labels("gateway_request_duration_seconds_count", "outcome") == {outcome}
         assert counted().total("gateway_request_duration_seconds_count", call=call, outcome=outcome) == 1
-    finally:
-        metrics.end()
 
 
 def test_an_http_404_does_not_mean_that_nothing_was_found() -> None:
