@@ -604,7 +604,7 @@ class AuditEntry(SQLModel, table=True):
     action: str = Field(max_length=40)
     campaign: str = Field(default="", max_length=70)
     run_id: int | None = None  # without a reference: the entry outlives the run
-    plan_hash: str = Field(default="", max_length=64)  # for `submit`: the hash of the definition
+    plan_hash: str = Field(default="", max_length=64)  # for `submit`: the one that has to be approved
     subject: str = Field(default="", max_length=200)  # what it was done to: a masked number, a token's or user's name
     detail: dict[str, Any] = Field(default_factory=dict, sa_type=Json)
     previous: str = Field(max_length=64)  # the digest of the entry before; empty for the first
@@ -635,10 +635,7 @@ class IdempotentCall(SQLModel, table=True):
     caller: str = Field(max_length=120)
     key: str = Field(max_length=255)
     request_digest: str = Field(max_length=64)  # of method, path and body
-    status: int | None = None  # of the answer, as HTTP says it; None: the call is under way
-    body: str = Field(default="", sa_type=sa.Text)
-    media_type: str = Field(default="", max_length=100)
-    headers: dict[str, str] = Field(default_factory=dict, sa_type=Json)
+    answer: str = Field(default="", sa_type=sa.Text)  # JSON
     created_at: datetime
 
 

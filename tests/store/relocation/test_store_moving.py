@@ -84,7 +84,7 @@ def of_doors() -> list[SQLModel]:
         ApiToken(name="ci", prefix="smc_1234", digest="d", scopes=["read"], created_at=NOW, created_by="root"),
         AuditEntry(at=NOW, actor_kind="cli", actor="root", action="users.add", previous="", digest="d"),
         AuditHead(id=1, entries=1, last_id=1, digest="d"),
-        IdempotentCall(caller="token:ci", key="k", request_digest="d", headers={"ETag": '"d"'}, created_at=NOW),
+        IdempotentCall(caller="token:ci", key="k", request_digest="d", answer="{}", created_at=NOW),
         Alert(name="no_tick", raised_at=NOW),
         MessageKey(digest="d", recipient_id=1, request_digest="d", created_at=NOW),
         CallOut(notice_id=1, at=NOW, channel="webhook", event="run.started", seconds=0.25),

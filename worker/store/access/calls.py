@@ -24,7 +24,7 @@ class KeptCall:
 
 def find(database: Session | sa.Connection, caller: str, key: str) -> KeptCall | None:
     """Return the call that was made with this key, if its transaction is over."""
-    query = sa.select(rows.c.request_digest, rows.c.body)
+    query = sa.select(rows.c.request_digest, rows.c.answer)
     row = database.execute(query.where(rows.c.caller == caller, rows.c.key == key)).first()
     return None if row is None else KeptCall(*row)
 
@@ -48,7 +48,7 @@ def claim(session: Session, caller: str, key: str, *, request_digest: str, wait_
 def keep(session: Session, caller: str, key: str, *, answer: str) -> None:
     """Keep the answer of a call that this transaction has claimed."""
     mine = sa.update(rows).where(rows.c.caller == caller, rows.c.key == key)
-    session.execute(mine.values(status=200, body=answer, media_type="application/json"))
+    session.execute(mine.values(answer=answer))
 
 
 def forget(session: Session, *, before: datetime) -> int:
