@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount
 
 from scheduler.replies.inbound import take_in
-from scheduler.web.door_routes import DoorRoute, KnownHosts, SafeHeaders
+from scheduler.web.door_routes import SIGN_IN, SIGN_OUT, DoorRoute, KnownHosts, SafeHeaders
 from scheduler.web.first_run import FIRST, FirstRun
 from scheduler.web.inbound import BODY_SECONDS, WebhookReceiver
 from scheduler.web.metrics import metrics_route
@@ -52,12 +52,15 @@ def make_app(
     from scheduler.web.api.app import PREFIX, LimitSaid, make_api
     from scheduler.web.api.feed import QUIET_SECONDS
     from scheduler.web.api.problems import answer_error
-    from scheduler.web.signing_in import SIGN_IN, SIGN_OUT, SigningIn
+    from scheduler.web.desk.app import desk_routes
+    from scheduler.web.signing_in import SigningIn
 
     leaving, signing_in = Event(), SigningIn(runtime, first)
     api = make_api(runtime, leaving, quiet_seconds=quiet_seconds or QUIET_SECONDS)
     routes: list[BaseRoute] = [
         Mount(PREFIX, api, middleware=[Middleware(KnownHosts), Middleware(LimitSaid)]),
+        *desk_routes(),
+        DoorRoute(SIGN_IN, signing_in.page, None, any_host=False),
         DoorRoute(SIGN_IN, signing_in.sign_in, None, methods=["POST"], any_host=False),
         DoorRoute(SIGN_OUT, signing_in.sign_out, None, methods=["POST"], any_host=False),
         DoorRoute(FIRST, signing_in.come_first, None, any_host=False),

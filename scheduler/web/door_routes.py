@@ -11,6 +11,9 @@ from starlette.types import ASGIApp, Message, Receive, Send
 
 from campaigns.access import Scope
 
+SIGN_IN: Final = "/signin"
+SIGN_OUT: Final = "/signout"
+
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -9,20 +10,19 @@ from urllib.parse import parse_qs
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from campaigns.access import SCOPES_OF
 from scheduler.actions.access.signing_in import SignedIn, sign_in, sign_in_first, sign_out
 from scheduler.actions.refusals import Refusal
 from scheduler.web.access import CrossSite, authenticate, cookie_of, is_same_site, is_secure, neighbourhood, origin_of
 from scheduler.web.access import set_cookie as give
-from scheduler.web.api.problems import CallProblem, Fault, answer, as_problem
+from scheduler.web.api.problems import STATUSES, CallProblem, Fault, answer, as_problem
+from scheduler.web.desk.pages import Page, asked_of, shown
+from scheduler.web.door_routes import SIGN_IN
 from scheduler.web.first_run import FirstRun
 from scheduler.web.slowing import Slowing
 from worker.runtime import Runtime
-
-SIGN_IN: Final = "/signin"
-SIGN_OUT: Final = "/signout"
 
 FORM: Final = "application/x-www-form-urlencoded"
 
@@ -63,9 +63,9 @@ class SigningIn:
             done = await self._signed_in(request, is_form=is_form)
         except Exception as error:  # the server would log it with its values
             problem = as_problem(error)
-            return _plain(problem) if is_form else answer(problem)
+            return await run_in_threadpool(_again, request, problem) if is_form else answer(problem)
         if is_form:
-            return _with_session(request, RedirectResponse(INSIDE, 303), done)
+            return _with_session(request, RedirectResponse(_inside(request.query_params.get("next", "")), 303), done)
         scopes = sorted(SCOPES_OF[done.role])
         return _with_session(request, JSONResponse({"name": done.name, "role": done.role, "scopes": scopes}), done)
 
@@ -95,6 +95,10 @@ class SigningIn:
         self._names.forgive(key)
         return done
 
+    async def page(self, request: Request) -> Response:
+        """GET: the form."""
+        return await run_in_threadpool(_again, request, None)
+
     async def sign_out(self, request: Request) -> Response:
         """POST: end the session of this browser."""
         is_form = request.headers.get("Content-Type", "").partition(";")[0].strip().lower() == FORM
@@ -115,9 +119,8 @@ class SigningIn:
         try:
             done = await self._let_in(request, request.query_params.get("code", ""))
         except Exception as error:  # as above
-            return _plain(as_problem(error))
-        sentence = "you are signed in as an operator until there is a user: campaigns users add NAME --role admin\n"
-        return _with_session(request, PlainTextResponse(sentence), done)
+            return await run_in_threadpool(_again, request, as_problem(error))
+        return _with_session(request, await run_in_threadpool(_welcome, request), done)
 
     async def _let_in(self, request: Request, code: str) -> SignedIn:
         origin, now, done = origin_of(request), self.runtime.clock.now(), None
@@ -155,10 +158,25 @@ def _form(body: bytes) -> Mapping[str, Any]:
     return {name: values[0] for name, values in fields.items() if len(values) == 1}
 
 
-def _plain(problem: CallProblem) -> Response:
-    """Return a problem as a sentence: what a form was sent to is read by a person."""
-    answered = answer(problem)
-    return PlainTextResponse(f"{problem}\n", answered.status_code, headers=dict(problem.headers or {}))
+def _again(request: Request, problem: CallProblem | None) -> Response:
+    """Return the form, with what was wrong the last time."""
+    status = STATUSES[problem.code] if problem else 200
+    values = {"problem": problem, "next": _inside(request.query_params.get("next", ""))}
+    response = shown(Page("signin.html", values, status), asked_of(request, None, {}))
+    response.headers.update(problem.headers or {} if problem else {})
+    return response
+
+
+def _welcome(request: Request) -> Response:
+    """Return what the first person sees: a page with a link, because a browser that followed a redirect from another
+    site would not send the cookie along.
+    """
+    return shown(Page("welcome.html"), asked_of(request, None, {}))
+
+
+def _inside(place: str) -> str:
+    """Return where to go on after signing in: an address of this site, whatever a link says."""
+    return place if re.fullmatch(r"/(?![/\\])[\x21-\x7e]{0,500}", place) else INSIDE
 
 
 def _with_session(request: Request, response: Response, done: SignedIn) -> Response:

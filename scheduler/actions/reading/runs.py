@@ -28,6 +28,8 @@ from worker.store.runs.reminders import every_day
 from worker.store.runs.resends import resends_of
 from worker.store.runs.runs import RunView, campaign_runs, list_runs, run_view, runs_of_campaigns
 
+AT_WORK: Final = tuple(set(RunState) - {RunState.COMPLETED, RunState.CANCELLED, RunState.FAILED})
+
 OTHERS: Final = 10
 """How many runs of a campaign that repeats are listed beside the one that is shown."""
 
@@ -48,6 +50,14 @@ def read_runs(store: Store, campaign: str | None, number: int | None = None, *, 
     with store.read() as session:
         runs = _current(list_runs(session)) if campaign is None else [latest_run(session, campaign, number)]
         return _progress(session, definitions, runs, campaign, number, now=now)
+
+
+def read_at_work(store: Store, *, now: datetime) -> list[RunProgress]:
+    """Return how far the runs are that have not ended, as `read_runs` does, the oldest first."""
+    definitions = Definitions(store)
+    with store.read() as session:
+        runs = _current(list_runs(session, AT_WORK))
+        return _progress(session, definitions, runs, None, None, now=now)
 
 
 def read_campaigns(store: Store, *, after: int, limit: int, now: datetime) -> Page[RunProgress]:

@@ -1,0 +1,192 @@
+"""What a page is: a view reads, and a template shows. A form acts, and leads to a page."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+from urllib.parse import parse_qs, quote, unquote
+from zoneinfo import ZoneInfo
+
+from starlette.concurrency import run_in_threadpool
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from campaigns.access import Actor, Scope, is_allowed
+from campaigns.calendar.localtime import known_zones
+from scheduler.actions.refusals import Refusal
+from scheduler.web.api.guard import admitted, require
+from scheduler.web.api.problems import STATUSES, CallProblem, Fault, as_problem
+from scheduler.web.desk.rendering import render
+from scheduler.web.door_routes import SIGN_IN, KnownHosts
+from worker.runtime import Runtime
+
+ZONE_COOKIE: Final = "campaigns_zone"
+"""The reader's time zone, as their browser says. Without it, times are shown in that of the settings."""
+
+DONE_COOKIE: Final = "campaigns_done"
+"""What the form before did, for the page that it led to."""
+
+POLICY: Final = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:; "
+    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+"""Only our own script and stylesheet: what somebody writes in a name or a reply is never run."""
+
+MOST_FORM_BYTES: Final = 256 * 1024
+MOST_FIELDS: Final = 500
+FORM_SECONDS: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request for a page, or a form that was sent. `actor` None: nobody who is known."""
+
+    runtime: Runtime
+    actor: Actor | None
+    url: str
+    path: Mapping[str, Any]
+    query: Mapping[str, str]
+    now: datetime
+    zone: ZoneInfo
+    done: str = ""
+    form: Mapping[str, str] = field(default_factory=dict)
+
+    def may(self, scope: str) -> bool:
+        """Return whether the reader is allowed to do what needs this scope."""
+        return self.actor is not None and is_allowed(self.actor.scopes, Scope(scope))
+
+    @property
+    def full(self) -> bool:
+        """Whether the reader sees full numbers and texts."""
+        return self.may(Scope.READ_NUMBERS)
+
+    @property
+    def who(self) -> Actor:
+        """Who asks, where only somebody who is known gets."""
+        assert self.actor is not None  # noqa: S101  a place without a reader has no view that asks
+        return self.actor
+
+    def value(self, name: str) -> str:
+        """Return a value of the form. Raises `CallProblem` if it was not sent."""
+        if name not in self.form:
+            raise CallProblem(Refusal.INVALID, f"the form has no {name}; open the page again")
+        return self.form[name]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A template and its values."""
+
+    template: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+    status: int = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Go:
+    """Where a form leads to, and what it did, in a sentence for that page."""
+
+    url: str
+    done: str = ""
+
+
+View = Callable[[Asked], Page]
+Act = Callable[[Asked], Page | Go]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An address of the desk: who may see it, and who may send its form."""
+
+    path: str
+    view: View | None = None
+    scope: Scope = Scope.READ
+    act: Act | None = None
+    act_scope: Scope | None = None
+
+
+class PageRoute(Route):
+    """The route of a place. Whatever is raised in it is shown as a page with the sentence."""
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        methods = [*(["GET"] if place.view else []), *(["POST"] if place.act else [])]
+        super().__init__(place.path, self._answer, methods=methods, middleware=[Middleware(KnownHosts)])
+
+    async def _answer(self, request: Request) -> Response:
+        place, is_form = self.place, request.method == "POST"
+        actor = None
+        try:
+            actor = await admitted(request, Scope.READ)
+            require(actor, (place.act_scope or place.scope) if is_form else place.scope)
+            asked = asked_of(request, actor, await _form(request) if is_form else {})
+            make = place.act if is_form else place.view
+            return await run_in_threadpool(_made, make, asked, request.query_params.get("part", ""))
+        except Exception as error:  # the server would log it with its values
+            return await run_in_threadpool(_failed, request, actor, error)
+
+
+def asked_of(request: Request, actor: Actor | None, form: Mapping[str, str]) -> Asked:
+    """Return what a request asks for."""
+    runtime: Runtime = request.app.state.runtime
+    zone = unquote(request.cookies.get(ZONE_COOKIE, ""))
+    return Asked(
+        runtime,
+        actor,
+        f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path,
+        request.path_params,
+        dict(request.query_params),
+        runtime.clock.now(),
+        ZoneInfo(zone) if zone in known_zones() else runtime.settings.zone,
+        unquote(request.cookies.get(DONE_COOKIE, ""))[:500],
+        form,
+    )
+
+
+def _made(make: Callable[[Asked], Page | Go] | None, asked: Asked, part: str) -> Response:
+    assert make is not None  # noqa: S101  the methods of the route say so
+    made = make(asked)
+    if isinstance(made, Go):
+        response: Response = RedirectResponse(made.url, 303)
+        if made.done:
+            response.set_cookie(DONE_COOKIE, quote(made.done[:500]), path="/", httponly=True, samesite="strict")
+        return response
+    return shown(made, asked, part)
+
+
+def shown(page: Page, asked: Asked, part: str = "") -> Response:
+    """Return a page as an answer."""
+    headers = {"content-security-policy": POLICY}
+    response = HTMLResponse(render(page.template, page.values, asked, part=part), page.status, headers=headers)
+    if asked.done and not part:
+        response.delete_cookie(DONE_COOKIE, path="/")
+    return response
+
+
+def _failed(request: Request, actor: Actor | None, error: Exception) -> Response:
+    problem = as_problem(error)
+    if problem.code is Fault.NOT_SIGNED_IN and request.method in {"GET", "HEAD"}:
+        here = asked_of(request, None, {}).url
+        return RedirectResponse(f"{SIGN_IN}?next={quote(here, safe='')}", 303)
+    page = Page("problem.html", {"problem": problem}, STATUSES[problem.code])
+    return shown(page, asked_of(request, actor, {}))
+
+
+async def _form(request: Request) -> Mapping[str, str]:
+    """Return the first value of each field."""
+    body = bytearray()
+    try:
+        async with asyncio.timeout(FORM_SECONDS):
+            async for part in request.stream():
+                body += part
+                if len(body) > MOST_FORM_BYTES:
+                    raise CallProblem(Fault.TOO_LARGE, f"a form may have at most {MOST_FORM_BYTES // 1024} kB")
+        fields = parse_qs(body.decode(), keep_blank_values=True, max_num_fields=MOST_FIELDS)
+    except TimeoutError:
+        raise CallProblem(Fault.TOO_SLOW, "the form did not arrive in time; send it again") from None
+    except ValueError:
+        raise CallProblem(Refusal.INVALID, "the form cannot be read; open the page again") from None
+    return {name: values[0] for name, values in fields.items()}

@@ -1,0 +1,79 @@
+"""Templates, and how values are shown in them. Everything is escaped; there is no way around it."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from campaigns.counting import amount
+from campaigns.display import shown_time, state_words
+from scheduler.report.shown.seeing import number_for, words_for
+
+if TYPE_CHECKING:
+    from scheduler.web.desk.pages import Asked
+
+TEMPLATES: Final = Path(__file__).with_name("templates")
+
+VIEWS: Final = (
+    ("/", "Now"),
+    ("/needs", "Needs you"),
+    ("/campaigns", "Campaigns"),
+    ("/fleet", "Fleet"),
+    ("/replies", "Replies"),
+    ("/opt-outs", "Opt-outs"),
+    ("/audit", "Audit"),
+)
+"""The pages in the navigation."""
+
+
+def render(template: str, values: Mapping[str, Any], asked: "Asked", *, part: str = "") -> str:
+    """Return a page, or only its part that changes: `part` is its name, and that of the page."""
+    is_part = bool(part) and template == f"{part}.html" and (TEMPLATES / "live" / template).exists()
+    found = _environment().get_template(f"live/{template}" if is_part else template)
+    return found.render({**values, "asked": asked, "views": VIEWS})
+
+
+@cache
+def _environment() -> Environment:
+    made = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    made.filters |= {
+        "count": lambda number: f"{number:,}",
+        "amount": amount,
+        "state": lambda state: state_words(str(getattr(state, "value", state))),
+        "number": lambda number, asked: number_for(number, full=asked.full),
+        "words": lambda text, asked: words_for(text, full=asked.full),
+        "time": _time,
+        "age": _age,
+        "moment": lambda text: datetime.fromisoformat(text) if text else None,
+        "query": lambda url, **values: f"{url}?{urlencode({k: v for k, v in values.items() if v not in (None, '')})}",
+    }
+    return made
+
+
+def _time(moment: datetime | None, asked: "Asked", *, seconds: bool = False) -> Markup | str:
+    """Return a moment in the reader's zone, with UTC beside it where that is another time."""
+    if moment is None:
+        return "–"
+    here, there = shown_time(moment, asked.zone, seconds=seconds), shown_time(moment, ZoneInfo("UTC"), seconds=seconds)
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(moment.isoformat(), there, here)
+
+
+def _age(seconds: float) -> str:
+    """Return how long ago, or how long it takes, in the largest unit of which there are two."""
+    for unit, length in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
+        if seconds >= 2 * length:
+            return amount(int(seconds // length), unit)
+    return amount(int(seconds), "second")

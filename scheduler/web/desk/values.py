@@ -1,0 +1,42 @@
+"""Values of an address: a page of a list, a run, filters. What cannot be read is refused with a sentence."""
+
+import re
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any, Final
+
+from scheduler.actions.refusals import Refusal
+from scheduler.web.api.parameters import MOST_ID, MOST_ROW, PLAIN
+from scheduler.web.api.problems import CallProblem
+
+if TYPE_CHECKING:
+    from scheduler.web.desk.pages import Asked
+
+LONGEST: Final = 1_000
+
+
+def number_of(asked: "Asked", name: str, *, most: int = MOST_ID) -> int | None:
+    """Return a whole number of the address; None: it has none. Raises `CallProblem`."""
+    written = asked.query.get(name, "")
+    if not written:
+        return None
+    if not re.fullmatch("[0-9]{1,19}", written) or int(written) > most:
+        raise CallProblem(Refusal.INVALID, f"{name} in the address is not a number; open the page again")
+    return int(written)
+
+
+def after_of(asked: "Asked") -> int:
+    """Return the row after which a page of a list begins."""
+    return number_of(asked, "after", most=MOST_ROW) or 0
+
+
+def filters_of(asked: "Asked", names: Collection[str]) -> dict[str, Any]:
+    """Return the filters of a list of recipients that are set, as values of its columns."""
+    filters: dict[str, Any] = {}
+    for name in names:
+        written = asked.query.get(name, "")
+        if not written:
+            continue
+        if len(written) > LONGEST or not re.fullmatch(PLAIN, written):
+            raise CallProblem(Refusal.INVALID, f"{name} in the address cannot be read; open the page again")
+        filters[name] = number_of(asked, name) if name == "device" else written
+    return filters

@@ -1,0 +1,136 @@
+"""Now, the list of campaigns, one campaign, and its people."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from campaigns.access import Scope
+from campaigns.lifecycle import RecipientState, RunState
+from scheduler.actions import approving, control
+from scheduler.actions.reading.alerts import read_alerts
+from scheduler.actions.reading.people import read_person
+from scheduler.actions.reading.plans import read_plan
+from scheduler.actions.reading.recipients import read_recipients
+from scheduler.actions.reading.replies import count_to_review
+from scheduler.actions.reading.runs import read_at_work, read_campaigns, read_runs
+from scheduler.report.story import chapter_lines
+from scheduler.report.summary import alarm_words, approved_words, phone_lines, waits_for
+from scheduler.web.desk.pages import Asked, Go, Page, Place
+from scheduler.web.desk.values import after_of, filters_of, number_of
+
+ROWS: Final = 100
+
+FILTERS: Final = ("state", "reason", "device", "variant")
+
+
+def now(asked: Asked) -> Page:
+    """What is at work, what needs somebody, and until when it takes."""
+    store = asked.runtime.store
+    at_work = read_at_work(store, now=asked.now)
+    lines = [(seen, waits_for(seen, asked.zone)) for seen in at_work]
+    sending = [line for line in lines if line[0].run.state in {RunState.RUNNING, RunState.SETTLING}]
+    return Page(
+        "now.html",
+        {
+            "alerts": read_alerts(store),
+            "to_review": count_to_review(store),
+            "groups": (("Sending", sending), ("Waiting", [line for line in lines if line not in sending])),
+        },
+    )
+
+
+def campaigns(asked: Asked) -> Page:
+    """All campaigns, the oldest first, a page at a time."""
+    page = read_campaigns(asked.runtime.store, after=after_of(asked), limit=ROWS, now=asked.now)
+    lines = [(seen, waits_for(seen, asked.zone)) for seen in page.rows]
+    return Page("campaigns.html", {"lines": lines, "next": page.next})
+
+
+def campaign(asked: Asked) -> Page:
+    """How far one campaign is: a bar of its states, what it waits for, and what can be done."""
+    name = asked.path["name"]
+    seen = read_runs(asked.runtime.store, name, number_of(asked, "run"), now=asked.now)[0]
+    return Page(
+        "campaign.html",
+        {
+            "seen": seen,
+            "plan": read_plan(asked.runtime.store, name, seen.run.id),
+            "waits_for": waits_for(seen, asked.zone),
+            "alarm": alarm_words(seen),
+            "phones": phone_lines(seen, asked.zone),
+            "approved": approved_words(seen, asked.zone),
+            "can": _can(asked, seen.run.state, awaits=bool(seen.awaits)),
+        },
+    )
+
+
+def _can(asked: Asked, state: RunState, *, awaits: bool) -> Mapping[str, bool]:
+    """Return which forms the page has. The action decides all the same whether it can be done."""
+    steers = asked.may(Scope.CONTROL)
+    return {
+        "approve": awaits and asked.may(Scope.APPROVE),
+        "pause": steers and state in {RunState.SCHEDULED, RunState.RUNNING},
+        "resume": steers and state is RunState.PAUSED,
+        "cancel": steers and state in {RunState.SCHEDULED, RunState.RUNNING, RunState.PAUSED},
+    }
+
+
+def approve(asked: Asked) -> Go:
+    """Approve exactly the plan that the page showed."""
+    name, settings = asked.path["name"], asked.runtime.settings
+    done = approving.approve(
+        asked.runtime.store, asked.who, name, asked.value("plan"), four_eyes=settings.four_eyes, now=asked.now
+    )
+    return Go(f"/campaigns/{name}", f"{name} is approved: plan {done.plan[:12]}")
+
+
+def pause(asked: Asked) -> Go:
+    """Send nothing more until it is resumed."""
+    name = asked.path["name"]
+    control.pause(asked.runtime.store, asked.who, name, now=asked.now)
+    return Go(f"/campaigns/{name}", f"{name} is paused")
+
+
+def resume(asked: Asked) -> Go:
+    """Go on."""
+    name = asked.path["name"]
+    control.resume(asked.runtime.store, asked.who, name, now=asked.now)
+    return Go(f"/campaigns/{name}", f"{name} goes on")
+
+
+def cancel(asked: Asked) -> Go:
+    """Send nothing more, for good."""
+    name = asked.path["name"]
+    control.cancel(asked.runtime.store, asked.who, name, now=asked.now)
+    return Go(f"/campaigns/{name}", f"{name} is cancelled")
+
+
+def people(asked: Asked) -> Page:
+    """The recipients of a run, by state, reason, phone and variant."""
+    name, number = asked.path["name"], number_of(asked, "run")
+    filters: dict[str, Any] = filters_of(asked, FILTERS)
+    page = read_recipients(asked.runtime.store, name, number, filters, after=after_of(asked), limit=ROWS)
+    return Page(
+        "people.html",
+        {"campaign": name, "rows": page.rows, "next": page.next, "filters": filters, "states": list(RecipientState)},
+    )
+
+
+def person(asked: Asked) -> Page:
+    """Everything that is known about one number. It is sent in a form, so that no address or log has it."""
+    number = asked.value("number")
+    known = read_person(asked.runtime.store, number, asked.runtime.settings.region, now=asked.now)
+    told = [[line.strip() for line in chapter_lines(chapter, asked.zone)][1:] for chapter in known.story.chapters]
+    return Page("person.html", {"known": known, "told": told})
+
+
+PLACES: Final = (
+    Place("/", now),
+    Place("/campaigns", campaigns),
+    Place("/campaigns/{name}", campaign),
+    Place("/campaigns/{name}/approve", act=approve, act_scope=Scope.APPROVE),
+    Place("/campaigns/{name}/pause", act=pause, act_scope=Scope.CONTROL),
+    Place("/campaigns/{name}/resume", act=resume, act_scope=Scope.CONTROL),
+    Place("/campaigns/{name}/cancel", act=cancel, act_scope=Scope.CONTROL),
+    Place("/campaigns/{name}/people", people),
+    Place("/person", act=person, act_scope=Scope.READ_NUMBERS),
+)
