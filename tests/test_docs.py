@@ -25,6 +25,7 @@ from scheduler.web.api.app import PREFIX as PREFIX_OF_API
 from scheduler.web.api.app import routes
 from scheduler.web.api.guard import scope_of
 from scheduler.web.api.problems import STATUSES
+from scheduler.web.desk.app import PLACES
 from worker.metrics import METRICS
 from worker.settings.settings import PREFIX, Settings
 from worker.store.reports.exports import COLUMNS
@@ -42,6 +43,7 @@ DOCUMENTS: Final[Mapping[str, str]] = {
 FILE: Final = "campaigns/FILE.md"
 CLI: Final = "scheduler/cli/README.md"
 API: Final = "scheduler/web/README.md"
+DESK: Final = "scheduler/web/desk/README.md"
 SETTINGS: Final = "deploy/SETTINGS.md"
 
 README_BYTES: Final = 14_000
@@ -428,6 +430,13 @@ def test_every_call_of_the_api_is_documented_with_its_scope() -> None:
         for method in route.methods or ()
     }
     assert said == made
+
+
+def test_every_page_and_form_of_the_desk_is_documented_with_its_scope() -> None:
+    said = {(codes(row[0])[0], codes(row[1])[0]) for row in rows(DESK, "view")}
+    assert said == {(place.path, place.scope.value) for place in PLACES if place.view}
+    said = {(codes(row[0])[0], codes(row[1])[0]) for row in rows(DESK, "form")}
+    assert said == {(place.path, (place.act_scope or place.scope).value) for place in PLACES if place.act}
 
 
 def test_every_code_of_a_problem_is_documented_with_its_status() -> None:

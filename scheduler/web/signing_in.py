@@ -18,7 +18,7 @@ from scheduler.actions.refusals import Refusal
 from scheduler.web.access import CrossSite, authenticate, cookie_of, is_same_site, is_secure, neighbourhood, origin_of
 from scheduler.web.access import set_cookie as give
 from scheduler.web.api.problems import STATUSES, CallProblem, Fault, answer, as_problem
-from scheduler.web.desk.pages import Page, asked_of, shown
+from scheduler.web.desk.pages import DeskPage, asked_of, shown
 from scheduler.web.door_routes import SIGN_IN
 from scheduler.web.first_run import FirstRun
 from scheduler.web.slowing import Slowing
@@ -162,7 +162,7 @@ def _again(request: Request, problem: CallProblem | None) -> Response:
     """Return the form, with what was wrong the last time."""
     status = STATUSES[problem.code] if problem else 200
     values = {"problem": problem, "next": _inside(request.query_params.get("next", ""))}
-    response = shown(Page("signin.html", values, status), asked_of(request, None, {}))
+    response = shown(DeskPage("signin.html", values, status), asked_of(request, None, {}))
     response.headers.update(problem.headers or {} if problem else {})
     return response
 
@@ -171,7 +171,7 @@ def _welcome(request: Request) -> Response:
     """Return what the first person sees: a page with a link, because a browser that followed a redirect from another
     site would not send the cookie along.
     """
-    return shown(Page("welcome.html"), asked_of(request, None, {}))
+    return shown(DeskPage("welcome.html"), asked_of(request, None, {}))
 
 
 def _inside(place: str) -> str:

@@ -41,7 +41,7 @@ FORM_SECONDS: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Visit:
     """A request for a page, or a form that was sent. `actor` None: nobody who is known."""
 
     runtime: Runtime
@@ -77,7 +77,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class DeskPage:
     """A template and its values."""
 
     template: str
@@ -93,12 +93,14 @@ class Go:
     done: str = ""
 
 
-View = Callable[[Asked], Page]
-Act = Callable[[Asked], Page | Go]
+Asked, Page = Visit, DeskPage
+
+View = Callable[[Visit], DeskPage]
+Act = Callable[[Visit], DeskPage | Go]
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class DeskPlace:
     """An address of the desk: who may see it, and who may send its form."""
 
     path: str
@@ -108,10 +110,13 @@ class Place:
     act_scope: Scope | None = None
 
 
+Place = DeskPlace
+
+
 class PageRoute(Route):
     """The route of a place. Whatever is raised in it is shown as a page with the sentence."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: DeskPlace) -> None:
         self.place = place
         methods = [*(["GET"] if place.view else []), *(["POST"] if place.act else [])]
         super().__init__(place.path, self._answer, methods=methods, middleware=[Middleware(KnownHosts)])
@@ -129,11 +134,11 @@ class PageRoute(Route):
             return await run_in_threadpool(_failed, request, actor, error)
 
 
-def asked_of(request: Request, actor: Actor | None, form: Mapping[str, str]) -> Asked:
+def asked_of(request: Request, actor: Actor | None, form: Mapping[str, str]) -> Visit:
     """Return what a request asks for."""
     runtime: Runtime = request.app.state.runtime
     zone = unquote(request.cookies.get(ZONE_COOKIE, ""))
-    return Asked(
+    return Visit(
         runtime,
         actor,
         f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path,
@@ -146,7 +151,7 @@ def asked_of(request: Request, actor: Actor | None, form: Mapping[str, str]) -> 
     )
 
 
-def _made(make: Callable[[Asked], Page | Go] | None, asked: Asked, part: str) -> Response:
+def _made(make: Callable[[Visit], DeskPage | Go] | None, asked: Visit, part: str) -> Response:
     assert make is not None  # noqa: S101  the methods of the route say so
     made = make(asked)
     if isinstance(made, Go):
@@ -157,7 +162,7 @@ def _made(make: Callable[[Asked], Page | Go] | None, asked: Asked, part: str) ->
     return shown(made, asked, part)
 
 
-def shown(page: Page, asked: Asked, part: str = "") -> Response:
+def shown(page: DeskPage, asked: Visit, part: str = "") -> Response:
     """Return a page as an answer."""
     headers = {"content-security-policy": POLICY}
     response = HTMLResponse(render(page.template, page.values, asked, part=part), page.status, headers=headers)
@@ -171,7 +176,7 @@ def _failed(request: Request, actor: Actor | None, error: Exception) -> Response
     if problem.code is Fault.NOT_SIGNED_IN and request.method in {"GET", "HEAD"}:
         here = asked_of(request, None, {}).url
         return RedirectResponse(f"{SIGN_IN}?next={quote(here, safe='')}", 303)
-    page = Page("problem.html", {"problem": problem}, STATUSES[problem.code])
+    page = DeskPage("problem.html", {"problem": problem}, STATUSES[problem.code])
     return shown(page, asked_of(request, actor, {}))
 
 

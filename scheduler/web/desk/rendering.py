@@ -16,7 +16,7 @@ from campaigns.display import shown_time, state_words
 from scheduler.report.shown.seeing import number_for, words_for
 
 if TYPE_CHECKING:
-    from scheduler.web.desk.pages import Asked
+    from scheduler.web.desk.pages import Visit
 
 TEMPLATES: Final = Path(__file__).with_name("templates")
 
@@ -32,7 +32,7 @@ VIEWS: Final = (
 """The pages in the navigation."""
 
 
-def render(template: str, values: Mapping[str, Any], asked: "Asked", *, part: str = "") -> str:
+def render(template: str, values: Mapping[str, Any], asked: "Visit", *, part: str = "") -> str:
     """Return a page, or only its part that changes: `part` is its name, and that of the page."""
     is_part = bool(part) and template == f"{part}.html" and (TEMPLATES / "live" / template).exists()
     found = _environment().get_template(f"live/{template}" if is_part else template)
@@ -63,7 +63,7 @@ def _environment() -> Environment:
     return made
 
 
-def _time(moment: datetime | None, asked: "Asked", *, seconds: bool = False) -> Markup | str:
+def _time(moment: datetime | None, asked: "Visit", *, seconds: bool = False) -> Markup | str:
     """Return a moment in the reader's zone, with UTC beside it where that is another time."""
     if moment is None:
         return "–"

@@ -9,12 +9,12 @@ from scheduler.web.api.parameters import MOST_ID, MOST_ROW, PLAIN
 from scheduler.web.api.problems import CallProblem
 
 if TYPE_CHECKING:
-    from scheduler.web.desk.pages import Asked
+    from scheduler.web.desk.pages import Visit
 
 LONGEST: Final = 1_000
 
 
-def number_of(asked: "Asked", name: str, *, most: int = MOST_ID) -> int | None:
+def number_of(asked: "Visit", name: str, *, most: int = MOST_ID) -> int | None:
     """Return a whole number of the address; None: it has none. Raises `CallProblem`."""
     written = asked.query.get(name, "")
     if not written:
@@ -24,12 +24,12 @@ def number_of(asked: "Asked", name: str, *, most: int = MOST_ID) -> int | None:
     return int(written)
 
 
-def after_of(asked: "Asked") -> int:
+def after_of(asked: "Visit") -> int:
     """Return the row after which a page of a list begins."""
     return number_of(asked, "after", most=MOST_ROW) or 0
 
 
-def filters_of(asked: "Asked", names: Collection[str]) -> dict[str, Any]:
+def filters_of(asked: "Visit", names: Collection[str]) -> dict[str, Any]:
     """Return the filters of a list of recipients that are set, as values of its columns."""
     filters: dict[str, Any] = {}
     for name in names:

@@ -16,7 +16,7 @@ from urllib.parse import urlencode, urlsplit
 import pytest
 from starlette.routing import Mount
 
-from campaigns.access import Role, Scope, is_allowed
+from campaigns.access import SCOPES_OF, Role, Scope, is_allowed
 from scheduler.actions.access.users import add_user, remove_user, set_password, set_role
 from scheduler.actions.acting import Actor, ActorKind
 from scheduler.processes.doors import Listeners, open_doors
@@ -24,6 +24,7 @@ from scheduler.web.access import COOKIE
 from scheduler.web.api.app import routes as api_routes
 from scheduler.web.api.guard import scope_of
 from scheduler.web.app import make_app, make_webhook_app
+from scheduler.web.desk.pages import PageRoute
 from scheduler.web.door_routes import DoorRoute
 from scheduler.web.first_run import CODE_SECONDS, FirstRun
 from scheduler.web.metrics import METRICS
@@ -104,6 +105,7 @@ def sign_in(ask: Ask, name: str = "anna", password: str = PASSWORD, **headers: s
 READ = "/v1/devices"
 
 ROUTES = {
+    ("GET", "/signin"): "public",
     ("POST", "/signin"): "public",
     ("POST", "/signout"): "public",
     ("GET", "/first"): "public",
@@ -111,7 +113,28 @@ ROUTES = {
     ("GET", "/healthz"): "public, any host",
     ("POST", "/webhook/inbound"): "public, any host",
 }
-"""Every route outside the API, and who may call it. Those of the API: tests/scheduler/web/api/test_api_access.py."""
+"""Every route outside the API and the desk, and who may call it. Those of the API: test_api_access.py."""
+
+PAGES = {
+    ("GET", "/"): "read",
+    ("GET", "/audit"): "control",
+    ("GET", "/campaigns"): "read",
+    ("GET", "/campaigns/{name}"): "read",
+    ("GET", "/campaigns/{name}/people"): "read",
+    ("GET", "/fleet"): "read",
+    ("GET", "/needs"): "read",
+    ("GET", "/opt-outs"): "read",
+    ("GET", "/replies"): "read",
+    ("POST", "/campaigns/{name}/approve"): "approve",
+    ("POST", "/campaigns/{name}/cancel"): "control",
+    ("POST", "/campaigns/{name}/pause"): "control",
+    ("POST", "/campaigns/{name}/resume"): "control",
+    ("POST", "/person"): "read:numbers",
+}
+"""Every page and every form of the desk, and the scope that it needs."""
+
+STYLE = ("GET", "/static/{name}")
+"""What pages look like is no secret, and the page to sign in looks so, too."""
 
 
 def declared(app: Any) -> dict[tuple[str, str], str]:
@@ -120,6 +143,11 @@ def declared(app: Any) -> dict[tuple[str, str], str]:
         if isinstance(route, Mount):
             assert (route.path, len(api_routes())) == ("/v1", len([scope_of(each) for each in api_routes()]))
             continue
+        if isinstance(route, PageRoute):
+            place = route.place
+            found |= {("GET", route.path): place.scope.value} if place.view else {}
+            found |= {("POST", route.path): (place.act_scope or place.scope).value} if place.act else {}
+            continue
         assert isinstance(route, DoorRoute), route
         said = (route.scope.value if route.scope else "public") + (", any host" if route.any_host else "")
         found |= {(method, route.path): said for method in (route.methods or set()) - {"HEAD"}}
@@ -127,35 +155,59 @@ def declared(app: Any) -> dict[tuple[str, str], str]:
 
 
 def test_every_route_says_who_may_call_it(desk: Runtime) -> None:
-    assert declared(make_app(desk)) == ROUTES
+    everything = ROUTES | PAGES | {STYLE: "public"}
+    assert declared(make_app(desk)) == everything
     at_the_gateways_door = {place: said for place, said in ROUTES.items() if said == "public, any host"}
     assert declared(make_webhook_app(desk)) == at_the_gateways_door
-    assert declared(make_app(desk, has_webhook=False)).keys() == ROUTES.keys() - {("POST", "/webhook/inbound")}
+    assert declared(make_app(desk, has_webhook=False)).keys() == everything.keys() - {("POST", "/webhook/inbound")}
 
 
-def test_every_route_outside_the_api_answers_whom_its_row_says(ask: Ask, desk: Runtime) -> None:
-    """Nobody, every role by cookie, and a token of every scope."""
+def callers_of(desk: Runtime) -> dict[str, tuple[dict[str, str], frozenset[Scope]]]:
+    """Nobody, every role by cookie, and a token of every scope: what they send, and what they are allowed."""
     now, store = desk.clock.now(), desk.store
-    callers: dict[str, tuple[dict[str, str], bool]] = {"nobody": ({}, False)}
+    callers: dict[str, tuple[dict[str, str], frozenset[Scope]]] = {"nobody": ({}, frozenset())}
     for role in Role:
         add_user(store, ROOT, f"a-{role.value}", role, PASSWORD, now=now)
         with store.write() as session:
             user = users.credentials(session, f"a-{role.value}")
             assert user is not None
             secret = sessions.create(session, user.user_id, f"a-{role.value}", role, now=now)
-        callers[role.value] = ({"Cookie": f"{COOKIE}={secret}"}, True)
+        callers[role.value] = ({"Cookie": f"{COOKIE}={secret}"}, SCOPES_OF[role])
     for scope in Scope:
         with store.write() as session:
             secret = tokens.create(session, f"a-{scope.value}", [scope], by="tests", now=now)
-        callers[scope.value] = ({"Authorization": f"Bearer {secret}"}, is_allowed({scope}, Scope.READ))
+        callers[scope.value] = ({"Authorization": f"Bearer {secret}"}, frozenset({scope}))
+    return callers
+
+
+def test_every_route_outside_the_api_answers_whom_its_row_says(ask: Ask, desk: Runtime) -> None:
     # What a public route answers to an empty call: it has asked for no scope, only for what belongs to the call.
     public = {"/signin": 422, "/signout": 204, "/first": 403, "/healthz": 200, "/webhook/inbound": 400}
+    asked = public | {"/signin": 200}
+    callers = callers_of(desk)
     for (method, path), said in ROUTES.items():
-        for name, (headers, may_read) in callers.items():
+        for name, (headers, scopes) in callers.items():
             if path == "/signout" and "Cookie" in headers:
                 continue  # the session would be over: tests below
-            expected = public.get(path, 200 if may_read else 401 if name == "nobody" else 403)
+            may_read = is_allowed(scopes, Scope.READ)
+            expected = (asked if method == "GET" else public).get(
+                path, 200 if may_read else 401 if name == "nobody" else 403
+            )
             assert ask(method, path, PAGE | headers).status == expected, (path, said, name)
+
+
+def test_every_page_and_form_answers_whom_its_row_says(ask: Ask, desk: Runtime) -> None:
+    """Nobody is led to the page to sign in. A form without what belongs in it is understood, and refused."""
+    callers = callers_of(desk)
+    for (method, path), scope in PAGES.items():
+        for name, (headers, scopes) in callers.items():
+            may = is_allowed(scopes, Scope.READ) and is_allowed(scopes, Scope(scope))
+            status = ask(method, path.replace("{name}", "nowhere"), PAGE | headers, b"").status
+            if name == "nobody":
+                assert status == (303 if method == "GET" else 401), (method, path)
+            else:
+                assert (status == 403) is not may, (method, path, name, status)
+                assert status in {200, 303, 403, 404, 422}, (method, path, name, status)
 
 
 def test_whoever_signs_in_may_do_what_the_role_says_until_they_sign_out(ask: Ask) -> None:
@@ -181,7 +233,8 @@ def test_a_form_signs_in_too_and_gets_a_secure_cookie_behind_tls(ask: Ask) -> No
     assert (given["secure"], given["httponly"], given["path"], given["domain"]) == (True, True, "/", "")
     assert ask("GET", READ, {"Cookie": done.cookie}).status == 200
     wrong = ask("POST", "/signin", sent, urlencode({"name": "Anna", "password": "x"}))
-    assert (wrong.status, wrong.text) == (401, "the name or the password is wrong\n")
+    assert (wrong.status, wrong.headers["content-type"]) == (401, "text/html; charset=utf-8")
+    assert "the name or the password is wrong</p>" in wrong.text
 
 
 @pytest.mark.parametrize("site", [None, "cross-site", "same-site", "none", "same-origin, cross-site"])
@@ -406,7 +459,7 @@ def test_the_first_run_link_lets_one_person_in_once(empty: Runtime) -> None:
         assert ask("GET", "/first").status == 403
         assert ask("HEAD", path).status == 200  # a program that looks at links before people do
         done = ask("GET", path)
-        assert (done.status, "you are signed in as an operator" in done.text) == (200, True)
+        assert (done.status, "You are signed in as an operator" in done.text) == (200, True)
         assert ask("GET", path).status == 403, "used once"
         cookie = {"Cookie": done.cookie}
         assert ask("GET", READ, cookie).status == 200

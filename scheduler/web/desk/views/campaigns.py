@@ -14,7 +14,7 @@ from scheduler.actions.reading.replies import count_to_review
 from scheduler.actions.reading.runs import read_at_work, read_campaigns, read_runs
 from scheduler.report.story import chapter_lines
 from scheduler.report.summary import alarm_words, approved_words, phone_lines, waits_for
-from scheduler.web.desk.pages import Asked, Go, Page, Place
+from scheduler.web.desk.pages import DeskPage, DeskPlace, Go, Visit
 from scheduler.web.desk.values import after_of, filters_of, number_of
 
 ROWS: Final = 100
@@ -22,13 +22,13 @@ ROWS: Final = 100
 FILTERS: Final = ("state", "reason", "device", "variant")
 
 
-def now(asked: Asked) -> Page:
+def now(asked: Visit) -> DeskPage:
     """What is at work, what needs somebody, and until when it takes."""
     store = asked.runtime.store
     at_work = read_at_work(store, now=asked.now)
     lines = [(seen, waits_for(seen, asked.zone)) for seen in at_work]
     sending = [line for line in lines if line[0].run.state in {RunState.RUNNING, RunState.SETTLING}]
-    return Page(
+    return DeskPage(
         "now.html",
         {
             "alerts": read_alerts(store),
@@ -38,18 +38,18 @@ def now(asked: Asked) -> Page:
     )
 
 
-def campaigns(asked: Asked) -> Page:
+def campaigns(asked: Visit) -> DeskPage:
     """All campaigns, the oldest first, a page at a time."""
     page = read_campaigns(asked.runtime.store, after=after_of(asked), limit=ROWS, now=asked.now)
     lines = [(seen, waits_for(seen, asked.zone)) for seen in page.rows]
-    return Page("campaigns.html", {"lines": lines, "next": page.next})
+    return DeskPage("campaigns.html", {"lines": lines, "next": page.next})
 
 
-def campaign(asked: Asked) -> Page:
+def campaign(asked: Visit) -> DeskPage:
     """How far one campaign is: a bar of its states, what it waits for, and what can be done."""
     name = asked.path["name"]
     seen = read_runs(asked.runtime.store, name, number_of(asked, "run"), now=asked.now)[0]
-    return Page(
+    return DeskPage(
         "campaign.html",
         {
             "seen": seen,
@@ -63,7 +63,7 @@ def campaign(asked: Asked) -> Page:
     )
 
 
-def _can(asked: Asked, state: RunState, *, awaits: bool) -> Mapping[str, bool]:
+def _can(asked: Visit, state: RunState, *, awaits: bool) -> Mapping[str, bool]:
     """Return which forms the page has. The action decides all the same whether it can be done."""
     steers = asked.may(Scope.CONTROL)
     return {
@@ -74,7 +74,7 @@ def _can(asked: Asked, state: RunState, *, awaits: bool) -> Mapping[str, bool]:
     }
 
 
-def approve(asked: Asked) -> Go:
+def approve(asked: Visit) -> Go:
     """Approve exactly the plan that the page showed."""
     name, settings = asked.path["name"], asked.runtime.settings
     done = approving.approve(
@@ -83,54 +83,54 @@ def approve(asked: Asked) -> Go:
     return Go(f"/campaigns/{name}", f"{name} is approved: plan {done.plan[:12]}")
 
 
-def pause(asked: Asked) -> Go:
+def pause(asked: Visit) -> Go:
     """Send nothing more until it is resumed."""
     name = asked.path["name"]
     control.pause(asked.runtime.store, asked.who, name, now=asked.now)
     return Go(f"/campaigns/{name}", f"{name} is paused")
 
 
-def resume(asked: Asked) -> Go:
+def resume(asked: Visit) -> Go:
     """Go on."""
     name = asked.path["name"]
     control.resume(asked.runtime.store, asked.who, name, now=asked.now)
     return Go(f"/campaigns/{name}", f"{name} goes on")
 
 
-def cancel(asked: Asked) -> Go:
+def cancel(asked: Visit) -> Go:
     """Send nothing more, for good."""
     name = asked.path["name"]
     control.cancel(asked.runtime.store, asked.who, name, now=asked.now)
     return Go(f"/campaigns/{name}", f"{name} is cancelled")
 
 
-def people(asked: Asked) -> Page:
+def people(asked: Visit) -> DeskPage:
     """The recipients of a run, by state, reason, phone and variant."""
     name, number = asked.path["name"], number_of(asked, "run")
     filters: dict[str, Any] = filters_of(asked, FILTERS)
     page = read_recipients(asked.runtime.store, name, number, filters, after=after_of(asked), limit=ROWS)
-    return Page(
+    return DeskPage(
         "people.html",
         {"campaign": name, "rows": page.rows, "next": page.next, "filters": filters, "states": list(RecipientState)},
     )
 
 
-def person(asked: Asked) -> Page:
+def person(asked: Visit) -> DeskPage:
     """Everything that is known about one number. It is sent in a form, so that no address or log has it."""
     number = asked.value("number")
     known = read_person(asked.runtime.store, number, asked.runtime.settings.region, now=asked.now)
     told = [[line.strip() for line in chapter_lines(chapter, asked.zone)][1:] for chapter in known.story.chapters]
-    return Page("person.html", {"known": known, "told": told})
+    return DeskPage("person.html", {"known": known, "told": told})
 
 
 PLACES: Final = (
-    Place("/", now),
-    Place("/campaigns", campaigns),
-    Place("/campaigns/{name}", campaign),
-    Place("/campaigns/{name}/approve", act=approve, act_scope=Scope.APPROVE),
-    Place("/campaigns/{name}/pause", act=pause, act_scope=Scope.CONTROL),
-    Place("/campaigns/{name}/resume", act=resume, act_scope=Scope.CONTROL),
-    Place("/campaigns/{name}/cancel", act=cancel, act_scope=Scope.CONTROL),
-    Place("/campaigns/{name}/people", people),
-    Place("/person", act=person, act_scope=Scope.READ_NUMBERS),
+    DeskPlace("/", now),
+    DeskPlace("/campaigns", campaigns),
+    DeskPlace("/campaigns/{name}", campaign),
+    DeskPlace("/campaigns/{name}/approve", act=approve, act_scope=Scope.APPROVE),
+    DeskPlace("/campaigns/{name}/pause", act=pause, act_scope=Scope.CONTROL),
+    DeskPlace("/campaigns/{name}/resume", act=resume, act_scope=Scope.CONTROL),
+    DeskPlace("/campaigns/{name}/cancel", act=cancel, act_scope=Scope.CONTROL),
+    DeskPlace("/campaigns/{name}/people", people),
+    DeskPlace("/person", act=person, act_scope=Scope.READ_NUMBERS),
 )
