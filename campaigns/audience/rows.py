@@ -17,10 +17,13 @@ MAX_COLUMNS: Final = 16_384
 
 
 class AudienceProblem(Exception):
-    """A table that cannot be used at all. A single bad row is an `AudienceRow` with a `problem`."""
+    """A table that cannot be used at all. A single bad row is an `AudienceRow` with a `problem`.
 
-    def __init__(self, problem: str, hint: str = "") -> None:
-        self.problem, self.hint = problem, hint
+    `columns`: those to choose from, if the one that holds the numbers is not there.
+    """
+
+    def __init__(self, problem: str, hint: str = "", *, columns: Sequence[str] = ()) -> None:
+        self.problem, self.hint, self.columns = problem, hint, tuple(columns)
         super().__init__(f"{problem} ({hint})" if hint else problem)
 
 
@@ -131,7 +134,7 @@ def number_name(names: Sequence[str], *, number_column: str) -> str:
     short = [name for name in names[:_NAMES] if len(name) <= _NAME_CHARACTERS and _FOR_NUMBERS.search(name)]
     near = difflib.get_close_matches(wanted, short, n=1, cutoff=0)
     hint = f"did you mean number: {near[0]}?" if near else "give the name of the column with the numbers as number:"
-    raise AudienceProblem(problem, hint)
+    raise AudienceProblem(problem, hint, columns=[name for name in names[:_NAMES] if name])
 
 
 _LONG_NUMBER: Final = re.compile(r"(?:\d_*){5}")

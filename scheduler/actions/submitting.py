@@ -36,8 +36,8 @@ class Checked:
     warnings: tuple[Problem, ...]
 
 
-def check(path: Path, settings: Settings, *, now: datetime) -> Checked:
-    """Check a campaign file and the tables that it names."""
+def check(path: Path, settings: Settings, *, now: datetime, inbox: Path | None = None) -> Checked:
+    """Check a campaign file and the tables that it names, with `inbox` as in `check_file`."""
     warnings: list[Problem] = []
     try:
         check_file(
@@ -47,6 +47,7 @@ def check(path: Path, settings: Settings, *, now: datetime) -> Checked:
             now=now,
             policy=settings.policy,
             warnings=warnings,
+            inbox=inbox,
         )
     except CampaignFileError as error:
         return Checked(error.problems, error.more, tuple(warnings))

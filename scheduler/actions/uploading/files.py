@@ -1,6 +1,6 @@
 """Campaign files that come over HTTP: planned, or accepted as the inbox does."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -102,9 +102,13 @@ def _told_as(campaign: str, upload: Upload) -> Iterator[None]:
     try:
         yield
     except CampaignFileError as error:
-        names = {upload.path.name: f"{campaign}.yaml"}
-        told = [
-            replace(each, file=names.get(Path(each.file).name, Path(each.file).name.removeprefix(SOURCE)))
-            for each in error.problems
-        ]
-        raise CampaignFileError(told, error.more) from None
+        raise CampaignFileError(told(error.problems, campaign, upload), error.more) from None
+
+
+def told(problems: Iterable[Problem], campaign: str, upload: Upload) -> list[Problem]:
+    """Return problems with the names of files as their sender knows them."""
+    names = {upload.path.name: f"{campaign}.yaml"}
+    return [
+        replace(each, file=names.get(Path(each.file).name, Path(each.file).name.removeprefix(SOURCE)))
+        for each in problems
+    ]

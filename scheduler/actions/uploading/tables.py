@@ -76,7 +76,7 @@ def keep_table(
         sentence = f"{upload.size} bytes arrived with another digest, {digest}; send the table again"
         raise Refused(Refusal.INVALID, sentence, field="Content-Digest")
     try:
-        rows, bad_rows, bad = _checked(upload.path, number, region.upper() if region else runtime.settings.region)
+        rows, bad_rows, bad = read_rows(upload.path, number, region.upper() if region else runtime.settings.region)
     except AudienceProblem as error:
         raise Refused(Refusal.INVALID, f"{name}: {error}") from None
     place = upload.path.with_name(name)
@@ -108,8 +108,11 @@ def _is_audited(runtime: Runtime, name: str, digest: str) -> bool:
     return last is not None and last.detail.get("digest") == digest
 
 
-def _checked(path: Path, number: str, region: str | None) -> tuple[int, int, tuple[BadRow, ...]]:
-    """Read every row; return how many there are, how many have no usable number, and the first of those."""
+def read_rows(path: Path, number: str, region: str | None) -> tuple[int, int, tuple[BadRow, ...]]:
+    """Read every row; return how many there are, how many have no usable number, and the first of those.
+
+    Raises `AudienceProblem`.
+    """
     normaliser = Normaliser(region)
     rows, bad_rows, bad = 0, 0, list[BadRow]()
     for row in open_source(path, number_column=number, folder=path.parent):

@@ -161,6 +161,10 @@ class CallProblem(Exception):
         self.headers = headers
 
 
+EXPECTED: Final = (CallProblem, Refused, CampaignFileError, EditRefused, OfAnotherInstallation, UploadsAway)
+"""What is wrong with what somebody asks for: they can mend it, and ask again."""
+
+
 def answer(problem: CallProblem) -> JSONResponse:
     """Return the problem as an answer."""
     status = STATUSES[problem.code]

@@ -1,7 +1,8 @@
 """What a page is: a view reads, and a template shows. A form acts, and leads to a page."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -19,6 +20,7 @@ from campaigns.calendar.localtime import known_zones
 from scheduler.actions.refusals import Refusal
 from scheduler.web.api.guard import admitted, require
 from scheduler.web.api.problems import STATUSES, CallProblem, Fault, as_problem
+from scheduler.web.desk.receiving import Form, SentFile, form_with_files
 from scheduler.web.desk.rendering import render
 from scheduler.web.door_routes import SIGN_IN, KnownHosts
 from worker.runtime import Runtime
@@ -53,6 +55,7 @@ class Visit:
     zone: ZoneInfo
     done: str = ""
     form: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, Sequence[SentFile]] = field(default_factory=dict)
 
     def may(self, scope: str) -> bool:
         """Return whether the reader is allowed to do what needs this scope."""
@@ -101,13 +104,14 @@ Act = Callable[[Visit], DeskPage | Go]
 
 @dataclass(frozen=True, slots=True)
 class DeskPlace:
-    """An address of the desk: who may see it, and who may send its form."""
+    """An address of the desk: who may see it, and who may send its form; `takes_files`: the form may have files."""
 
     path: str
     view: View | None = None
     scope: Scope = Scope.READ
     act: Act | None = None
     act_scope: Scope | None = None
+    takes_files: bool = False
 
 
 Place = DeskPlace
@@ -127,14 +131,31 @@ class PageRoute(Route):
         try:
             actor = await admitted(request, Scope.READ)
             require(actor, (place.act_scope or place.scope) if is_form else place.scope)
-            asked = asked_of(request, actor, await _form(request) if is_form else {})
             make = place.act if is_form else place.view
-            return await run_in_threadpool(_made, make, asked, request.query_params.get("part", ""))
+            async with _sent(request, place) as (fields, files):
+                asked = asked_of(request, actor, fields, files)
+                return await run_in_threadpool(_made, make, asked, request.query_params.get("part", ""))
         except Exception as error:  # the server would log it with its values
             return await run_in_threadpool(_failed, request, actor, error)
 
 
-def asked_of(request: Request, actor: Actor | None, form: Mapping[str, str]) -> Visit:
+@asynccontextmanager
+async def _sent(request: Request, place: Place) -> AsyncIterator[Form]:
+    if request.method != "POST":
+        yield {}, {}
+    elif place.takes_files:
+        async with form_with_files(request) as form:
+            yield form
+    else:
+        yield await _form(request), {}
+
+
+def asked_of(
+    request: Request,
+    actor: Actor | None,
+    form: Mapping[str, str],
+    files: Mapping[str, Sequence[SentFile]] | None = None,
+) -> Visit:
     """Return what a request asks for."""
     runtime: Runtime = request.app.state.runtime
     zone = unquote(request.cookies.get(ZONE_COOKIE, ""))
@@ -148,6 +169,7 @@ def asked_of(request: Request, actor: Actor | None, form: Mapping[str, str]) -> 
         ZoneInfo(zone) if zone in known_zones() else runtime.settings.zone,
         unquote(request.cookies.get(DONE_COOKIE, ""))[:500],
         form,
+        files or {},
     )
 
 

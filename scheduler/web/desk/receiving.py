@@ -1,0 +1,78 @@
+"""Forms with files: read as they come, and bounded in number, length and time."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import BinaryIO, Final
+
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.types import Message
+
+from campaigns.definition.loader import MAX_BYTES
+from scheduler.actions.refusals import Refusal
+from scheduler.web.api.problems import CallProblem, Fault
+from scheduler.web.serving import MOVED_AT
+
+MOST_FILES: Final = 10
+MOST_FIELDS: Final = 200
+MOST_BYTES: Final = 64 * 1024 * 1024
+"""A hundred thousand people with ten columns take a tenth of it. The API takes larger tables."""
+
+MOST_SECONDS: Final = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class SentFile:
+    """A file of a form. Its name is whatever the browser says; it is closed once the form was answered."""
+
+    filename: str
+    content: BinaryIO
+
+
+Form = tuple[Mapping[str, str], Mapping[str, Sequence[SentFile]]]
+
+
+@asynccontextmanager
+async def form_with_files(request: Request) -> AsyncIterator[Form]:
+    """The fields of a form, each with its first value, and its files. Raises `CallProblem`."""
+    received = 0
+
+    async def receive() -> Message:
+        nonlocal received
+        message = await request.receive()
+        request.scope[MOVED_AT] = asyncio.get_running_loop().time()
+        received += len(message.get("body", b""))
+        if received > MOST_BYTES:
+            sentence = (
+                f"all files together may have at most {MOST_BYTES // 1024**2} MB; PUT /v1/tables takes larger ones"
+            )
+            raise CallProblem(Fault.TOO_LARGE, sentence)
+        return message
+
+    bounded = Request(request.scope, receive)
+    try:
+        async with asyncio.timeout(MOST_SECONDS):
+            # A field may be as long as a campaign file, and its line breaks come as two bytes.
+            form = await bounded.form(max_files=MOST_FILES, max_fields=MOST_FIELDS, max_part_size=2 * MAX_BYTES)
+    except TimeoutError:
+        raise CallProblem(Fault.TOO_SLOW, "the form did not arrive in time; send it again") from None
+    except HTTPException:
+        sentence = (
+            f"the form cannot be read: it may have at most {MOST_FILES} files and a text of {MAX_BYTES // 1024} kB; "
+            "open the page again"
+        )
+        raise CallProblem(Refusal.INVALID, sentence) from None
+    try:
+        fields: dict[str, str] = {}
+        files: dict[str, list[SentFile]] = {}
+        for name, value in form.multi_items():
+            if not isinstance(value, UploadFile):
+                fields.setdefault(name, value)
+            elif value.filename:  # a browser sends an empty one where none was chosen
+                files.setdefault(name, []).append(SentFile(value.filename, value.file))
+        yield fields, files
+    finally:
+        await form.close()

@@ -1,0 +1,369 @@
+"""Submit in the browser, without script: from a broken file to a campaign that is submitted and approved."""
+
+import html
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+import sqlalchemy as sa
+
+from campaigns.access import Role, Scope
+from campaigns.definition.loader import MAX_BYTES
+from scheduler.actions.access.users import add_user
+from scheduler.actions.acting import Actor, ActorKind
+from scheduler.actions.uploading.writing import FilledIn, compose, with_column
+from scheduler.inbox.uploads import uploads_in
+from scheduler.web.access import COOKIE
+from scheduler.web.desk.receiving import MOST_BYTES, MOST_FILES
+from tests.scheduler.web.caller import Door
+from tests.scheduler.web.conftest import runtime_of
+from worker.runtime import Runtime
+from worker.store.access import sessions, tokens, users
+from worker.store.tables import runs
+
+PAGE = {"Sec-Fetch-Site": "same-origin"}
+TABLE = b"Telefono,Nome\n+39 333 111 0001,Anna\n+39 333 111 0002,Luca\n12,Nobody\n"
+BROKEN = """\
+campaign: spring-sale
+message: Hi {{ name }}, our sale begins “now”.
+audiense:
+  file: customers.csv
+"""
+MENDED = """\
+campaign: spring-sale
+message: Hi {{ name }}, our sale begins “now”.
+approval: true
+audience:
+  file: customers.csv
+"""
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Somebody at a browser that has no script."""
+
+    client: httpx.Client
+
+    def get(self, path: str) -> httpx.Response:
+        return self.client.get(path)
+
+    def send(self, path: str = "/submit", /, *tables: tuple[str, bytes], **fields: str) -> httpx.Response:
+        """A form, as a browser sends it: with line breaks of two bytes, and an empty file where none was chosen."""
+        files = [("files", each) for each in tables] or [("files", ("", b""))]
+        sent = {name: value.replace("\n", "\r\n") for name, value in fields.items()}
+        return self.client.post(path, data=sent, files=files)
+
+
+def hidden(page: str, name: str) -> str:
+    """The value of a hidden field, as a browser sends it."""
+    found = re.search(f'type="hidden" name="{name}" value="([^"]*)"', page)
+    assert found, page
+    return html.unescape(found[1])
+
+
+def text_in(page: str) -> str:
+    found = re.search(r'<textarea name="text"[^>]*>\n(.*?)</textarea>', page, re.DOTALL)
+    assert found, page
+    return html.unescape(found[1])
+
+
+def button(page: str, column: str) -> str:
+    """What the button with this name of a column sends."""
+    found = re.search(f'name="put" value="([^"]*)">{column}</button>', page)
+    assert found, page
+    return html.unescape(found[1])
+
+
+@pytest.fixture
+def desk(tmp_path: Path, migrated: Callable[[Path], None]) -> Iterator[Runtime]:
+    migrated(tmp_path)
+    made = runtime_of(f"sqlite:///{tmp_path / 'campaigns.db'}", inbox=tmp_path / "inbox")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def reader(desk: Runtime) -> Iterator[Callable[[Role], Reader]]:
+    clients: list[httpx.Client] = []
+    with Door(desk) as door:
+
+        def signed_in(role: Role) -> Reader:
+            now, store = desk.clock.now(), desk.store
+            add_user(store, Actor(ActorKind.CLI, "root"), role.value, role, "correct horse battery", now=now)
+            with store.write() as session:
+                user = users.credentials(session, role.value)
+                assert user is not None
+                secret = sessions.create(session, user.user_id, role.value, role, now=now)
+            clients.append(httpx.Client(base_url=door.url, cookies={COOKIE: secret}, headers=PAGE, timeout=60))
+            return Reader(clients[-1])
+
+        yield signed_in
+        for client in clients:
+            client.close()
+
+
+def runs_in(runtime: Runtime) -> int:
+    with runtime.store.read() as session:
+        return session.scalars(sa.select(sa.func.count()).select_from(runs)).one()
+
+
+def test_from_a_broken_file_to_an_approved_campaign(desk: Runtime, reader: Callable[[Role], Reader]) -> None:
+    author, operator = reader(Role.AUTHOR), reader(Role.OPERATOR)
+    assert "Drop tables" in author.get("/submit").text
+    # A file and a table are brought: the mistake is told at its line, and the table is kept.
+    page = author.send("/submit", ("spring-sale.yaml", BROKEN.encode()), ("customers.csv", TABLE), do="check").text
+    assert text_in(page) == BROKEN
+    assert re.search(r'<li value="3" class="bad"><code>audiense:</code>\s*<p class="problem">Line 3, column 1', page)
+    assert "customers.csv is kept: 3 rows" in page
+    assert re.search(r'<td class="n">4</td><td>[^<]+</td>', page), "the row without a usable number, and why"
+    # Mended, it still asks for columns that the table does not have: a click puts each into the text.
+    page = author.send(text=MENDED, do="check").text
+    assert "Which column of customers.csv holds the numbers?" in page
+    page = author.send(text=text_in(page), put=button(page, "telefono")).text
+    assert "  file: customers.csv\n  number: telefono\n" in text_in(page)
+    page = author.send(text=text_in(page), put=button(page, "nome")).text
+    assert "Hi {{ nome }}, our" in text_in(page)
+    assert "No mistakes were found" in page
+    # The plan: figures, who gets nothing, what costs; an author sees no texts of people.
+    text = text_in(page)
+    page = author.send(text=text, do="plan").text
+    assert "LEFT DOUBLE QUOTATION MARK" in page
+    assert "Who gets nothing, and why" in page
+    assert ("Anna" in page, "Hi {{ nome }}, our" in page) == (False, True)
+    assert "The longest text: 1 segment, UCS-2" in page
+    assert "Hi Anna, our sale begins" in operator.send(text=text, do="plan").text
+    assert runs_in(desk) == 0, "nothing is submitted before somebody pressed Submit"
+    # Submitted, and approved by somebody else.
+    done = author.send("/submit/exactly", text=hidden(page, "text"), seen=hidden(page, "seen"))
+    assert (done.status_code, done.headers["location"]) == (303, "/campaigns/spring-sale/plan")
+    page = author.get("/campaigns/spring-sale/plan").text
+    assert "spring-sale is submitted" in page
+    assert "It waits for approval" in page
+    plan = hidden(operator.get("/campaigns/spring-sale/plan").text, "plan")
+    approved = operator.client.post("/campaigns/spring-sale/approve", data={"plan": plan})
+    assert approved.status_code == 303
+    assert "It waits for approval" not in author.get("/campaigns/spring-sale/plan").text
+    # The next version: the difference to this one, with its lines only for those who may see texts.
+    again = text.replace("sale begins", "winter sale begins")
+    pages = [each.send(text=again, do="plan").text for each in (author, operator)]
+    assert ["1 line added, 1 line removed." in page for page in pages] == [True, True]
+    assert ["<ins>+ message: Hi {{ nome }}, our winter" in page for page in pages] == [False, True]
+
+
+def test_another_plan_than_the_one_that_was_seen_is_not_submitted(
+    desk: Runtime, reader: Callable[[Role], Reader]
+) -> None:
+    author = reader(Role.AUTHOR)
+    text = MENDED.replace("{{ name }}", "you").replace("customers.csv", "customers.csv\n  number: telefono")
+    page = author.send("/submit", ("customers.csv", TABLE), text=text, do="plan").text
+    author.send("/submit", ("customers.csv", TABLE + b"+39 333 111 0003,Eva\n"), column="telefono")
+    other = author.send("/submit/exactly", text=hidden(page, "text"), seen=hidden(page, "seen"))
+    assert other.status_code == 412
+    assert "nothing was submitted" in other.text
+    assert "3 pending instead of 2" in other.text
+    assert runs_in(desk) == 0
+    # Nor another text with the plan of the first, nor one without a plan.
+    changed = author.send("/submit/exactly", text=text + "\n# more\ndescription: x\n", seen=hidden(other.text, "seen"))
+    assert (changed.status_code, "the file was changed" in changed.text) == (412, True)
+    for seen in ("", "{}", "[]", "null", '{"plan": 1, "file": 2, "counts": {"a": "b"}}', "[" * 5_000):
+        assert author.send("/submit/exactly", text=text, seen=seen).status_code == 422, seen
+    assert runs_in(desk) == 0
+    assert author.send("/submit/exactly", text=text, seen=hidden(other.text, "seen")).status_code == 303
+    assert runs_in(desk) == 1
+
+
+def test_a_form_writes_the_file_and_shows_it_first(desk: Runtime, reader: Callable[[Role], Reader]) -> None:
+    author = reader(Role.AUTHOR)
+    page = author.send("/submit", ("Clienti 2026 (1).csv", TABLE), do="check").text
+    assert "Clienti-2026-1-.csv is kept" in page
+    assert "<option selected>telefono</option><option>nome</option>" in page
+    filled = {
+        "name": "spring-sale",
+        "message": "Hi {{ nome }}!\nSee you.",
+        "table": "Clienti-2026-1-.csv",
+        "column": "telefono",
+        "country": "it",
+        "rate": "30/minute",
+        "window_from": "09:00",
+        "window_to": "20:00",
+        "start": "2099-12-01T10:00",
+        "approval": "yes",
+    }
+    page = author.send(**filled, do="write").text
+    assert text_in(page).splitlines() == [
+        "campaign: spring-sale",
+        "message: |-",
+        "  Hi {{ nome }}!",
+        "  See you.",
+        "audience:",
+        "  file: Clienti-2026-1-.csv",
+        "  number: telefono",
+        'default_region: "IT"',
+        "throughput:",
+        '  rate: "30/minute"',
+        "schedule:",
+        '  start: "2099-12-01 10:00"',
+        '  window: {from: "09:00", to: "20:00"}',
+        "  timezone: UTC",
+        "approval: true",
+    ]
+    assert "No mistakes were found" in page
+    assert "Submit exactly this plan" in author.send(text=text_in(page), do="plan").text
+    assert runs_in(desk) == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "column", "is_number", "expected"),
+    [
+        ("audience: {file: a.csv}", "number", "tel no", True, 'audience: {file: a.csv, number: "tel no"}'),
+        ("audience:\n  - file: a.csv", "number", "tel", True, "audience:\n  - file: a.csv\n    number: tel"),
+        (
+            "audience:\n  file: a.csv\n  number: 'x y' # c",
+            "x y",
+            "t",
+            True,
+            "audience:\n  file: a.csv\n  number: t # c",
+        ),
+        ("audience: [", "number", "tel", True, "audience: ["),
+        ("message: name {{ Name | default('name') }}", "name", "n", False, "message: name {{ n | default('name') }}"),
+    ],
+)
+def test_a_column_is_put_where_the_text_asks_for_it(
+    text: str, name: str, column: str, is_number: bool, expected: str
+) -> None:
+    assert with_column(text, name, column, is_number=is_number) == expected
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    ["a: b # c", "x\ncampaign: other", '"', "'", "{{", "- a", "!!python/object:os.system x", "\\", "true", "&a"],
+)
+def test_what_is_filled_in_stays_a_value(hostile: str, desk: Runtime, reader: Callable[[Role], Reader]) -> None:
+    from campaigns.definition.loader import parse_document
+
+    written = compose(
+        FilledIn(hostile, hostile, hostile, hostile, hostile, hostile, hostile, hostile, hostile, hostile, True)
+    )
+    document = parse_document(written, "campaign.yaml")
+    assert document.value(("campaign",)) == hostile
+    assert document.value(("message",)) == hostile
+    assert document.value(("audience",)) == {"file": hostile, "number": hostile}
+    assert document.value(("schedule", "window")) == {"from": hostile, "to": hostile}
+
+
+def test_a_form_is_bounded_in_length_files_and_text(desk: Runtime, reader: Callable[[Role], Reader]) -> None:
+    author = reader(Role.AUTHOR)
+    too_many = [(f"t{place}.csv", TABLE) for place in range(MOST_FILES + 1)]
+    assert author.send("/submit", *too_many).status_code == 422
+    assert author.send("/submit", text="x" * (2 * MAX_BYTES + 1)).status_code == 422
+    assert "larger than 256 KiB" in author.send("/submit", text="# " + "x" * MAX_BYTES).text
+    kept = uploads_in(desk.settings.inbox)
+    assert not kept.exists() or not list(kept.glob("*.csv"))
+    # A body that says it is too long, or goes on without an end, is refused before it has arrived.
+    head = b'--x\r\nContent-Disposition: form-data; name="files"; filename="t.csv"\r\n\r\n'
+
+    def endless() -> Iterator[bytes]:
+        yield head
+        for _ in range(MOST_BYTES // 2**20 + 8):
+            yield b"x" * 2**20
+
+    kind = {"Content-Type": "multipart/form-data; boundary=x"}
+    try:
+        refused = author.client.post("/submit", content=endless(), headers=kind)
+        assert (refused.status_code, "at most 64 MB" in refused.text) == (413, True)
+    except httpx.WriteError:
+        pass  # the door has closed the connection while the rest was on its way
+    assert author.client.post("/submit", content=b"nonsense", headers=kind).status_code == 422
+    assert (
+        author.client.post("/submit", content=b"", headers={"Content-Type": "multipart/form-data"}).status_code == 422
+    )
+    assert not list(kept.glob(".upload-*"))
+
+
+@pytest.mark.parametrize(
+    ("filename", "kept"),
+    [
+        ("../../evil.csv", "evil.csv"),
+        ("C:\\Users\\x\\t.csv", "t.csv"),
+        (".hidden.csv", "hidden.csv"),
+        ("<script>alert(1)</script>.csv", "script-.csv"),
+        ("..csv", ""),
+        (".csv", ""),
+        ("a" * 200 + ".csv", ""),
+        ("<img src=x>.exe", ""),
+    ],
+)
+def test_a_hostile_file_name_is_only_ever_text(
+    filename: str, kept: str, desk: Runtime, reader: Callable[[Role], Reader]
+) -> None:
+    page = reader(Role.AUTHOR).send("/submit", (filename, TABLE), do="check")
+    assert page.status_code == 200
+    assert not re.search("<(script>|img)", page.text)
+    folder = uploads_in(desk.settings.inbox)
+    found = [each.name for each in folder.glob("*") if not each.name.startswith(".")] if folder.exists() else []
+    assert found == ([kept] if kept else [])
+    assert not list(desk.settings.inbox.parent.rglob("evil.csv")) or kept == "evil.csv"
+
+
+def test_hostile_text_is_shown_as_text(reader: Callable[[Role], Reader]) -> None:
+    author = reader(Role.AUTHOR)
+    hostile = "</textarea><script>alert(1)</script>"
+    for fields in ({"text": hostile}, {"text": f"campaign: {hostile}"}, {"message": hostile, "do": "write"}):
+        page = author.send("/submit", **fields)
+        assert "<script>alert" not in page.text
+        assert "&lt;script&gt;alert(1)" in page.text
+    table = b'number,<script>alert(1)</script>\n+39 333 111 0001,"<script>alert(2)</script>"\n'
+    text = "campaign: x\nmessage: Hi {{ z }}\naudience: {file: t.csv}\n"
+    page = author.send("/submit", ("t.csv", table), text=text)
+    assert "<script>alert" not in page.text
+    for put in ("", "{}", "[1]", "[[[", '["number", "number", "</textarea><script>alert(1)"]'):
+        assert "<script>alert" not in author.send(text=text, put=put).text
+
+
+def test_who_may_plan_and_who_may_submit(desk: Runtime, reader: Callable[[Role], Reader]) -> None:
+    text = "campaign: x\nmessage: Hi\naudience: {recipients: [{number: '+393331110001'}]}\n"
+    viewer = reader(Role.VIEWER)
+    assert [viewer.get("/submit").status_code, viewer.send(text=text).status_code] == [403, 403]
+    with desk.store.write() as session:
+        scopes = [Scope.READ, Scope.PLAN]
+        token = tokens.create(session, "planner", scopes, by="tests", now=desk.clock.now())
+    viewer.client.cookies.clear()
+    nobody = viewer.get("/submit")
+    assert (nobody.status_code, nobody.headers["location"]) == (303, "/signin?next=%2Fsubmit")
+    viewer.client.headers["Authorization"] = f"Bearer {token}"
+    page = viewer.send("/submit", ("t.csv", TABLE), text=text, do="plan")
+    assert (page.status_code, "it needs the scope submit" in page.text) == (403, True)
+    page = viewer.send("/submit", text=text, do="plan")
+    assert ("Somebody with the right to submit" in page.text, "/submit/exactly" in page.text) == (True, False)
+    assert viewer.send("/submit/exactly", text=text, seen="{}").status_code == 403
+    assert not list(uploads_in(desk.settings.inbox).glob("t.csv"))
+    assert runs_in(desk) == 0
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site", "none", ""])
+def test_a_page_elsewhere_submits_nothing(site: str, desk: Runtime, reader: Callable[[Role], Reader]) -> None:
+    author = reader(Role.AUTHOR)
+    text = "campaign: x\nmessage: Hi\naudience: {file: t.csv, number: telefono}\n"
+    page = author.send("/submit", ("t.csv", TABLE), text=text, do="plan").text
+    seen = hidden(page, "seen")
+    assert json.loads(seen)["counts"]["pending"] == 2
+    author.client.headers["Sec-Fetch-Site"] = site
+    for path in ("/submit", "/submit/exactly"):
+        assert author.send(path, ("u.csv", TABLE), text=text, seen=seen).status_code == 403
+    assert not list(uploads_in(desk.settings.inbox).glob("u.csv"))
+    assert runs_in(desk) == 0
+
+
+def test_the_same_file_by_the_api_is_the_same_file(desk: Runtime, reader: Callable[[Role], Reader]) -> None:
+    author = reader(Role.AUTHOR)
+    text = "campaign: x\nmessage: Hi\naudience: {file: t.csv, number: telefono}\n"
+    page = author.send("/submit", ("t.csv", TABLE), text=text, do="plan").text
+    put = author.client.put("/v1/campaigns/x", content=text, headers={"Content-Type": "application/yaml"})
+    assert put.json()["taken"] == "planned"
+    done = author.send("/submit/exactly", text=hidden(page, "text"), seen=hidden(page, "seen"))
+    assert (done.status_code, runs_in(desk)) == (303, 1)
+    assert "x is submitted: continued" in author.get("/campaigns/x/plan").text
