@@ -60,12 +60,15 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class TableRows:
-    """A table that a draft names: its columns, its rows, how many have no usable number, and the first of those."""
+    """A table that a draft names: its columns, its rows, how many have no usable number, and the first of those.
+
+    `rows` None: they were not read, because the column of the numbers is not there.
+    """
 
     name: str
     number: str
     columns: tuple[str, ...]
-    rows: int = 0
+    rows: int | None = None
     bad_rows: int = 0
     bad: tuple[BadRow, ...] = ()
 

@@ -182,7 +182,9 @@ def _with_column(text: str, put: str) -> str:
 def _page(asked: Visit, sheet: DraftPage) -> DeskPage:
     looked, planned = sheet.looked, sheet.planned
     tables = looked.tables if looked else ()
-    known = {table.name: table for table in (*sheet.kept, *tables)}
+    # What was read with a column that the text does not name yet is shown until it names one.
+    known = {table.name: table for table in tables} | {table.name: table for table in sheet.kept}
+    known |= {table.name: table for table in tables if table.rows is not None}
     chosen = known.get(sheet.filled["table"])
     return DeskPage(
         "submit.html",
