@@ -21,11 +21,18 @@ def read_suppressions(store: Store, kind: str | None, *, after: int, limit: int)
 
 
 def read_replies(
-    store: Store, meaning: Meaning | None = None, *, waiting: bool = False, after: int, limit: int
+    store: Store,
+    meaning: Meaning | None = None,
+    *,
+    waiting: bool = False,
+    run_id: int | None = None,
+    after: int,
+    limit: int,
 ) -> Page[Reply]:
-    """Return what people wrote; `waiting`: only what a person has to read."""
+    """Return what people wrote, or what they answered to one run; `waiting`: only what a person has to read."""
     with store.read() as session:
-        return Page(*lists.replies_after(session, meaning, waiting=waiting, after=after, limit=limit))
+        found = lists.replies_after(session, meaning, waiting=waiting, run_id=run_id, after=after, limit=limit)
+        return Page(*found)
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,8 +96,6 @@ class Go:
     done: str = ""
 
 
-Asked, Page = Visit, DeskPage
-
 View = Callable[[Visit], DeskPage]
 Act = Callable[[Visit], DeskPage | Go]
 
@@ -112,9 +110,6 @@ class DeskPlace:
     act: Act | None = None
     act_scope: Scope | None = None
     takes_files: bool = False
-
-
-Place = DeskPlace
 
 
 class PageRoute(Route):

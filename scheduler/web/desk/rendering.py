@@ -14,6 +14,7 @@ from markupsafe import Markup
 from campaigns.counting import amount
 from campaigns.display import shown_time, state_words
 from scheduler.report.shown.seeing import number_for, words_for
+from scheduler.web.desk.charts import bar
 
 if TYPE_CHECKING:
     from scheduler.web.desk.pages import Visit
@@ -27,6 +28,7 @@ VIEWS: Final = (
     ("/fleet", "Fleet"),
     ("/replies", "Replies"),
     ("/opt-outs", "Opt-outs"),
+    ("/system", "System"),
     ("/audit", "Audit"),
 )
 """The pages in the navigation."""
@@ -52,13 +54,14 @@ def _environment() -> Environment:
     made.filters |= {
         "count": lambda number: f"{number:,}",
         "amount": amount,
+        "bar": bar,
         "state": lambda state: state_words(str(getattr(state, "value", state))),
         "number": lambda number, asked: number_for(number, full=asked.full),
         "words": lambda text, asked: words_for(text, full=asked.full),
         "time": _time,
         "age": _age,
         "moment": lambda text: datetime.fromisoformat(text) if text else None,
-        "query": lambda url, **values: f"{url}?{urlencode({k: v for k, v in values.items() if v not in (None, '')})}",
+        "query": _query,
     }
     return made
 
@@ -69,6 +72,12 @@ def _time(moment: datetime | None, asked: "Visit", *, seconds: bool = False) -> 
         return "–"
     here, there = shown_time(moment, asked.zone, seconds=seconds), shown_time(moment, ZoneInfo("UTC"), seconds=seconds)
     return Markup('<time datetime="{}" title="{}">{}</time>').format(moment.isoformat(), there, here)
+
+
+def _query(url: str, **values: object) -> str:
+    """Return an address with these values, without those that are empty."""
+    said = urlencode({name: value for name, value in values.items() if value not in (None, "")})
+    return f"{url}{'&' if '?' in url else '?'}{said}" if said else url
 
 
 def _age(seconds: float) -> str:

@@ -2,16 +2,19 @@
 
 import re
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Any, Final
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from scheduler.actions.refusals import Refusal
 from scheduler.web.api.parameters import MOST_ID, MOST_ROW, PLAIN
-from scheduler.web.api.problems import CallProblem
+from scheduler.web.api.problems import CallProblem, Fault
 
 if TYPE_CHECKING:
     from scheduler.web.desk.pages import Visit
 
 LONGEST: Final = 1_000
+
+W = TypeVar("W", bound=StrEnum)
 
 
 def number_of(asked: "Visit", name: str, *, most: int = MOST_ID) -> int | None:
@@ -22,6 +25,24 @@ def number_of(asked: "Visit", name: str, *, most: int = MOST_ID) -> int | None:
     if not re.fullmatch("[0-9]{1,19}", written) or int(written) > most:
         raise CallProblem(Refusal.INVALID, f"{name} in the address is not a number; open the page again")
     return int(written)
+
+
+def path_number(asked: "Visit", name: str) -> int:
+    """Return the id that is part of the address. Raises `CallProblem`."""
+    written = str(asked.path[name])
+    if not re.fullmatch("[0-9]{1,19}", written) or int(written) > MOST_ID:
+        raise CallProblem(Fault.NOT_FOUND, "there is nothing at this address")
+    return int(written)
+
+
+def one_of(asked: "Visit", name: str, words: type[W]) -> W | None:
+    """Return a word of the address that is one of these; None: it has none. Raises `CallProblem`."""
+    written = asked.query.get(name, "")
+    if not written:
+        return None
+    if written not in set(words):
+        raise CallProblem(Refusal.INVALID, f"{name} in the address is unknown; open the page again")
+    return words(written)
 
 
 def after_of(asked: "Visit") -> int:
@@ -38,5 +59,5 @@ def filters_of(asked: "Visit", names: Collection[str]) -> dict[str, Any]:
             continue
         if len(written) > LONGEST or not re.fullmatch(PLAIN, written):
             raise CallProblem(Refusal.INVALID, f"{name} in the address cannot be read; open the page again")
-        filters[name] = number_of(asked, name) if name == "device" else written
+        filters[name] = number_of(asked, name) if name in {"device", "batch_id"} else written
     return filters

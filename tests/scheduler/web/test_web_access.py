@@ -129,11 +129,16 @@ PAGES = {
     ("GET", "/submit"): "plan",
     ("POST", "/submit"): "plan",
     ("POST", "/submit/exactly"): "submit",
+    ("GET", "/system"): "control",
     ("POST", "/campaigns/{name}/approve"): "approve",
     ("POST", "/campaigns/{name}/cancel"): "control",
     ("POST", "/campaigns/{name}/pause"): "control",
     ("POST", "/campaigns/{name}/resume"): "control",
+    ("POST", "/opt-outs/add"): "suppress",
+    ("POST", "/opt-outs/remove"): "suppress",
     ("POST", "/person"): "read:numbers",
+    ("POST", "/replies/{reply}/review"): "suppress",
+    ("POST", "/system/calls/{call}/repeat"): "control",
 }
 """Every page and every form of the desk, and the scope that it needs."""
 
@@ -206,7 +211,7 @@ def test_every_page_and_form_answers_whom_its_row_says(ask: Ask, desk: Runtime) 
     for (method, path), scope in PAGES.items():
         for name, (headers, scopes) in callers.items():
             may = is_allowed(scopes, Scope.READ) and is_allowed(scopes, Scope(scope))
-            status = ask(method, path.replace("{name}", "nowhere"), PAGE | headers, b"").status
+            status = ask(method, re.sub(r"{\w+}", "nowhere", path), PAGE | headers, b"").status
             if name == "nobody":
                 assert status == (303 if method == "GET" else 401), (method, path)
             else:

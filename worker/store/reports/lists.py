@@ -42,13 +42,14 @@ def suppressions_after(
 
 
 def replies_after(
-    session: Session, meaning: Meaning | None, *, waiting: bool, after: int, limit: int
+    session: Session, meaning: Meaning | None, *, waiting: bool, run_id: int | None = None, after: int, limit: int
 ) -> tuple[list[Reply], int | None]:
-    """Return replies (None: of any meaning; `waiting`: only those that a person has to read), and the id to go on
-    after.
+    """Return replies (None: of any meaning, to any run; `waiting`: only those that a person has to read), and the id
+    to go on after.
     """
     only = [*(() if meaning is None else (replies.c.meaning == meaning.value,)), *(WAITS if waiting else ())]
-    rows, place = rows_after(session, sa.select(replies.c.id), replies.c.id, only=only, after=after, limit=limit)
+    query, among = sa.select(replies.c.id), [] if run_id is None else [replies.c.run_id == run_id]
+    rows, place = rows_after(session, query, replies.c.id, among=among, only=only, after=after, limit=limit)
     ids = [row[0] for row in rows]
     return [reply for part in in_parts(ids) for reply in answers(session, replies.c.id.in_(part))], place
 

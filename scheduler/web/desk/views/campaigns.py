@@ -1,6 +1,6 @@
 """Now, the list of campaigns, one campaign, and its people."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from campaigns.access import Scope
@@ -12,14 +12,18 @@ from scheduler.actions.reading.plans import read_plan
 from scheduler.actions.reading.recipients import read_recipients
 from scheduler.actions.reading.replies import count_to_review
 from scheduler.actions.reading.runs import read_at_work, read_campaigns, read_runs
+from scheduler.actions.throttling import place_of, read_limits
+from scheduler.report.devices import failure_words
+from scheduler.report.limits import Limit
 from scheduler.report.story import chapter_lines
-from scheduler.report.summary import alarm_words, approved_words, phone_lines, waits_for
+from scheduler.report.summary import RunProgress, alarm_words, approved_words, phone_lines, waits_for
+from scheduler.report.variants import CONFIDENCE, outcome_table
 from scheduler.web.desk.pages import DeskPage, DeskPlace, Go, Visit
 from scheduler.web.desk.values import after_of, filters_of, number_of
 
 ROWS: Final = 100
 
-FILTERS: Final = ("state", "reason", "device", "variant")
+FILTERS: Final = ("state", "reason", "device", "variant", "batch_id")
 
 
 def now(asked: Visit) -> DeskPage:
@@ -58,9 +62,24 @@ def campaign(asked: Visit) -> DeskPage:
             "alarm": alarm_words(seen),
             "phones": phone_lines(seen, asked.zone),
             "approved": approved_words(seen, asked.zone),
+            "failures": list(failure_words(seen.failures)),
+            "groups": _groups(seen),
+            "limits": _limits(asked, name, ended=seen.run.finished_at is not None),
             "can": _can(asked, seen.run.state, awaits=bool(seen.awaits)),
         },
     )
+
+
+def _groups(seen: RunProgress) -> Mapping[str, Any]:
+    headings, rows = outcome_table(seen.groups) if seen.groups else ((), [])
+    return {"headings": headings, "rows": rows, "about": CONFIDENCE}
+
+
+def _limits(asked: Visit, name: str, *, ended: bool) -> Sequence[Limit]:
+    """Return the limits of a campaign; one that has ended has none."""
+    runtime = asked.runtime
+    place = place_of(runtime.store, runtime.settings, campaign=name)
+    return () if ended else read_limits(runtime.store, runtime.settings, place, now=asked.now)
 
 
 def _can(asked: Visit, state: RunState, *, awaits: bool) -> Mapping[str, bool]:
@@ -111,7 +130,14 @@ def people(asked: Visit) -> DeskPage:
     page = read_recipients(asked.runtime.store, name, number, filters, after=after_of(asked), limit=ROWS)
     return DeskPage(
         "people.html",
-        {"campaign": name, "rows": page.rows, "next": page.next, "filters": filters, "states": list(RecipientState)},
+        {
+            "campaign": name,
+            "run": number,
+            "rows": page.rows,
+            "next": page.next,
+            "filters": filters,
+            "states": list(RecipientState),
+        },
     )
 
 

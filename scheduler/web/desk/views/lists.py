@@ -1,16 +1,29 @@
-"""What needs somebody, phones, replies, opt-outs and the audit: lists, a page at a time."""
+"""What needs somebody, phones, replies, opt-outs: lists, a page at a time, and what can be done about a row."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from campaigns.access import Scope
-from scheduler.actions.reading.audit import read_audit
+from campaigns.counting import amount
+from campaigns.definition import Kind
+from campaigns.optout import Meaning
+from scheduler.actions.numbers import normalised
 from scheduler.actions.reading.lists import read_all_held, read_replies, read_suppressions
 from scheduler.actions.reading.phones import read_phones
 from scheduler.actions.reading.runs import read_at_work
-from scheduler.web.desk.pages import DeskPage, DeskPlace, Visit
-from scheduler.web.desk.values import after_of
+from scheduler.actions.refusals import Refusal, Refused
+from scheduler.actions.suppressing.opt_outs import known_kind, suppress, unsuppress
+from scheduler.actions.suppressing.replies import review
+from scheduler.actions.throttling import place_of, read_limits
+from scheduler.report.limits import Limit
+from scheduler.web.desk.pages import DeskPage, DeskPlace, Go, Visit
+from scheduler.web.desk.values import after_of, number_of, one_of, path_number
 
 ROWS: Final = 100
+
+DECISIONS: Final = ("opt-out", "keep")
+
+LONGEST_REASON: Final = 200
 
 
 def needs(asked: Visit) -> DeskPage:
@@ -26,33 +39,70 @@ def needs(asked: Visit) -> DeskPage:
     )
 
 
+def decide(asked: Visit) -> Go:
+    """Say whether a reply that may mean stop is one."""
+    decision = asked.value("decision")
+    if decision not in DECISIONS:
+        raise Refused(Refusal.INVALID, "say whether this person opts out or not; open the page again")
+    is_stop = decision == "opt-out"
+    review(asked.runtime.store, asked.who, [path_number(asked, "reply")], is_stop=is_stop, now=asked.now)
+    return Go("/needs", "this person gets nothing more" if is_stop else "this reply is no opt-out")
+
+
 def fleet(asked: Visit) -> DeskPage:
-    """The phones: what waits there, what they sent, their limits, and which are stuck."""
-    return DeskPage("fleet.html", {"phones": read_phones(asked.runtime.store, asked.runtime.settings, now=asked.now)})
+    """The phones: what waits there, what they sent, which are stuck, and all limits in force."""
+    runtime = asked.runtime
+    phones = read_phones(runtime.store, runtime.settings, now=asked.now)
+    return DeskPage("fleet.html", {"phones": phones, "limits": _limits(asked)})
+
+
+def _limits(asked: Visit) -> Sequence[Limit]:
+    runtime = asked.runtime
+    try:
+        return read_limits(runtime.store, runtime.settings, place_of(runtime.store, runtime.settings), now=asked.now)
+    except Refused as refused:
+        if refused.code is not Refusal.UNKNOWN_ACCOUNT:
+            raise
+        return ()  # nothing was sent yet, or by several gateways and none of them is set
 
 
 def replies(asked: Visit) -> DeskPage:
-    """What people wrote, the oldest first."""
-    page = read_replies(asked.runtime.store, after=after_of(asked), limit=ROWS)
-    return DeskPage("replies.html", {"rows": page.rows, "next": page.next})
+    """What people wrote, the oldest first: of one meaning, or to one run."""
+    meaning, run_id = one_of(asked, "meaning", Meaning), number_of(asked, "run")
+    page = read_replies(asked.runtime.store, meaning, run_id=run_id, after=after_of(asked), limit=ROWS)
+    filters = {"meaning": meaning.value if meaning else "", "run": run_id}
+    values = {"rows": page.rows, "next": page.next, "filters": filters, "meanings": list(Meaning)}
+    return DeskPage("replies.html", values)
 
 
 def suppressions(asked: Visit) -> DeskPage:
     """The numbers that get nothing, and why."""
     page = read_suppressions(asked.runtime.store, None, after=after_of(asked), limit=ROWS)
-    return DeskPage("opt_outs.html", {"rows": page.rows, "next": page.next})
+    return DeskPage("opt_outs.html", {"rows": page.rows, "next": page.next, "kinds": list(Kind)})
 
 
-def audit(asked: Visit) -> DeskPage:
-    """Who did what, the newest first."""
-    page = read_audit(asked.runtime.store, campaign=asked.query.get("campaign", ""), after=after_of(asked), limit=ROWS)
-    return DeskPage("audit.html", {"rows": page.rows, "next": page.next, "campaign": asked.query.get("campaign", "")})
+def add(asked: Visit) -> Go:
+    """Send nothing more to a number, or nothing of a kind."""
+    number = normalised(asked.value("number"), asked.runtime.settings.region)
+    kind, reason = asked.form.get("kind") or None, asked.form.get("reason", "")[:LONGEST_REASON]
+    done = suppress(asked.runtime.store, asked.who, [number], kind=kind, reason=reason, now=asked.now)
+    return Go("/opt-outs", f"{amount(done.changed, 'number')} added" if done.changed else "it was on the list already")
+
+
+def bring_back(asked: Visit) -> Go:
+    """Let a number get texts again, if its owner asked for it: those of the entry's kind."""
+    number = normalised(asked.value("number"), asked.runtime.settings.region)
+    kind = known_kind(asked.value("kind"))
+    done = unsuppress(asked.runtime.store, asked.who, [number], kind=kind, now=asked.now)
+    return Go("/opt-outs", "this number gets texts again" if done.changed else "it was not on the list")
 
 
 PLACES: Final = (
     DeskPlace("/needs", needs),
+    DeskPlace("/replies/{reply}/review", act=decide, act_scope=Scope.SUPPRESS),
     DeskPlace("/fleet", fleet),
     DeskPlace("/replies", replies),
     DeskPlace("/opt-outs", suppressions),
-    DeskPlace("/audit", audit, Scope.CONTROL),
+    DeskPlace("/opt-outs/add", act=add, act_scope=Scope.SUPPRESS),
+    DeskPlace("/opt-outs/remove", act=bring_back, act_scope=Scope.SUPPRESS),
 )

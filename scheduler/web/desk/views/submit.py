@@ -27,7 +27,7 @@ from scheduler.actions.uploading.drafts import (
 from scheduler.actions.uploading.writing import FilledIn, compose, with_column
 from scheduler.web.api.guard import require
 from scheduler.web.api.problems import EXPECTED, STATUSES, CallProblem, as_problem
-from scheduler.web.desk.pages import DeskPage, Go, Place, Visit
+from scheduler.web.desk.pages import DeskPage, DeskPlace, Go, Visit
 from scheduler.web.desk.receiving import SentFile
 from scheduler.web.desk.values import number_of
 
@@ -245,7 +245,7 @@ def _changes(asked: Visit, text: str, planned: Planned) -> Mapping[str, Any]:
 
 
 PLACES: Final = (
-    Place("/submit", begin, Scope.PLAN, work, Scope.PLAN, takes_files=True),
-    Place("/submit/exactly", act=submit, act_scope=Scope.SUBMIT, takes_files=True),
-    Place("/campaigns/{name}/plan", stored_plan),
+    DeskPlace("/submit", begin, Scope.PLAN, work, Scope.PLAN, takes_files=True),
+    DeskPlace("/submit/exactly", act=submit, act_scope=Scope.SUBMIT, takes_files=True),
+    DeskPlace("/campaigns/{name}/plan", stored_plan),
 )

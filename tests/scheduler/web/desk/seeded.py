@@ -1,0 +1,89 @@
+"""An installation with something on every page: campaigns in many states, replies, opt-outs, held texts, alerts."""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+import sqlalchemy as sa
+
+from campaigns.access import Role
+from campaigns.alerts.figures import AlertName
+from campaigns.lifecycle import BatchState, RecipientState, RunState
+from campaigns.optout import Meaning
+from scheduler.actions.access.users import add_user
+from scheduler.actions.acting import Actor, ActorKind
+from tests.store.store_world import World, people
+from worker.runtime import Runtime
+from worker.store.access import sessions, users
+from worker.store.people import suppressions
+from worker.store.people.stored_replies import Incoming, store_replies
+from worker.store.people.suppressions import Entry
+from worker.store.tables import alerts, recipients
+
+ROOT: Final = Actor(ActorKind.CLI, "root")
+PASSWORD: Final = "correct horse battery"
+
+
+def seeded(runtime: Runtime) -> World:
+    """Put something on every page."""
+    world, now = World(runtime.store), runtime.clock.now()
+    sending = world.run(people(30), per_request=10)
+    for batch_id in world.batches(sending)[:2]:
+        intent = world.intent(batch_id)
+        world.accept(intent, world.placed(intent))
+    _spread(world, sending)
+    for place, state in enumerate(sorted(set(RunState) - {RunState.RUNNING}), start=1):
+        run_id = world.run(people(8, first=100 * place), campaign=f"in-{state.value.replace('_', '-')}", state=state)
+        ended = state in {RunState.COMPLETED, RunState.CANCELLED, RunState.FAILED}
+        world.set_run(run_id, reason="" if place % 2 else "a colleague asked", finished_at=now if ended else None)
+    held = world.run(people(6, first=5_000, state=RecipientState.HELD), campaign="held-sale", per_request=3)
+    world.set_batches(held, state=BatchState.HELD, reason="the gateway never said what became of it")
+    _replies(world, now)
+    with runtime.store.write() as session:
+        entries = [Entry(f"+3933399{place:05}", "", f"reason {place}", "import", now) for place in range(120)]
+        suppressions.suppress(session, entries, now=now)
+        _alerts(world, session.connection(), now)
+    return world
+
+
+def _spread(world: World, run_id: int) -> None:
+    """Give the people of a run many states, and some of them a reason."""
+    states = [RecipientState.DELIVERED] * 8 + [RecipientState.SENT] * 4 + [RecipientState.FAILED] * 3
+    with world.store.write() as session:
+        ids = [row.id for row in session.execute(sa.select(recipients.c.id).where(recipients.c.run_id == run_id))]
+        for id_, state in zip(ids, states, strict=False):
+            reason = "no such number" if state is RecipientState.FAILED else ""
+            session.execute(sa.update(recipients).where(recipients.c.id == id_).values(state=state, reason=reason))
+
+
+def _replies(world: World, now: datetime) -> None:
+    made = [
+        Incoming(
+            place,
+            f"+39333{place:07}",
+            f"an answer {place}",
+            1,
+            0,
+            now - timedelta(minutes=place),
+            list(Meaning)[place % len(Meaning)],
+            reviewed_at=None if place % len(Meaning) == 3 and place < 10 else now,
+        )
+        for place in range(1, 40)
+    ]
+    with world.store.write() as session:
+        store_replies(session, world.account_id, made, came_by="poll", now=now)
+
+
+def _alerts(world: World, connection: sa.Connection, now: datetime) -> None:
+    row = {"name": AlertName.NO_LEASE_HOLDER.value, "subject": "", "raised_at": now, "detail": {}}
+    for cleared_at in (None, now):
+        connection.execute(sa.insert(alerts).values(row | {"cleared_at": cleared_at}))
+
+
+def signed_in(runtime: Runtime, name: str, role: Role) -> str:
+    """The session of a new user."""
+    now = runtime.clock.now()
+    add_user(runtime.store, ROOT, name, role, PASSWORD, now=now)
+    with runtime.store.write() as session:
+        user = users.credentials(session, name)
+        assert user is not None
+        return sessions.create(session, user.user_id, name, role, now=now)

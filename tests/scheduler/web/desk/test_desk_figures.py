@@ -1,0 +1,84 @@
+"""What pages say is what there is, and what a form does is done: asked without a browser."""
+
+import html
+import re
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from campaigns.access import Role
+from campaigns.optout import Meaning
+from scheduler.actions.reading.lists import read_replies, read_suppressions
+from scheduler.web.access import COOKIE
+from tests.scheduler.web.desk.conftest import Desk
+
+
+@pytest.fixture
+def admin(desk: Desk) -> Iterator[httpx.Client]:
+    headers = {"Cookie": f"{COOKIE}={desk.sessions[Role.ADMIN]}", "Sec-Fetch-Site": "same-origin"}
+    with httpx.Client(base_url=desk.url, headers=headers, timeout=60) as client:
+        yield client
+
+
+def links(page: str) -> list[tuple[str, int]]:
+    """Every figure that is a link: its address, and the figure."""
+    found = re.findall(r'<a href="([^"]+)">(?:<strong>)?([\d,]+)(?:</strong>)?(?: person| people)?\b', page)
+    return [(html.unescape(url), int(figure.replace(",", ""))) for url, figure in found]
+
+
+def rows(admin: httpx.Client, url: str) -> int:
+    """How many rows a list has, on all of its pages; of what needs somebody: how many replies wait."""
+    if url == "/needs":
+        return admin.get(url).text.count('/review"')
+    count, place = 0, url
+    while place:
+        page = admin.get(place).text
+        body = page.split("<tbody>")[1].split("</tbody>")[0]
+        count += body.count("<tr>") - body.count("colspan")
+        following = re.search(r'href="([^"]+)" rel="next"', page)
+        place = html.unescape(following[1]) if following else ""
+    return count
+
+
+@pytest.mark.parametrize("path", ["/", "/needs", "/campaigns", "/campaigns/spring-sale", "/campaigns/in-paused"])
+def test_every_figure_leads_to_rows_whose_count_it_is(desk: Desk, admin: httpx.Client, path: str) -> None:
+    found = links(admin.get(path).text)
+    assert found
+    assert {url: figure for url, figure in found if rows(admin, url) != figure} == {}
+
+
+def test_a_reply_is_decided_and_waits_no_more(desk: Desk, admin: httpx.Client) -> None:
+    waiting = read_replies(desk.runtime.store, waiting=True, after=0, limit=10).rows
+    first, second = waiting[:2]
+    for reply, decision in ((first, "opt-out"), (second, "keep")):
+        done = admin.post(f"/replies/{reply.id}/review", data={"decision": decision})
+        assert (done.status_code, done.headers["location"]) == (303, "/needs")
+        again = admin.post(f"/replies/{reply.id}/review", data={"decision": decision})
+        assert (again.status_code, f"no reply {reply.id} waits" in again.text) == (404, True)
+    listed = {entry.number for _, entry in read_suppressions(desk.runtime.store, None, after=0, limit=1_000).rows}
+    assert (first.number in listed, second.number in listed) == (True, False)
+    assert admin.post(f"/replies/{first.id}/review", data={"decision": "maybe"}).status_code == 422
+
+
+def test_a_number_is_put_on_the_list_and_brought_back(desk: Desk, admin: httpx.Client) -> None:
+    def listed() -> dict[str, str]:
+        found = read_suppressions(desk.runtime.store, None, after=0, limit=1_000).rows
+        return {entry.number: entry.reason for _, entry in found}
+
+    number = "+393331239999"
+    done = admin.post("/opt-outs/add", data={"number": "333 123 9999", "reason": "she called <b>", "kind": ""})
+    assert (done.status_code, listed()[number]) == (303, "she called <b>")
+    shown = admin.get("/opt-outs?after=100").text
+    assert ("she called &lt;b&gt;" in shown, "<b>" in shown) == (True, False)
+    done = admin.post("/opt-outs/remove", data={"number": number, "kind": ""})
+    assert (done.status_code, number in listed()) == (303, False)
+    wrong = admin.post("/opt-outs/add", data={"number": "nobody", "kind": ""})
+    assert (wrong.status_code, "write it as +39 333 123 4567" in wrong.text) == (422, True)
+
+
+def test_replies_are_chosen_by_meaning(admin: httpx.Client) -> None:
+    counts = {meaning: rows(admin, f"/replies?meaning={meaning.value}") for meaning in Meaning}
+    assert sum(counts.values()) == rows(admin, "/replies")
+    assert min(counts.values()) > 0
+    assert admin.get("/replies?meaning=nonsense").status_code == 422
