@@ -135,7 +135,7 @@ class PageRoute(Route):
 
 
 @asynccontextmanager
-async def _sent(request: Request, place: Place) -> AsyncIterator[Form]:
+async def _sent(request: Request, place: DeskPlace) -> AsyncIterator[Form]:
     if request.method != "POST":
         yield {}, {}
     elif place.takes_files:
