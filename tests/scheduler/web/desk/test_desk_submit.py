@@ -144,6 +144,7 @@ def test_from_a_broken_file_to_an_approved_campaign(desk: Runtime, reader: Calla
     page = author.get("/campaigns/spring-sale/plan").text
     assert "spring-sale is submitted" in page
     assert "It waits for approval" in page
+    assert re.search(r'people\?run=1&amp;state=invalid">1</a>', page)
     plan = hidden(operator.get("/campaigns/spring-sale/plan").text, "plan")
     approved = operator.client.post("/campaigns/spring-sale/approve", data={"plan": plan})
     assert approved.status_code == 303
