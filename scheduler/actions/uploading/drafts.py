@@ -6,19 +6,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
-from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from campaigns.audience import AudienceProblem, open_source
-from campaigns.definition.document import Document, KeyPath
+from campaigns.definition.document import Document
 from campaigns.definition.loader import MAX_BYTES, load_document
-from campaigns.message.placeholders import unknown_fields
-from campaigns.message.refusals import TemplateProblem
 from campaigns.message.segments import Segmentation, segmentation
-from campaigns.message.templates import compile_message, field_name
 from campaigns.opening import open_inside
-from campaigns.phone_numbers.numbers import InvalidNumber, Normaliser
 from campaigns.planning.approval import Approvable, is_needed
 from campaigns.problems import CampaignFileError, Problem
 from scheduler.actions.acting import Actor
@@ -26,51 +20,19 @@ from scheduler.actions.plans.preview import Preview
 from scheduler.actions.reading.plans import StoredPlan, read_plan
 from scheduler.actions.refusals import Refusal, Refused
 from scheduler.actions.submitting import Checked, Submitted, check
-from scheduler.actions.suppressing.tables import BadRow
+from scheduler.actions.uploading.columns import NUMBER, Missing, TableRows, named_tables, number_column, tables_of
 from scheduler.actions.uploading.files import plan_upload, submit_upload, told
-from scheduler.actions.uploading.tables import SUFFIXES, StoredTable, keep_table, read_rows, table_name
+from scheduler.actions.uploading.tables import SUFFIXES, StoredTable, keep_table, table_name
 from scheduler.inbox.uploads import Upload, as_header, open_uploads, sole
 from worker.runtime import Runtime
 
-NUMBER: Final = "number"
 NAMELESS: Final = "campaign"
 """What a file is called whose campaign has no usable name yet."""
 
-MOST_TABLES: Final = 20
-MOST_TEXTS: Final = 27
-"""The message, and a variant for each letter."""
-MOST_COLUMNS: Final = 50
-ROWS_TRIED: Final = 50
-"""How many rows are looked at to find the column of the numbers."""
 PART_BYTES: Final = 1024 * 1024
 
 _SLUG: Final = re.compile("[a-z0-9][a-z0-9-]{0,63}")
 _NOT_IN_NAMES: Final = re.compile(r"[^A-Za-z0-9._-]+")
-
-
-@dataclass(frozen=True, slots=True)
-class Missing:
-    """A column that no table has: `name` as it is written, and the `columns` that `table` has."""
-
-    table: str
-    name: str
-    columns: tuple[str, ...]
-    is_number: bool
-
-
-@dataclass(frozen=True, slots=True)
-class TableRows:
-    """A table that a draft names: its columns, its rows, how many have no usable number, and the first of those.
-
-    `rows` None: they were not read, because the column of the numbers is not there.
-    """
-
-    name: str
-    number: str
-    columns: tuple[str, ...]
-    rows: int | None = None
-    bad_rows: int = 0
-    bad: tuple[BadRow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +66,7 @@ def look(runtime: Runtime, text: str, *, now: datetime) -> Looked:
         checked = check(upload.path, settings, now=now, inbox=upload.path.parent)
         region = document.value(("default_region",)) if document else None
         region = region if isinstance(region, str) else settings.region
-        tables, missing = _tables(document, upload.path.parent, region) if document else ((), ())
+        tables, missing = tables_of(document, upload.path.parent, region) if document else ((), ())
         checked = replace(
             checked,
             problems=tuple(told(checked.problems, name or NAMELESS, upload)),
@@ -141,7 +103,7 @@ def submit_draft(runtime: Runtime, actor: Actor, text: str, seen: str, *, now: d
         name, folder = _name_of(upload), upload.path.parent
         document = _document(upload)
         # Nobody replaces a table between the look at the plan and the rows that are made from it.
-        for called in sorted({each for each, _ in _named(document)} if document else ()):
+        for called in sorted({each for each, _ in named_tables(document)} if document else ()):
             alone.enter_context(sole(folder, called, waits=True))
         if not alone.enter_context(sole(folder, name)):
             raise Refused(Refusal.UNDER_WAY, f"{name} is being submitted by somebody else; look again in a moment")
@@ -165,7 +127,7 @@ def keep_file(
     with Upload(folder, suffix=Path(called).suffix.lower()) as upload:
         while part := content.read(PART_BYTES):
             upload.write(part)
-        column, columns = _number_column(upload.path, number or NUMBER, region or runtime.settings.region)
+        column, columns = number_column(upload.path, number or NUMBER, region or runtime.settings.region)
         kept = keep_table(
             runtime, actor, called, upload, number=column, region=region or None, claimed=as_header(upload.digest),
             now=now,
@@ -176,84 +138,6 @@ def keep_file(
 def is_table(filename: str) -> bool:
     """Return whether a file is a table by its name."""
     return filename.lower().endswith(SUFFIXES)
-
-
-def _number_column(path: Path, wanted: str, region: str | None) -> tuple[str, tuple[str, ...]]:
-    """Return the column of the numbers, and all columns."""
-    folder = path.parent
-    try:
-        return wanted, open_source(path, number_column=wanted, fields=(), folder=folder).columns
-    except AudienceProblem as error:
-        columns = error.columns
-    if not columns:
-        return wanted, ()  # the table cannot be read: whoever keeps it says why
-    normaliser, found = Normaliser(region), dict.fromkeys(columns, 0)
-    try:
-        for row in islice(open_source(path, number_column=columns[0], folder=folder), ROWS_TRIED):
-            for column, value in row.fields.items():
-                try:
-                    normaliser.normalise(value)
-                except InvalidNumber:
-                    continue
-                found[column] = found.get(column, 0) + 1
-    except AudienceProblem:
-        return wanted, columns
-    best = max(found, key=lambda column: found[column])
-    return (best if found[best] else wanted), columns
-
-
-def _tables(document: Document, folder: Path, region: str | None) -> tuple[tuple[TableRows, ...], tuple[Missing, ...]]:
-    tables: list[TableRows] = []
-    missing: list[Missing] = []
-    fields = _fields(document)
-    for name, number in _named(document):
-        path = folder / name
-        try:
-            columns = open_source(path, number_column=number, fields=(), folder=folder).columns
-            unknown = [field for field, _ in unknown_fields(fields, columns, field_name(number))]
-            missing += [Missing(name, field, columns[:MOST_COLUMNS], is_number=False) for field in unknown]
-            tables.append(TableRows(name, number, columns, *read_rows(path, number, region)))
-        except AudienceProblem as error:  # where it is no missing column, the check has told it
-            if error.columns:
-                missing.append(Missing(name, number, error.columns[:MOST_COLUMNS], is_number=True))
-                tables.append(TableRows(name, number, error.columns))
-        except OSError:
-            continue
-    return tuple(tables), tuple(dict.fromkeys(missing))
-
-
-def _fields(document: Document) -> frozenset[str]:
-    """Return the fields that everybody in the audience must have."""
-    paths: list[KeyPath] = [("message",), *(("variants", place, "message") for place in range(MOST_TEXTS))]
-    fields = frozenset[str]()
-    for path in paths:
-        message = document.value(path)
-        if isinstance(message, str):
-            try:
-                fields |= compile_message(message).required
-            except TemplateProblem:
-                continue
-    return fields
-
-
-def _named(document: Document) -> list[tuple[str, str]]:
-    """Return the tables that the audience names, among those that were uploaded, with their columns of numbers."""
-    found: dict[str, str] = {}
-    for path in audience_paths(document):
-        name, number = document.value((*path, "file")), document.value((*path, "number"))
-        try:
-            called = table_name(name) if isinstance(name, str) else ""
-        except Refused:
-            continue
-        if called:
-            found.setdefault(called, number if isinstance(number, str) and number.strip() else NUMBER)
-    return list(found.items())[:MOST_TABLES]
-
-
-def audience_paths(document: Document) -> list[KeyPath]:
-    """Return where the sources of an audience stand."""
-    audience = document.value(("audience",))
-    return [("audience", place) for place in range(len(audience))] if isinstance(audience, list) else [("audience",)]
 
 
 @contextmanager

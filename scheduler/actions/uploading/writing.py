@@ -9,7 +9,7 @@ from campaigns.definition.document import Document, KeyPath, Place
 from campaigns.definition.loader import parse_document
 from campaigns.message.templates import field_name
 from campaigns.problems import CampaignFileError
-from scheduler.actions.uploading.drafts import audience_paths
+from scheduler.actions.uploading.columns import audience_paths
 
 _PLAIN: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]{0,99}")
 _NOT_PLAIN: Final = frozenset({"null", "true", "false", "yes", "no", "on", "off"})

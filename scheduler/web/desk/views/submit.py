@@ -13,11 +13,10 @@ from scheduler.actions.plans.facts import preview_json
 from scheduler.actions.reading.plans import read_plan
 from scheduler.actions.refusals import Refusal, Refused
 from scheduler.actions.submitting import Submitted
+from scheduler.actions.uploading.columns import Missing, TableRows
 from scheduler.actions.uploading.drafts import (
     Looked,
-    Missing,
     Planned,
-    TableRows,
     is_table,
     keep_file,
     look,
