@@ -22,10 +22,12 @@ async function renew(place) {
   const held = document.activeElement;
   const name = place.contains(held) ? held.id || held.getAttribute("href") : "";
   if (place.contains(held) && /^(INPUT|SELECT|TEXTAREA)$/.test(held.tagName)) return; // somebody is writing in it
+  const alike = () => [...place.querySelectorAll(`[href="${CSS.escape(name)}"]`)];
+  const turn = name ? alike().indexOf(held) : -1; // several links may lead to the same place
   place.replaceChildren(...made.childNodes);
   place.dataset.shown = text;
   if (name) {
-    const again = document.getElementById(name) || place.querySelector(`[href="${CSS.escape(name)}"]`);
+    const again = document.getElementById(name) || alike()[turn];
     if (again) again.focus({ preventScroll: true });
   }
 }

@@ -1,0 +1,166 @@
+"""Every page in a real browser: readable for everybody, in both themes, on a phone, without script, by keyboard."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import product
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from campaigns.access import Role
+from tests.scheduler.web.desk.conftest import Desk, Opened
+
+PAGES = (
+    "/",
+    "/needs",
+    "/campaigns",
+    "/campaigns/spring-sale",
+    "/campaigns/in-paused",
+    "/campaigns/in-completed",
+    "/campaigns/spring-sale/people",
+    "/campaigns/spring-sale/people?state=failed",
+    "/fleet",
+    "/replies",
+    "/replies?meaning=stop",
+    "/opt-outs",
+    "/system",
+    "/audit?verify=1",
+    "/campaigns/no-such-campaign",
+    "/signin",
+    "/submit",
+    "/campaigns/spring-sale/plan",
+)
+WIDTHS = (375, 1280)
+THEMES = ("light", "dark")
+TAGS = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}}
+
+
+@contextmanager
+def listened_to(page: Page, *, answers_with: tuple[str, ...] = ()) -> Iterator[list[str]]:
+    """What the browser complains about during the block: errors, and reports of the policy."""
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text) if message.type in {"error", "warning"} else None)
+    page.on("pageerror", lambda error: said.append(str(error)))
+    yield said
+    said[:] = [line for line in said if not line.startswith(answers_with or "\0")]
+
+
+def sideways(page: Page) -> int:
+    """By how many pixels the page is wider than its window."""
+    return int(page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("width", "theme"), list(product(WIDTHS, THEMES)))
+def test_every_page_is_fit_for_everybody(desk: Desk, opened: Opened, width: int, theme: str) -> None:
+    """axe finds nothing, the browser complains of nothing, and no page is wider than its window."""
+    page, found = opened(width=width, theme=theme).new_page(), {}
+    for path in PAGES:
+        with listened_to(
+            page, answers_with=("Failed to load resource: the server responded with a status of 404",)
+        ) as said:
+            answer = page.goto(desk.url + path)
+        assert answer is not None
+        assert (answer.status < 400) == ("no-such" not in path), (path, answer.status)
+        violations = [
+            (each["id"], [node["html"][:150] for node in each["nodes"]][:3])
+            for each in Axe().run(page, options=TAGS).response["violations"]
+        ]
+        if violations or said or sideways(page):
+            found[path] = (violations, [*said], sideways(page))
+    assert found == {}
+
+
+def test_text_at_twice_its_size_fits(desk: Desk, opened: Opened) -> None:
+    """A window of 1280 pixels at 200 % shows as many as one of 640; and with only the text enlarged."""
+    page, wide = opened(width=640).new_page(), {}
+    for path in PAGES:
+        page.goto(desk.url + path)
+        plain = sideways(page)
+        page.evaluate("document.documentElement.style.setProperty('font-size', '200%')")
+        if plain or sideways(page):
+            wide[path] = (plain, sideways(page))
+    assert wide == {}
+
+
+def test_every_page_shows_the_same_without_script(desk: Desk, opened: Opened) -> None:
+    """The time zone is the same with and without the script, so the words are, too."""
+    zone = {"name": "campaigns_zone", "value": "UTC", "url": desk.url}
+    with_script, without = opened(timezone_id="UTC"), opened(java_script_enabled=False)
+    shown = []
+    for context in (with_script, without):
+        context.add_cookies([zone])  # type: ignore[list-item]  # as it is written
+        page = context.new_page()
+        for path in PAGES:
+            page.goto(desk.url + path)
+        shown.append([_words(page, desk.url + path) for path in PAGES])
+    for path, some, other in zip(PAGES, *shown, strict=True):
+        assert some == other, path
+        assert some
+
+
+def _words(page: Page, url: str) -> str:
+    page.goto(url)
+    text = page.locator("main").inner_text()
+    return "\n".join(line for line in text.splitlines() if " ago" not in line)
+
+
+def test_a_reader_without_the_scope_sees_no_number_and_no_text(desk: Desk, opened: Opened) -> None:
+    page = opened(Role.VIEWER).new_page()
+    for path in PAGES:
+        page.goto(desk.url + path)
+        shown = page.content()
+        for secret in ("+39333", "an answer", "Hi 1"):
+            assert secret not in shown, (path, secret)
+
+
+def test_the_keyboard_leads_through_a_page_and_its_focus_is_seen(desk: Desk, opened: Opened) -> None:
+    page = opened().new_page()
+    page.goto(desk.url + "/campaigns")
+    page.keyboard.press("Tab")
+    skip = page.locator(".skip")
+    expect(skip).to_be_focused()
+    expect(skip).to_be_in_viewport()
+    page.keyboard.press("Enter")
+    assert page.url.endswith("#main")
+    seen = set()
+    for _ in range(12):
+        page.keyboard.press("Tab")
+        outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+        seen.add(page.evaluate("document.activeElement.textContent.trim().slice(0, 30)"))
+        assert outline == "solid", seen
+    assert "spring-sale" in seen
+    page.goto(desk.url + "/")
+    expect(page.locator('nav a[aria-current="page"]')).to_have_text("Now")
+
+
+@pytest.mark.long
+def test_a_live_part_is_renewed_where_the_reader_is(desk: Desk, opened: Opened) -> None:
+    """Focus and place stay, and only what changed is replaced. While the page is hidden, it asks for nothing."""
+    page = opened(width=375).new_page()
+    page.goto(desk.url + "/campaigns/spring-sale")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    link = page.get_by_role("link", name="Whose texts failed")
+    link.focus()
+    page.evaluate("scrollTo(0, 200)")
+    before = page.evaluate("scrollY")
+    desk.world.set_run(_run_of(desk), reason="changed meanwhile")
+    with page.expect_response(lambda answer: "part=campaign" in answer.url, timeout=10_000):
+        pass
+    page.wait_for_timeout(300)
+    assert page.evaluate("document.activeElement.textContent") == "Whose texts failed"
+    assert page.evaluate("scrollY") == before
+    assert asked
+    # when
+    page.evaluate("Object.defineProperty(document, 'hidden', {get: () => true})")
+    page.wait_for_timeout(500)
+    asked.clear()
+    page.wait_for_timeout(4_500)
+    # then
+    assert asked == []
+
+
+def _run_of(desk: Desk) -> int:
+    return desk.world.batch(1).run_id
