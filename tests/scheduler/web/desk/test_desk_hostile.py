@@ -5,6 +5,7 @@ from itertools import product
 from typing import Final
 
 import pytest
+from playwright.sync_api import Dialog
 
 from campaigns.lifecycle import RecipientState
 from campaigns.optout import Meaning
@@ -57,8 +58,13 @@ def test_what_people_write_is_shown_as_text_and_never_run(desk: Desk, opened: Op
         suppressions.suppress(session, entries, now=now)
     page = opened().new_page()
     said: list[str] = []
+
+    def told(dialog: Dialog) -> None:
+        said.append(dialog.message)
+        dialog.dismiss()
+
     page.on("console", lambda message: said.append(message.text))
-    page.on("dialog", lambda dialog: (said.append(dialog.message), dialog.dismiss()))
+    page.on("dialog", told)
     shown: dict[str, str] = {}
     for path in ("/replies", "/opt-outs"):
         texts, place = [], path
