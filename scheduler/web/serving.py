@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections import Counter
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -26,6 +27,10 @@ HEAD_SECONDS: Final = 10.0
 
 MOST_SECONDS: Final = 120.0
 """How long a connection is kept for further requests."""
+
+LINGER_SECONDS: Final = 0.5
+LINGER_BYTES: Final = 4 * 1024 * 1024
+"""What is read and dropped of a body that nobody needs, before the answer."""
 
 MOVED_AT: Final = "campaigns.moved_at"
 """The key of a request's scope under which an app says when its caller last took a part of a long answer."""
@@ -122,12 +127,22 @@ def url_of(listener: socket.socket) -> str:
 def closing(app: ASGIApp) -> ASGIApp:
     """Wrap the app to close the connection after an answer that came before the whole body of its request did.
 
-    Otherwise uvicorn would read on without limit what nobody needs.
+    Otherwise uvicorn would read on without limit what nobody needs. What is on its way at that moment is read and
+    dropped, within `LINGER_SECONDS` and `LINGER_BYTES`: a close with unread data is a reset, which can reach the client
+    before the answer does (RFC 9112, section 9.6).
     """
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         names = dict(scope["headers"])
         has_more = names.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in names
+        is_asked_first = b"expect" in names  # such a client sends nothing before it is told to
+
+        async def drop() -> None:
+            dropped, patience = 0, LINGER_SECONDS / 100  # a client that is sending has sent something by now
+            with suppress(TimeoutError):
+                while has_more and dropped < LINGER_BYTES:
+                    message = await asyncio.wait_for(received(), patience)
+                    dropped, patience = dropped + len(message.get("body", b"")), LINGER_SECONDS / 2
 
         async def received() -> Message:
             nonlocal has_more
@@ -137,7 +152,11 @@ def closing(app: ASGIApp) -> ASGIApp:
 
         async def sent(message: Message) -> None:
             if has_more and message["type"] == "http.response.start":
-                message = {**message, "headers": [*message.get("headers", ()), (b"connection", b"close")]}
+                if not is_asked_first:
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(drop(), LINGER_SECONDS)
+                if has_more:
+                    message = {**message, "headers": [*message.get("headers", ()), (b"connection", b"close")]}
             await send(message)
 
         await app(scope, received, sent)

@@ -6,8 +6,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from scheduler.actions.refusals import Refusal
-from scheduler.web.api.parameters import MOST_ID, MOST_ROW, PLAIN
-from scheduler.web.api.problems import CallProblem, Fault
+from scheduler.web.api.parameters import MOST_ID, MOST_ROW
+from scheduler.web.api.problems import PLAIN, CallProblem, Fault
 
 if TYPE_CHECKING:
     from scheduler.web.desk.pages import Visit

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from http.client import HTTPConnection
@@ -59,7 +60,8 @@ class Caller:
             sent = {"Authorization": f"Bearer {self.token}"} | sent
         connection = HTTPConnection(parts.hostname or "", parts.port, timeout=60)
         try:
-            connection.request(method, f"/v1{path}", body, sent)
+            with suppress(BrokenPipeError):  # a body that is too large is answered before it is read
+                connection.request(method, f"/v1{path}", body, sent)
             response = connection.getresponse()
             found = {name.lower(): value for name, value in response.getheaders()}
             is_endless = found.get("content-type", "").startswith("text/event-stream")
