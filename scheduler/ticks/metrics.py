@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from campaigns.lifecycle import RecipientState, RunState
-from scheduler.ticks.counting import SHARE, RunCounts
+from scheduler.ticks.counting import SHARE, RunCounts, shown
 from scheduler.ticks.credits import Credits
 from scheduler.ticks.every import RESTS, Every
 from scheduler.ticks.limits_at_work import limits_at_work
@@ -17,6 +17,7 @@ from worker.metrics import Labels
 from worker.runtime import Runtime
 from worker.store import leases
 from worker.store.reports import facts
+from worker.store.reports.counts import kept, states
 from worker.store.reports.facts import Begun
 from worker.store.sending import accounts
 from worker.throttle import Budget
@@ -62,10 +63,13 @@ class MetricsTick:
         metrics.set_gauge(metrics.OLDEST, {(state.value,): age for state, age in ages.items()})
 
     def _count(self, runtime: Runtime, begun: Sequence[Begun]) -> None:
-        campaigns = {run.id: run.campaign for run in begun}
+        self.counts.count(runtime, begun)
+        campaigns = {run.id: run.campaign for run in shown(begun)}
         total: Counter[Labels] = Counter()
-        for id_, counts in self.counts.count(runtime, begun).items():
-            total.update({(campaigns[id_], state.value): n for state, n in counts.by_state.items()})
+        with runtime.store.read() as session:
+            found = kept(session, campaigns)
+        for id_, figures in found.items():
+            total.update({(campaigns[id_], state.value): n for state, n in states(figures).items()})
         metrics.set_gauge(metrics.RECIPIENTS, total)
 
     def _show_limits(self, runtime: Runtime, at_work: Sequence[Begun], now: datetime) -> None:

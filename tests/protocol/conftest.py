@@ -12,6 +12,7 @@ from tests.support.clocks import FakeClock
 from tests.support.shared_postgres import SharedPostgres
 from worker.store.engine import Store
 from worker.store.migrate import migrate
+from worker.store.reports.counts import counts_unlike_rows
 
 
 @pytest.fixture(scope="session")
@@ -50,6 +51,8 @@ def _bench(
     made = Installation(folder, store, clock, sandbox=sandbox)
     yield made
     made.close()
+    with store.read() as session:
+        assert counts_unlike_rows(session) == {}
     with store.write() as session:
         for table in reversed(SQLModel.metadata.sorted_tables):
             session.execute(table.delete())

@@ -92,6 +92,7 @@ def check(evidence: Evidence) -> Findings:
             violations += _over(sending.campaign, sending.ceiling, own)
     if evidence.ceiling is not None:
         violations += _over("account", evidence.ceiling, [(row, p.told.segments) for p in people for row in p.rows])
+    violations += evidence.miscounted
     violations += leaks(
         evidence.outputs,
         key=evidence.key,

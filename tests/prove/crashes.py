@@ -21,7 +21,7 @@ from rich.table import Table
 
 from tests.prove.checker import Findings, check
 from tests.prove.world.crash_points import Case, Database, Kind, World, matrix, sample
-from tests.prove.world.evidence import Ceiling, Evidence, Sending, read_ledger
+from tests.prove.world.evidence import Ceiling, Evidence, Sending, miscounted, read_ledger
 from tests.prove.world.product import FIRST_NUMBER, Audience, Ended, Product, summary_of, write_campaign
 from tests.support.nursery import Sandbox
 from tests.support.servers import PostgresServer
@@ -87,7 +87,8 @@ def try_case(case: Case, folder: Path, database_url: str) -> Tried:
         troubles += [f"a campaign without a plan has somebody {row.state}" for row in told if row.state != PENDING]
     else:
         sendings = (Sending(CAMPAIGN, audience.rows, audience.eligible, told, summary, ceiling=_ceiling(case.world)),)
-    findings = check(Evidence(sendings, read_ledger(ledger), product.said(), sandbox.key))
+    evidence = Evidence(sendings, read_ledger(ledger), product.said(), sandbox.key, miscounted=miscounted(database_url))
+    findings = check(evidence)
     findings = replace(findings, violations=(*troubles, *findings.violations))
     return Tried(case, kills, len(ends), time.monotonic() - began, findings)
 

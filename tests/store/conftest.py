@@ -10,6 +10,7 @@ from tests.store.store_world import World
 from tests.support.shared_postgres import SharedPostgres
 from worker.store.engine import Store
 from worker.store.migrate import migrate
+from worker.store.reports.counts import counts_unlike_rows
 
 
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])
@@ -46,7 +47,11 @@ def empty(store: Store) -> None:
 def store(database: Store) -> Iterator[Store]:
     """The database, empty."""
     yield database
+    with database.read() as session:
+        assert counts_unlike_rows(session) == {}
     empty(database)
+    with database.read() as session:
+        assert counts_unlike_rows(session) == {}
 
 
 @pytest.fixture

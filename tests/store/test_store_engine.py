@@ -61,8 +61,15 @@ INDEXES: Final = {
 }
 
 
-def shape(connection: sa.Connection) -> tuple[object, object]:
-    """Each table's columns, by name rather than position, its keys and references; each index in full."""
+TRIGGERS: Final = {
+    "sqlite": "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'",
+    "postgresql": "SELECT tgname, pg_get_triggerdef(oid), pg_get_functiondef(tgfoid) FROM pg_trigger"
+    " WHERE NOT tgisinternal",
+}
+
+
+def shape(connection: sa.Connection) -> tuple[object, ...]:
+    """Each table's columns, by name rather than position, its keys and references; each index and trigger in full."""
     seen = sa.inspect(connection)
     tables = {
         table: (
@@ -74,7 +81,8 @@ def shape(connection: sa.Connection) -> tuple[object, object]:
         )
         for table in seen.get_table_names()
     }
-    return tables, sorted(map(tuple, connection.execute(sa.text(INDEXES[connection.dialect.name]))))
+    name = connection.dialect.name
+    return tables, *(sorted(map(tuple, connection.execute(sa.text(of[name])))) for of in (INDEXES, TRIGGERS))
 
 
 def test_the_names_of_the_migrations_tell_their_order() -> None:

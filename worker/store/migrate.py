@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlmodel import Session, SQLModel
 
 import worker.store.models  # noqa: F401  # the tables to create
+from worker.store import counting
 from worker.store.engine import Store, at_end
 from worker.store.errors import StoreError
 
@@ -70,6 +71,7 @@ def create(connection: sa.Connection, revision: str) -> None:
     A test checks that the migrations make the same tables, except for the order of columns.
     """
     SQLModel.metadata.create_all(connection, checkfirst=False)
+    counting.install(connection)
     _version.create(connection, checkfirst=False)
     connection.execute(_version.insert().values(version_num=revision))
 

@@ -201,6 +201,13 @@ class Recipient(SQLModel, table=True):
             sqlite_where=sa.text("gateway_id IS NOT NULL"),
             postgresql_where=sa.text("gateway_id IS NOT NULL"),
         ),
+        # Why texts failed is shown for a campaign: few of a million.
+        sa.Index(
+            "ix_recipient_failed",
+            "run_id",
+            sqlite_where=sa.text("state = 'failed'"),
+            postgresql_where=sa.text("state = 'failed'"),
+        ),
         # The lock of the send protocol: a number is in at most one request whose outcome is not known.
         sa.Index(
             "uq_recipient_in_doubt",
@@ -239,12 +246,30 @@ class Recipient(SQLModel, table=True):
     delivered_at: datetime | None = None
 
 
+class RunCount(SQLModel, table=True):
+    """How many rows of a run count in one figure, written by triggers alone (`store/counting.py`).
+
+    On PostgreSQL a figure is the sum of its shards, one for each connection that changed it. Without a reference to the
+    run: checking it would cost more than the count.
+    """
+
+    __tablename__ = "run_count"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    run_id: int = Field(primary_key=True, sa_type=sa.Integer, sa_column_kwargs={"autoincrement": False})
+    figure: str = Field(primary_key=True, max_length=30)
+    shard: int = Field(primary_key=True, sa_type=sa.Integer, sa_column_kwargs={"autoincrement": False})
+    amount: int = Field(sa_type=sa.BigInteger)
+    segments: int = Field(sa_type=sa.BigInteger)
+
+
 class Attempt(SQLModel, table=True):
     """One POST: the intent before it, the outcome after it, and the evidence for both."""
 
     __table_args__ = (
         sa.Index("ix_attempt_batch_id", "batch_id"),
-        sa.Index("ix_attempt_run_id", "run_id"),
+        # When a run's first and last request were made is read from both ends of it.
+        sa.Index("ix_attempt_run_id_started_at", "run_id", "started_at"),
         sa.Index("ix_attempt_granted_at", "granted_at"),
         sa.Index(
             "ix_attempt_unsettled",

@@ -32,6 +32,7 @@ from worker.store.models import (
     Repetition,
     Retry,
     Run,
+    RunCount,
     StuckDevice,
     Suppression,
     Unsubscription,
@@ -66,6 +67,7 @@ recipients: Final = _table(Recipient)
 repetitions: Final = _table(Repetition)
 replies: Final = _table(Inbound)
 retries: Final = _table(Retry)
+run_counts: Final = _table(RunCount)
 runs: Final = _table(Run)
 stuck: Final = _table(StuckDevice)
 suppressions: Final = _table(Suppression)

@@ -19,10 +19,10 @@ from worker.store.engine import Store
 from worker.store.following.devices import stuck_devices
 from worker.store.people.stored_replies import count_replies
 from worker.store.people.unsubscriptions import reached_all_the_same
-from worker.store.reports.counts import books, failures
+from worker.store.reports.counts import books, books_of, failures, kept, together
 from worker.store.reports.lists import campaigns_after
 from worker.store.reports.variants import group_outcomes
-from worker.store.reports.waiting import outlook
+from worker.store.reports.waiting import outlooks
 from worker.store.runs.approvals import approval_of
 from worker.store.runs.reminders import every_day
 from worker.store.runs.resends import resends_of
@@ -88,11 +88,13 @@ def _progress(
     at_work = {run.account_id for run in runs if run.finished_at is None}
     slowed = {account: tuple(slowed_devices(session, account, now)) for account in at_work}
     stuck = {account: tuple(stuck_devices(session, account)) for account in at_work}
+    counted = books_of(session, {id_ for run in runs for id_ in days.get(run.id, [run.id])})
+    ahead = outlooks(session, kept(session, [run.id for run in runs]))
     return [
         RunProgress(
             run,
-            books(session, *days.get(run.id, [run.id])),
-            outlook(session, run.id),
+            together(counted[id_] for id_ in days.get(run.id, [run.id])),
+            ahead[run.id],
             slowed.get(run.account_id, ()),
             others,
             group_outcomes(session, run, again[run.id], now=now) if in_detail else (),

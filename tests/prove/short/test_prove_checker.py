@@ -323,6 +323,12 @@ def test_a_secret_in_an_output_is_found_and_not_repeated(line: str, problem: str
     assert only_violation(found) == f"stderr: {problem}"
 
 
+def test_a_count_that_is_not_that_of_the_rows_is_found() -> None:
+    assert (
+        only_violation(check(replace(HONEST, miscounted=("run 1 keeps one too many",)))) == "run 1 keeps one too many"
+    )
+
+
 def test_shortened_numbers_and_times_are_no_secrets() -> None:
     # given
     line = '{"batch": 3, "recipient": "…00001", "timestamp": "2026-12-01T09:00:00.123456Z", "id": 39333000000}'

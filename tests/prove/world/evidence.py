@@ -3,12 +3,15 @@
 import csv
 import io
 from collections.abc import Iterable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from tests.support.json_lines import whole_lines
+from worker.store.engine import Store
+from worker.store.reports.counts import counts_unlike_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +81,8 @@ class Evidence:
 
     `outputs` are logs, standard outputs and dumps by name, which may contain neither `key` nor a number nor a text.
     `texts_may_change`: the gateway rewrites texts in this world. `rows_may_be_hidden`: it leaves rows out of replies
-    although it stored them, so that the product reports them as failed.
+    although it stored them, so that the product reports them as failed. `miscounted`: figures that the product keeps
+    and that are not those of its rows.
     """
 
     sendings: tuple[Sending, ...]
@@ -88,6 +92,18 @@ class Evidence:
     ceiling: Ceiling | None = None
     texts_may_change: bool = False
     rows_may_be_hidden: bool = False
+    miscounted: tuple[str, ...] = ()
+
+
+def miscounted(database_url: str) -> tuple[str, ...]:
+    """The kept counts of every run in the database that differ from its rows, in words."""
+    with closing(Store(database_url)) as store, store.read() as session:
+        found = counts_unlike_rows(session)
+    return tuple(
+        f"run {run} keeps {kept} {figure} (rows, segments), and has {rows}"
+        for run, figures in found.items()
+        for figure, (kept, rows) in figures.items()
+    )
 
 
 def read_ledger(path: Path) -> tuple[Stored, ...]:

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from tests.prove.leaks import dump_redis
-from tests.prove.world.evidence import Ceiling, Evidence, Sending, read_ledger
+from tests.prove.world.evidence import Ceiling, Evidence, Sending, miscounted, read_ledger
 from tests.prove.world.product import Audience, Product, summary_of
 from tests.support.nursery import Sandbox
 from tests.support.servers import PostgresServer, RedisServer
@@ -148,8 +148,9 @@ class Stage:
         if self.redis_url:
             outputs["redis"] = dump_redis(self.redis_url)
         return Evidence(
-            sendings, read_ledger(self.ledger), outputs, KEY, ceiling, texts_may_change=True, rows_may_be_hidden=True
-        )
+            sendings, read_ledger(self.ledger), outputs, KEY, ceiling, texts_may_change=True, rows_may_be_hidden=True,
+            miscounted=miscounted(self.database_url or f"sqlite:///{self.database}"),
+        )  # fmt: skip
 
     def _sending(self, audience: Audience) -> Sending:
         ended = self.product.run("status", audience.campaign, "--json")

@@ -1,9 +1,11 @@
 """Whatever happens in whatever order: everybody is somewhere, nobody in two requests, nobody back from delivered."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
+import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlmodel import col, select
@@ -17,6 +19,7 @@ from worker.store.engine import Store
 from worker.store.following import receipts
 from worker.store.following.receipts import Receipt
 from worker.store.models import Attempt, AttemptState, Recipient
+from worker.store.reports.counts import Books, books, counts_unlike_rows
 from worker.store.runs import run_ends, runs
 from worker.store.sending import doubts, queue
 from worker.store.sending.intent import Intent
@@ -28,6 +31,7 @@ from worker.store.sending.outcome import (
     record_accepted,
     release,
 )
+from worker.store.tables import run_counts
 
 AUDIENCE = 6
 STEPS = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 7)), min_size=5, max_size=25)
@@ -162,3 +166,50 @@ def test_everybody_is_somewhere_after_anything(store: Store, steps: list[tuple[i
             life.check()
     life.end()
     life.check()
+
+
+def test_a_count_that_is_not_kept_as_the_rows_are_is_found(world: World) -> None:
+    run_id = world.run(people(4), per_request=2)
+    world.accept(intent := world.intent(world.batches(run_id)[0]), world.placed(intent))
+    with world.store.read() as session:
+        assert counts_unlike_rows(session) == {}
+        before = books(session, run_id)
+    assert before == Books({RecipientState.PENDING: 2, RecipientState.ACCEPTED: 2}, 2, 1, NOW, NOW)
+
+    # given a count that somebody changed by hand
+    mine = (run_counts.c.run_id == run_id, run_counts.c.figure == "pending")
+    with world.store.write() as session:
+        session.execute(sa.update(run_counts).where(*mine).values(amount=run_counts.c.amount + 3))
+    with world.store.read() as session:
+        assert counts_unlike_rows(session) == {run_id: {"pending": ((5, 0), (2, 0))}}
+    with world.store.write() as session:
+        session.execute(sa.update(run_counts).where(*mine).values(amount=run_counts.c.amount - 3))
+
+
+def test_a_run_that_ends_has_one_row_for_a_figure(world: World) -> None:
+    # given shards of two other connections
+    run_id = world.run(people(4), per_request=2, state=RunState.SETTLING)
+    with world.store.write() as session:
+        for shard, amount in () if world.store.is_sqlite else ((-1, -1), (-2, 1)):
+            row = {"run_id": run_id, "figure": "pending", "shard": shard, "amount": amount, "segments": 0}
+            session.execute(sa.insert(run_counts).values(row))
+    with world.store.write() as session:
+        assert run_ends.finish_run(session, run_id, NOW)
+    with world.store.read() as session:
+        assert set(session.scalars(sa.select(run_counts.c.shard))) == {0}
+        assert counts_unlike_rows(session) == {}
+
+
+def test_threads_that_change_a_run_at_once_lose_no_count_and_wait_for_nobody(world: World) -> None:
+    run_id = world.run(people(60), per_request=2)
+
+    def send(batch_id: int) -> None:
+        intent = world.promise(batch_id)
+        if isinstance(intent, Intent):
+            world.accept(intent, world.placed(intent))
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(send, world.batches(run_id)))
+    with world.store.read() as session:
+        assert counts_unlike_rows(session) == {}
+        assert books(session, run_id).by_state == {RecipientState.ACCEPTED: 60}

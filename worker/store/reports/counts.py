@@ -1,13 +1,17 @@
 """The books: how many recipients are in which state, and what that took."""
 
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlmodel import Session
 
 from campaigns.lifecycle import RecipientState
-from worker.store.tables import attempts, recipients, retries
+from worker.store.counting import REQUEST, RETRY, Kept, kept_and_rows
+from worker.store.tables import attempts, recipients, run_counts, runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,28 +35,92 @@ class Books:
 
 
 def books(session: Session, *run_ids: int) -> Books:
-    """Count a run, or several together."""
-    # Not grouped: SQLite sorts for that, and meanwhile keeps every row of the run in memory.
-    state = recipients.c.state
-    segments = sa.case((recipients.c.gateway_id.is_not(None), recipients.c.segments))
-    figures = (sa.func.sum(segments), *(sa.func.count().filter(state == each) for each in RecipientState))
-    sent_segments, *found = session.execute(sa.select(*figures).where(recipients.c.run_id.in_(run_ids))).one()
-    left_at = sa.case((attempts.c.outcome != "not_sent", attempts.c.started_at))
-    requests, first, last = session.execute(
-        sa.select(sa.func.count(), sa.func.min(left_at), sa.func.max(left_at)).where(attempts.c.run_id.in_(run_ids))
-    ).one()
-    failed_before = session.scalars(
-        sa.select(sa.func.coalesce(sa.func.sum(retries.c.segments), 0)).where(
-            retries.c.run_id.in_(run_ids), retries.c.began_at.is_not(None)
-        )
-    ).one()
+    """Return the books of a run, or of several together."""
+    return together(books_of(session, run_ids).values())
+
+
+def books_of(session: Session, run_ids: Collection[int]) -> dict[int, Books]:
+    """Return the books of each run, from what is kept about it."""
+    figures = kept(session, run_ids)
+    ends = {id_: (first, last) for id_, first, last in session.execute(_ENDS, {"b_runs": list(run_ids)})}
+    return {id_: _books(figures[id_], *ends.get(id_, (None, None))) for id_ in run_ids}
+
+
+def together(found: Iterable[Books]) -> Books:
+    """Add up books."""
+    every = list(found)
+    by_state: Counter[RecipientState] = Counter()
+    for each in every:
+        by_state.update(each.by_state)
     return Books(
-        {state: count for state, count in zip(RecipientState, found, strict=True) if count},
-        (sent_segments or 0) + failed_before,
-        requests,
-        first,
-        last,
+        {state: by_state[state] for state in RecipientState if by_state[state]},
+        sum(each.segments for each in every),
+        sum(each.send_requests for each in every),
+        min((each.first_send_at for each in every if each.first_send_at is not None), default=None),
+        max((each.last_send_at for each in every if each.last_send_at is not None), default=None),
     )
+
+
+def kept(session: Session, run_ids: Collection[int]) -> dict[int, Kept]:
+    """Return what is kept about each run: a few dozen rows for each, however large it is."""
+    found: dict[int, dict[str, tuple[int, int]]] = {id_: {} for id_ in run_ids}
+    for id_, figure, amount, segments in session.execute(_KEPT, {"b_runs": list(run_ids)}):
+        found[id_][figure] = int(amount), int(segments)
+    return found
+
+
+def states(figures: Kept) -> dict[RecipientState, int]:
+    """Return how many recipients are in each state that any of them is in."""
+    return {state: figures[state][0] for state in RecipientState if state in figures and figures[state][0]}
+
+
+Differing = Mapping[str, tuple[tuple[int, int], tuple[int, int]]]
+"""By figure: how many rows and segments are kept, and are."""
+
+
+def differing(seen: Kept, rows: Kept) -> Differing:
+    """Return the figures that are not kept as they are."""
+    none = (0, 0)
+    pairs = {each: (seen.get(each, none), rows.get(each, none)) for each in sorted(seen.keys() | rows.keys())}
+    return {each: pair for each, pair in pairs.items() if pair[0] != pair[1]}
+
+
+def counts_unlike_rows(session: Session) -> dict[int, Differing]:
+    """Count the rows of every run; return those whose kept counts differ, for checks. Empty: the counts equal the rows.
+
+    A run is counted in one statement: 0.5 s for a million recipients.
+    """
+    ids = session.scalars(sa.select(runs.c.id).union(sa.select(run_counts.c.run_id)))
+    found = {id_: differing(*kept_and_rows(session.connection(), id_)) for id_ in ids.all()}
+    return {id_: each for id_, each in found.items() if each}
+
+
+_mine = sa.bindparam("b_runs", expanding=True)
+_KEPT: Final = (
+    sa.select(
+        run_counts.c.run_id, run_counts.c.figure, sa.func.sum(run_counts.c.amount), sa.func.sum(run_counts.c.segments)
+    )
+    .where(run_counts.c.run_id.in_(_mine))
+    .group_by(run_counts.c.run_id, run_counts.c.figure)
+)
+
+
+def _end(order: sa.ColumnElement[Any]) -> Any:
+    """The moment of a run's first or last request, without those proven not sent: from one end of an index."""
+    left = (attempts.c.run_id == runs.c.id, attempts.c.outcome != "not_sent")
+    query = sa.select(attempts.c.started_at).where(*left).order_by(order).limit(1)
+    return query.correlate(runs).scalar_subquery()
+
+
+_ENDS: Final = sa.select(runs.c.id, _end(attempts.c.started_at), _end(attempts.c.started_at.desc())).where(
+    runs.c.id.in_(_mine)
+)
+
+
+def _books(figures: Kept, first: datetime | None, last: datetime | None) -> Books:
+    by_state = states(figures)
+    segments = sum(figures[each][1] for each in (*RecipientState, RETRY) if each in figures)
+    return Books(by_state, segments, figures.get(REQUEST, (0, 0))[0], first, last)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,17 @@
 """What a run is still waiting for."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 import sqlalchemy as sa
 from sqlmodel import Session
 
 from campaigns.lifecycle import BatchState
 from worker.store import words
+from worker.store.counting import BATCH, Kept
+from worker.store.reports.counts import kept
 from worker.store.sending.doubts import Unread, unread
 from worker.store.tables import accounts, batches, runs
 
@@ -28,26 +32,37 @@ class Outlook:
 
 def outlook(session: Session, run_id: int) -> Outlook:
     """Look at one run."""
-    counted = session.execute(
-        sa.select(batches.c.state, sa.func.count()).where(batches.c.run_id == run_id).group_by(batches.c.state)
-    ).all()
-    due = session.execute(
-        sa.select(batches.c.not_before, words.BATCH)
-        .where(batches.c.run_id == run_id, batches.c.state == BatchState.PLANNED)
-        .order_by(batches.c.not_before)
-        .limit(1)
-    ).first()
-    paused = session.scalars(
-        sa.select(words.ACCOUNT)
-        .select_from(accounts)
-        .join(runs, runs.c.account_id == accounts.c.id)
-        .where(runs.c.id == run_id)
-    ).one()
-    by_state = {BatchState(state): count for state, count in counted}
+    return outlooks(session, kept(session, [run_id]))[run_id]
+
+
+def outlooks(session: Session, figures: Mapping[int, Kept]) -> dict[int, Outlook]:
+    """Look at each run, by what is kept about it."""
+    reasons = {row[0]: row[1] for row in session.execute(_PAUSED, {"b_runs": list(figures)})}
+    return {id_: _outlook(session, id_, mine, reasons[id_]) for id_, mine in figures.items()}
+
+
+_PAUSED: Final = (
+    sa.select(runs.c.id, words.ACCOUNT)
+    .select_from(runs.join(accounts, runs.c.account_id == accounts.c.id))
+    .where(runs.c.id.in_(sa.bindparam("b_runs", expanding=True)))
+)
+
+
+def _outlook(session: Session, run_id: int, figures: Kept, account_reason: str) -> Outlook:
+    counted = ((state, figures.get(BATCH + state, (0, 0))[0]) for state in BatchState)
+    by_state = {state: count for state, count in counted if count}
+    due = None
+    if BatchState.PLANNED in by_state:
+        due = session.execute(
+            sa.select(batches.c.not_before, words.BATCH)
+            .where(batches.c.run_id == run_id, batches.c.state == BatchState.PLANNED)
+            .order_by(batches.c.not_before)
+            .limit(1)
+        ).first()
     return Outlook(
         by_state,
         due[0] if due else None,
         due[1] if due else "",
-        paused,
+        account_reason,
         unread(session, run_id) if BatchState.UNKNOWN in by_state else None,
     )

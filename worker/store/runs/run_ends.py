@@ -1,11 +1,14 @@
 """The end of a run: everything sent, followed, over."""
 
 from datetime import datetime
+from functools import partial
 
 import sqlalchemy as sa
 from sqlmodel import Session
 
 from campaigns.lifecycle import BatchState, RecipientState, RunState
+from worker.store.counting import fold
+from worker.store.engine import at_end
 from worker.store.locks import lock_run
 from worker.store.notifications.outbox import announce
 from worker.store.tables import batches, groups, recipients, runs
@@ -105,4 +108,5 @@ def finish_run(session: Session, run_id: int, now: datetime, *, sent_at: datetim
             return False
     session.execute(sa.update(groups).where(groups.c.run_id == run_id).values(next_poll_at=None))
     announce(session, "run.completed", run_id=run_id, now=now)
+    at_end(session).append(partial(fold, run_id=run_id))
     return True
