@@ -61,7 +61,7 @@ def together(found: Iterable[Books]) -> Books:
     )
 
 
-def kept(session: Session, run_ids: Collection[int]) -> dict[int, Kept]:
+def kept(session: Session, run_ids: Collection[int]) -> Mapping[int, Kept]:
     """Return what is kept about each run: a few dozen rows for each, however large it is."""
     found: dict[int, dict[str, tuple[int, int]]] = {id_: {} for id_ in run_ids}
     for id_, figure, amount, segments in session.execute(_KEPT, {"b_runs": list(run_ids)}):
@@ -95,7 +95,7 @@ def counts_unlike_rows(session: Session) -> dict[int, Differing]:
     return {id_: each for id_, each in found.items() if each}
 
 
-_mine = sa.bindparam("b_runs", expanding=True)
+_mine: sa.BindParameter[Any] = sa.bindparam("b_runs", expanding=True)
 _KEPT: Final = (
     sa.select(
         run_counts.c.run_id, run_counts.c.figure, sa.func.sum(run_counts.c.amount), sa.func.sum(run_counts.c.segments)
