@@ -171,7 +171,7 @@ def test_every_row_of_every_table_is_copied_but_not_who_leads(world: World, targ
         assert session.exec(select(Lease)).all() == []
         assert counts_unlike_rows(session) == {}
     with world.store.read() as session, target.read() as there:
-        ids = session.scalars(sa.select(Run.id)).all()
+        ids = session.exec(select(Run.id)).all()
         assert books_of(there, ids) == books_of(session, ids)
 
 
