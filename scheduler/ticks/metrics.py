@@ -17,7 +17,7 @@ from worker.metrics import Labels
 from worker.runtime import Runtime
 from worker.store import leases
 from worker.store.reports import facts
-from worker.store.reports.counts import kept, states
+from worker.store.reports.counts import kept
 from worker.store.reports.facts import Begun
 from worker.store.sending import accounts
 from worker.throttle import Budget
@@ -69,7 +69,8 @@ class MetricsTick:
         with runtime.store.read() as session:
             found = kept(session, campaigns)
         for id_, figures in found.items():
-            total.update({(campaigns[id_], state.value): n for state, n in states(figures).items()})
+            # Also where nobody is: a figure that vanished would not be drawn as none.
+            total.update({(campaigns[id_], state.value): figures.get(state, (0, 0))[0] for state in RecipientState})
         metrics.set_gauge(metrics.RECIPIENTS, total)
 
     def _show_limits(self, runtime: Runtime, at_work: Sequence[Begun], now: datetime) -> None:
