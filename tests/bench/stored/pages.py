@@ -133,7 +133,7 @@ def call(door: str, token: str, address: str, calls: int) -> tuple[list[float], 
 
 def scans(store: Store, read: Callable[[Store], object]) -> list[str]:
     """Read something, and return which large tables the database read whole for it, as it explains the statements."""
-    with _statements() as seen:
+    with statements() as seen:
         read(store)
     found = set[str]()
     for statement, values in seen:
@@ -160,7 +160,8 @@ def _scanned(connection: sa.Connection, statement: str, values: Any) -> Iterator
 
 
 @contextmanager
-def _statements() -> Iterator[list[tuple[str, Any]]]:
+def statements() -> Iterator[list[tuple[str, Any]]]:
+    """What this process asks a database during the block: each SELECT with its values."""
     seen: list[tuple[str, Any]] = []
 
     def see(_connection: Any, _cursor: Any, statement: str, values: Any, _context: Any, _many: bool) -> None:

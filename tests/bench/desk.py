@@ -1,0 +1,256 @@
+"""What the desk costs with millions of recipients stored: each view, a hundred open pages, and sending beside them.
+
+`python -m tests.bench.desk [--recipients N] [--campaigns N] [--calls N] [--only sqlite|postgresql] [--part PART]` fills
+an empty database with `tests.bench.stored.filling` and opens each view of a real `campaigns dashboard`. A statement
+counts rows if it has an aggregate, and the database reads more than `MOST_COUNTED` rows of a large table for it: as
+`EXPLAIN ANALYZE` says on PostgreSQL, and as the steps of its virtual machine say on SQLite.
+"""
+
+import argparse
+import gzip
+import re
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from http.client import HTTPConnection
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import sqlalchemy as sa
+from pydantic import SecretStr
+from rich.console import Console
+from rich.table import Table
+from starlette.routing import Match
+
+from campaigns.access import SCOPES_OF, Role
+from scheduler.actions.access.users import add_user
+from scheduler.actions.acting import Actor, ActorKind
+from scheduler.web.access import COOKIE
+from scheduler.web.desk.app import desk_routes
+from scheduler.web.desk.pages import PageRoute, Visit, shown
+from tests.bench.installation import Installation, Servers, servers
+from tests.bench.messages import percentile
+from tests.bench.stored.filling import fill
+from tests.bench.stored.pages import LARGE, statements
+from worker.logs import configure_logs
+from worker.runtime import Runtime, build_runtime
+from worker.settings.settings import load_settings
+from worker.store.access import sessions, users
+from worker.store.engine import Store
+from worker.store.migrate import migrate
+
+RECIPIENTS: Final = 10_000_000
+CAMPAIGNS: Final = 200
+RUNNING: Final = 5
+CALLS: Final = 40
+
+MOST_MILLISECONDS: Final = 100
+MOST_KILOBYTES: Final = 60
+MOST_COUNTED: Final = 2_000
+STEPS_A_ROW: Final = 8
+"""Of SQLite's virtual machine, to look at one row of an index and count it."""
+
+COUNTS: Final = re.compile(r"\b(count|sum|avg|min|max|total)\s*\(|GROUP BY|SELECT DISTINCT", re.IGNORECASE)
+
+PASSWORD: Final = "correct horse battery"
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A view: seconds of each call, kilobytes as gzip has them, and what its statements read.
+
+    `rows`: the most rows (steps of SQLite) that one of them read. `counted`: those that counted rows.
+    """
+
+    address: str
+    seconds: Sequence[float]
+    kilobytes: float
+    statements: int
+    rows: int
+    counted: Sequence[str]
+
+
+def addresses(recipients: int, campaigns: int) -> tuple[str, ...]:
+    """Every view without further values, live parts, pages in the middle of a list, filters that match least."""
+    each, of_middle = recipients // campaigns, campaigns // 2 + 1
+    sale, place = f"sale-{of_middle}", recipients // campaigns * of_middle
+    plain = [
+        route.path.replace("{name}", sale)
+        for route in desk_routes()
+        if isinstance(route, PageRoute) and route.place.view
+    ]
+    further = (
+        "/?part=now", "/fleet?part=fleet", f"/campaigns/{sale}?part=campaign", "/campaigns/sale-0",
+        "/campaigns/sale-10", "/campaigns/sale-0?part=campaign", "/campaigns?after=100",
+        f"/campaigns/{sale}/people?after={place + each // 2}", f"/campaigns/{sale}/people?state=failed",
+        f"/campaigns/{sale}/people?state=held",
+        f"/campaigns/{sale}/people?state=expired", f"/campaigns/{sale}/people?reason=no+such+number",
+        f"/campaigns/{sale}/people?device=3", f"/campaigns/{sale}/people?device=99",
+        f"/campaigns/{sale}/people?variant=A",
+        "/replies?after=10000", "/replies?meaning=review", "/replies?meaning=stop", f"/replies?run={of_middle + 1}",
+        "/opt-outs?after=1000", "/audit?after=5000", f"/audit?campaign={sale}", "/audit?action=cancel",
+        "/audit?action=throttle", "/audit?actor=nobody", "/audit?actor=token%3Aben", "/system?failed=1",
+    )  # fmt: skip
+    return (*(path for path in plain if "{" not in path), *further)
+
+
+def measure_views(where: Servers | None, *, recipients: int, campaigns: int, calls: int) -> list[Opened]:
+    """Fill a database, then open each view so many times, one after the other."""
+    with Installation(where, {"http": "127.0.0.1:0"}, has_ledger=False) as world:
+        began = time.monotonic()
+        with closing(Store(world.database_url)) as store:
+            migrate(store)
+            cookie = signed_in(store)
+            fill(store, recipients=recipients, campaigns=campaigns, running=RUNNING)
+        Console(stderr=True).print(f"filled in {time.monotonic() - began:.0f} s")
+        found = []
+        with closing(_runtime(world)) as runtime:
+            read = {address: _read(runtime, address) for address in addresses(recipients, campaigns)}
+        world.start("dashboard")
+        door = world.door()
+        for address, (statements_, rows, counted) in read.items():
+            seconds, size = call(door, cookie, address, calls)
+            found.append(Opened(address, seconds, size, statements_, rows, counted))
+        return found
+
+
+def signed_in(store: Store, name: str = "bench") -> str:
+    """Return the cookie of a new user, who may do everything."""
+    now = datetime.now(UTC)
+    add_user(store, Actor(ActorKind.CLI, "root"), name, Role.ADMIN, PASSWORD, now=now)
+    with store.write() as session:
+        user = users.credentials(session, name)
+        assert user is not None
+        return f"{COOKIE}={sessions.create(session, user.user_id, name, Role.ADMIN, now=now)}"
+
+
+def call(door: str, cookie: str, address: str, calls: int) -> tuple[list[float], float]:
+    """Open a view as often; return the seconds of each call, and the kilobytes of the answer, compressed."""
+    parts = urlsplit(door)
+    seconds, size = [], 0
+    with closing(HTTPConnection(parts.hostname or "", parts.port, timeout=300)) as connection:
+        for _ in range(calls):
+            began = time.perf_counter()
+            connection.request("GET", address, None, {"Cookie": cookie})
+            answer = connection.getresponse()
+            said = answer.read()
+            seconds.append(time.perf_counter() - began)
+            if answer.status != 200:
+                raise ValueError(f"{address} was answered with {answer.status}: {said[:3000].decode()}")
+            size = len(gzip.compress(said, 6))
+    return seconds, size / 1_000
+
+
+def _runtime(world: Installation) -> Runtime:
+    settings = load_settings(database_url=world.database_url, timezone="UTC", region="IT")
+    return build_runtime(settings, sandbox=(world.sandbox.url, SecretStr(world.sandbox.key)))
+
+
+def _read(runtime: Runtime, address: str) -> tuple[int, int, list[str]]:
+    """Make a page in this process, and have the database say what each of its statements reads."""
+    with statements() as seen:
+        make(runtime, address)
+    most, counted = 0, []
+    for statement, values in seen:
+        with runtime.store.look() as connection:
+            rows = (_steps if runtime.store.is_sqlite else _rows)(connection, statement, values)
+        most = max(most, rows)
+        bound = MOST_COUNTED * (STEPS_A_ROW if runtime.store.is_sqlite else 1)
+        if COUNTS.search(statement) and rows > bound:
+            counted.append(" ".join(statement.split()))
+    return len(seen), most, counted
+
+
+def make(runtime: Runtime, address: str) -> bytes:
+    """Return a page as the operator sees it."""
+    url = urlsplit(f"http://desk{address}")
+    query = dict(pair.split("=") for pair in url.query.split("&")) if url.query else {}
+    for route in desk_routes():
+        matched, scope = route.matches({"type": "http", "path": url.path, "method": "GET", "root_path": ""})
+        if matched is Match.FULL and isinstance(route, PageRoute) and route.place.view is not None:
+            who = Actor(ActorKind.USER, "bench", SCOPES_OF[Role.ADMIN])
+            path, now = scope["path_params"], runtime.clock.now()
+            visit = Visit(runtime, who, address, path, query, now, runtime.settings.zone)
+            return bytes(shown(route.place.view(visit), visit, query.get("part", "")).body)
+    raise ValueError(f"no view is at {address}")
+
+
+def _rows(connection: sa.Connection, statement: str, values: Any) -> int:
+    plan = connection.exec_driver_sql(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", values).scalar_one()
+    nodes, rows = [plan[0]["Plan"]], 0.0
+    while nodes:
+        node = nodes.pop()
+        nodes += node.get("Plans", ())
+        if node.get("Relation Name") in LARGE:
+            removed = (value for name, value in node.items() if name.startswith("Rows Removed"))
+            rows += node["Actual Loops"] * (node["Actual Rows"] + sum(removed))
+    return int(rows)
+
+
+def _steps(connection: sa.Connection, statement: str, values: Any) -> int:
+    every, steps = 100, 0
+
+    def step() -> int:
+        nonlocal steps
+        steps += every
+        return 0
+
+    driver: Any = connection.connection.driver_connection
+    driver.set_progress_handler(step, every)
+    try:
+        connection.exec_driver_sql(statement, values).all()
+    finally:
+        driver.set_progress_handler(None, 0)
+    return steps
+
+
+def table_of(name: str, opened: Sequence[Opened], unit: str) -> Table:
+    """The figures of one database, and what misses its target."""
+    table = Table(title=f"Views of the desk on {name}")
+    for head in ("address", "p50 ms", "p95 ms", "kB gzip", "statements", f"most {unit}", "counts rows", ""):
+        table.add_column(head)
+    for each in opened:
+        slow = 1_000 * percentile(each.seconds, 0.95) > MOST_MILLISECONDS
+        misses = slow or each.kilobytes > MOST_KILOBYTES or each.counted
+        times = [f"{1_000 * percentile(each.seconds, share):.0f}" for share in (0.5, 0.95)]
+        size = f"{each.kilobytes:.1f}"
+        table.add_row(
+            each.address,
+            *times,
+            size,
+            str(each.statements),
+            f"{each.rows:,}",
+            str(len(each.counted)),
+            "missed" if misses else "",
+        )
+    return table
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Measure and print; return 0. A missed target is only shown."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.desk", description="Measures the desk.")
+    for name, value in (("recipients", RECIPIENTS), ("campaigns", CAMPAIGNS), ("calls", CALLS)):
+        parser.add_argument(f"--{name}", type=int, default=value, help=f"default {value}")
+    parser.add_argument("--only", choices=("sqlite", "postgresql"), help="one of the databases")
+    options = parser.parse_args(arguments)
+    wanted = {"recipients": options.recipients, "campaigns": options.campaigns, "calls": options.calls}
+    console = Console(width=160)
+    with tempfile.TemporaryFile("w") as log, servers() as world:
+        configure_logs("json", stream=log)
+        for name, where, unit in (("sqlite", None, "steps"), ("postgresql", world, "rows")):
+            if options.only in (None, name):
+                opened = measure_views(where, **wanted)
+                title = f"{name}: {options.recipients:,} recipients in {options.campaigns} campaigns"
+                console.print(table_of(title, opened, unit))
+                for each in opened:
+                    for statement in each.counted:
+                        console.print(f"{each.address} counts rows: {statement}", markup=False)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
