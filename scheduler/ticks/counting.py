@@ -12,7 +12,7 @@ from scheduler.ticks.every import Every
 from worker import metrics
 from worker.logs import get_logger
 from worker.runtime import Runtime
-from worker.store.counting import kept_and_rows
+from worker.store.kept.counting import kept_and_rows
 from worker.store.reports import facts
 from worker.store.reports.counts import differing
 from worker.store.reports.facts import Begun

@@ -9,9 +9,9 @@ import sqlalchemy as sa
 from sqlmodel import Session, SQLModel
 
 import worker.store.models  # noqa: F401  # the tables to create
-from worker.store import counting
 from worker.store.engine import Store, at_end
 from worker.store.errors import StoreError
+from worker.store.kept import counting
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 

@@ -247,7 +247,7 @@ class Recipient(SQLModel, table=True):
 
 
 class RunCount(SQLModel, table=True):
-    """How many rows of a run count in one figure, written by triggers alone (`store/counting.py`).
+    """How many rows of a run count in one figure, written by triggers alone (`store/kept/counting.py`).
 
     On PostgreSQL a figure is the sum of its shards, one for each connection that changed it. Without a reference to the
     run: checking it would cost more than the count.

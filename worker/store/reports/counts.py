@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from campaigns.lifecycle import RecipientState
-from worker.store.counting import REQUEST, RETRY, Kept, kept_and_rows
+from worker.store.kept.counting import REQUEST, RETRY, Kept, kept_and_rows
 from worker.store.tables import attempts, recipients, run_counts, runs
 
 

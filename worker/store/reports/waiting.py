@@ -10,7 +10,7 @@ from sqlmodel import Session
 
 from campaigns.lifecycle import BatchState
 from worker.store import words
-from worker.store.counting import BATCH, Kept
+from worker.store.kept.counting import BATCH, Kept
 from worker.store.reports.counts import kept
 from worker.store.sending.doubts import Unread, unread
 from worker.store.tables import accounts, batches, runs

@@ -7,8 +7,8 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from campaigns.lifecycle import BatchState, RecipientState, RunState
-from worker.store.counting import fold
 from worker.store.engine import at_end
+from worker.store.kept.counting import fold
 from worker.store.locks import lock_run
 from worker.store.notifications.outbox import announce
 from worker.store.tables import batches, groups, recipients, runs

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlmodel.sql import sqltypes
 
-from worker.store import counting
+from worker.store.kept import counting
 
 revision = "0009"
 down_revision = "0008"
