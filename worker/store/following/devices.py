@@ -73,10 +73,12 @@ _STALLED: Final = (
 )
 
 
+_ANY_FOLLOWED: Final = sa.select(sa.exists().where(groups.c.next_poll_at.is_not(None)))
+
+
 def any_followed(session: Session) -> bool:
     """Return whether any message is waited for."""
-    query = sa.select(groups.c.id).where(groups.c.next_poll_at.is_not(None))
-    return session.scalars(query.limit(1)).first() is not None
+    return bool(session.connection().execute(_ANY_FOLLOWED).scalar_one())
 
 
 T = TypeVar("T", int, datetime)
@@ -127,11 +129,16 @@ class Stuck:
     since: datetime
 
 
+_STUCK: Final = (
+    sa.select(stuck.c.device, stuck.c.waiting, stuck.c.oldest_at, stuck.c.since)
+    .where(stuck.c.account_id == sa.bindparam("b_account"))
+    .order_by(stuck.c.device)
+)
+
+
 def stuck_devices(session: Session, account_id: int) -> list[Stuck]:
     """Return the devices of the account that are stuck now."""
-    query = sa.select(stuck.c.device, stuck.c.waiting, stuck.c.oldest_at, stuck.c.since)
-    rows = session.execute(query.where(stuck.c.account_id == account_id).order_by(stuck.c.device))
-    return [Stuck(*row) for row in rows]
+    return [Stuck(*row) for row in session.connection().execute(_STUCK, {"b_account": account_id})]
 
 
 def record_stuck(session: Session, account_id: int, device: Waiting, *, now: datetime) -> bool:

@@ -25,20 +25,23 @@ class Watched:
     looks: int
 
 
+_DUE_LOOKS: Final = (
+    sa.select(retries.c.id, retries.c.run_id, retries.c.gateway_id, retries.c.began_at, retries.c.looks)
+    .join(runs, runs.c.id == retries.c.run_id)
+    .where(
+        runs.c.account_id == sa.bindparam("b_account"),
+        sa.literal_column("retry.next_look_at IS NOT NULL"),
+        retries.c.next_look_at <= sa.bindparam("b_now"),
+    )
+    .order_by(retries.c.next_look_at)
+    .limit(sa.bindparam("b_most", type_=sa.Integer))
+)
+
+
 def due_looks(session: Session, account_id: int, *, now: datetime, most: int) -> list[Watched]:
     """Return the failed messages whose next look is due."""
-    query = (
-        sa.select(retries.c.id, retries.c.run_id, retries.c.gateway_id, retries.c.began_at, retries.c.looks)
-        .join(runs, runs.c.id == retries.c.run_id)
-        .where(
-            runs.c.account_id == account_id,
-            sa.literal_column("retry.next_look_at IS NOT NULL"),
-            retries.c.next_look_at <= now,
-        )
-        .order_by(retries.c.next_look_at)
-        .limit(most)
-    )
-    return [Watched(*row) for row in session.execute(query)]
+    found = session.connection().execute(_DUE_LOOKS, {"b_account": account_id, "b_now": now, "b_most": most})
+    return [Watched(*row) for row in found]
 
 
 def schedule_look(session: Session, watched: Watched, at: datetime | None) -> None:

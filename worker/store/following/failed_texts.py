@@ -145,11 +145,16 @@ def due_retries(session: Session, account_id: int, *, now: datetime, most: int) 
     return [DueRetry(*row) for row in found]
 
 
+_WAITING: Final = (
+    sa.select(sa.func.count())
+    .select_from(retries)
+    .where(retries.c.run_id == sa.bindparam("b_run"), retries.c.due_at.is_not(None))
+)
+
+
 def waiting_retries(session: Session, run_id: int) -> int:
     """Return how many texts of a run are still to be sent again."""
-    return session.scalars(
-        sa.select(sa.func.count()).select_from(retries).where(retries.c.run_id == run_id, retries.c.due_at.is_not(None))
-    ).one()
+    return int(session.connection().execute(_WAITING, {"b_run": run_id}).scalar_one())
 
 
 def postpone_retries(

@@ -86,16 +86,18 @@ _GROUP: Final = (
     .join(runs, runs.c.id == groups.c.run_id)
     .order_by(groups.c.next_poll_at)
 )
+_DUE: Final = _GROUP.where(
+    runs.c.account_id == sa.bindparam("b_account"), groups.c.next_poll_at <= sa.bindparam("b_now")
+).limit(sa.bindparam("b_most", type_=sa.Integer))
 
 
 def due_groups(
     session: Session, *, now: datetime, account_id: int, limit: int, only: Collection[int] | None = None
 ) -> list[Group]:
     """Return groups whose next poll is due, of the runs in `only`, the longest waiting first."""
-    query = _GROUP.where(runs.c.account_id == account_id, groups.c.next_poll_at <= now).limit(limit)
-    if only is not None:
-        query = query.where(groups.c.run_id.in_(only))
-    return [Group(*row) for row in session.execute(query)]
+    query = _DUE if only is None else _DUE.where(groups.c.run_id.in_(only))
+    values = {"b_account": account_id, "b_now": now, "b_most": limit}
+    return [Group(*row) for row in session.connection().execute(query, values)]
 
 
 def accepted_parts(

@@ -48,17 +48,20 @@ _is_known = alerts.c.name.in_([name.value for name in AlertName])  # a later ver
 
 
 def _rows(session: Session, query: sa.Select[Any]) -> list[AlertRow]:
-    return [AlertRow(id_, AlertName(name), *rest) for id_, name, *rest in session.execute(query.where(_is_known))]
+    return [AlertRow(id_, AlertName(name), *rest) for id_, name, *rest in session.connection().execute(query)]
+
+
+_RAISED: Final = sa.select(*_FIELDS).where(_is_raised, _is_known).order_by(alerts.c.id).limit(MOST_RAISED)
 
 
 def raised(session: Session) -> list[AlertRow]:
     """Return the alerts that are raised, the oldest first."""
-    return _rows(session, sa.select(*_FIELDS).where(_is_raised).order_by(alerts.c.id).limit(MOST_RAISED))
+    return _rows(session, _RAISED)
 
 
 def cleared(session: Session, *, most: int) -> list[AlertRow]:
     """Return the alerts that were cleared, the last ones to be raised first."""
-    query = sa.select(*_FIELDS).where(alerts.c.cleared_at.is_not(None))
+    query = sa.select(*_FIELDS).where(alerts.c.cleared_at.is_not(None), _is_known)
     return _rows(session, query.order_by(alerts.c.id.desc()).limit(most))
 
 

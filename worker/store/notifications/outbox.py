@@ -184,9 +184,12 @@ def announce_stop_of_nobody(session: Session, account_id: int, *, now: datetime)
     )
 
 
+_NEXT_DUE: Final = sa.select(sa.func.min(_notices.c.next_try_at)).where(_open)
+
+
 def next_due(session: Session) -> datetime | None:
     """Return when the next news or notice is due; None if nothing waits."""
-    found: datetime | None = session.scalar(sa.select(sa.func.min(_notices.c.next_try_at)).where(_open))
+    found: datetime | None = session.connection().execute(_NEXT_DUE).scalar_one()
     return found
 
 

@@ -266,10 +266,12 @@ def count_replies(session: Session, *run_ids: int) -> dict[Meaning, int]:
     return {meaning: found[meaning] for meaning in Meaning if meaning in found}
 
 
+_READ_UNTIL: Final = sa.select(accounts.c.received_until).where(accounts.c.id == sa.bindparam("b_account"))
+
+
 def read_until(session: Session, account_id: int) -> datetime | None:
     """Return up to when replies were read; None: never."""
-    query = sa.select(accounts.c.received_until).where(accounts.c.id == account_id)
-    until: datetime | None = session.scalars(query).one()
+    until: datetime | None = session.connection().execute(_READ_UNTIL, {"b_account": account_id}).scalar_one()
     return until
 
 
@@ -283,7 +285,14 @@ def record_read(session: Session, account_id: int, until: datetime, *, possible:
     session.execute(sa.update(accounts).where(accounts.c.id == account_id, later).values(received_until=until))
 
 
+_HAS_SENT: Final = (
+    sa.select(attempts.c.id)
+    .join(runs, runs.c.id == attempts.c.run_id)
+    .where(runs.c.account_id == sa.bindparam("b_account"))
+    .limit(1)
+)
+
+
 def has_sent(session: Session, account_id: int) -> bool:
     """Return whether the account ever made a request: before that nobody can have answered."""
-    query = sa.select(attempts.c.id).join(runs, runs.c.id == attempts.c.run_id).where(runs.c.account_id == account_id)
-    return session.scalars(query.limit(1)).first() is not None
+    return session.connection().execute(_HAS_SENT, {"b_account": account_id}).first() is not None

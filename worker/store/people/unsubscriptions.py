@@ -108,19 +108,22 @@ def outstanding(session: Session, run_id: int, account_id: int, list_id: int, *,
     return Outstanding(list_id, people, stuck, problem) if people else None
 
 
+_DUE: Final = (
+    sa.select(unsubscriptions.c.id, unsubscriptions.c.list_id, unsubscriptions.c.number, unsubscriptions.c.tries)
+    .where(
+        unsubscriptions.c.account_id == sa.bindparam("b_account"),
+        unsubscriptions.c.done_at.is_(None),
+        unsubscriptions.c.next_try_at <= sa.bindparam("b_now"),
+    )
+    .order_by(unsubscriptions.c.next_try_at)
+    .limit(sa.bindparam("b_most", type_=sa.Integer))
+)
+
+
 def due(session: Session, account_id: int, now: datetime, *, limit: int) -> list[Task]:
     """Return the numbers to take off a list now, the longest waiting first."""
-    query = (
-        sa.select(unsubscriptions.c.id, unsubscriptions.c.list_id, unsubscriptions.c.number, unsubscriptions.c.tries)
-        .where(
-            unsubscriptions.c.account_id == account_id,
-            unsubscriptions.c.done_at.is_(None),
-            unsubscriptions.c.next_try_at <= now,
-        )
-        .order_by(unsubscriptions.c.next_try_at)
-        .limit(limit)
-    )
-    return [Task(*row) for row in session.execute(query)]
+    found = session.connection().execute(_DUE, {"b_account": account_id, "b_now": now, "b_most": limit})
+    return [Task(*row) for row in found]
 
 
 def record_done(session: Session, task_id: int, now: datetime) -> None:

@@ -30,18 +30,22 @@ class Begun:
     planned: int
 
 
+_mine = runs.c.account_id == sa.bindparam("b_account")
+_BEGUN: Final = (
+    sa.select(runs.c.id, campaigns.c.slug, runs.c.definition_id, runs.c.state, runs.c.plan_summary["counts"])
+    .join(campaigns, campaigns.c.id == runs.c.campaign_id)
+    .where(_mine, runs.c.state.in_(BEGUN), runs.c.started_at.is_not(None))
+    .order_by(runs.c.started_at.desc(), runs.c.id.desc())
+    .limit(MOST_RUNS)
+)
+
+
 def begun_runs(session: Session, account_id: int) -> list[Begun]:
     """Return the runs of the account that have begun and are not over, the last to begin first."""
-    query = (
-        sa.select(runs.c.id, campaigns.c.slug, runs.c.definition_id, runs.c.state, runs.c.plan_summary["counts"])
-        .join(campaigns, campaigns.c.id == runs.c.campaign_id)
-        .where(runs.c.account_id == account_id, runs.c.state.in_(BEGUN), runs.c.started_at.is_not(None))
-        .order_by(runs.c.started_at.desc(), runs.c.id.desc())
-        .limit(MOST_RUNS)
-    )
+    found = session.connection().execute(_BEGUN, {"b_account": account_id})
     return [
         Begun(id_, slug, definition_id, RunState(state), sum((counts or {}).values()))
-        for id_, slug, definition_id, state, counts in session.execute(query)
+        for id_, slug, definition_id, state, counts in found
     ]
 
 
@@ -75,30 +79,32 @@ _first_due = (
 """From the end of an index, whatever waits behind it."""
 
 
+_decided_at = (
+    sa.select(sa.func.max(attempts.c.finished_at))
+    .where(attempts.c.batch_id == batches.c.id)
+    .correlate(batches)
+    .scalar_subquery()
+)
+_OLDEST: Final = {
+    RecipientState.PENDING: sa.select(sa.func.min(_first_due)).where(_mine, runs.c.state == RunState.RUNNING),
+    RecipientState.IN_DOUBT: sa.select(sa.func.min(attempts.c.started_at))
+    .join(batches, batches.c.id == attempts.c.batch_id)
+    .join(runs, runs.c.id == batches.c.run_id)
+    .where(_mine, batches.c.state.in_(_UNDER_WAY), NOT_WAITING, attempts.c.state != AttemptState.CLOSED),
+    RecipientState.HELD: sa.select(sa.func.min(sa.func.coalesce(_decided_at, batches.c.latest, batches.c.moment)))
+    .select_from(batches.join(runs, runs.c.id == batches.c.run_id))
+    .where(
+        _mine,
+        sa.or_(runs.c.state.in_(BEGUN), runs.c.finished_at > sa.bindparam("b_since")),
+        batches.c.state == BatchState.HELD,
+    ),
+}
+
+
 def oldest(session: Session, account_id: int, *, now: datetime) -> dict[RecipientState, datetime]:
     """Return since when the oldest text is due, in doubt or held; a state that no text is in is left out."""
-    mine = runs.c.account_id == account_id
-    due = sa.select(sa.func.min(_first_due)).where(mine, runs.c.state == RunState.RUNNING)
-    in_doubt = (
-        sa.select(sa.func.min(attempts.c.started_at))
-        .join(batches, batches.c.id == attempts.c.batch_id)
-        .join(runs, runs.c.id == batches.c.run_id)
-        .where(mine, batches.c.state.in_(_UNDER_WAY), NOT_WAITING, attempts.c.state != AttemptState.CLOSED)
-    )
-    decided_at = (
-        sa.select(sa.func.max(attempts.c.finished_at))
-        .where(attempts.c.batch_id == batches.c.id)
-        .correlate(batches)
-        .scalar_subquery()
-    )
-    lately = sa.or_(runs.c.state.in_(BEGUN), runs.c.finished_at > now - HELD_FOR)
-    held = (
-        sa.select(sa.func.min(sa.func.coalesce(decided_at, batches.c.latest, batches.c.moment)))
-        .select_from(batches.join(runs, runs.c.id == batches.c.run_id))
-        .where(mine, lately, batches.c.state == BatchState.HELD)
-    )
-    looks = {RecipientState.PENDING: due, RecipientState.IN_DOUBT: in_doubt, RecipientState.HELD: held}
-    found = {state: session.execute(query).scalar_one() for state, query in looks.items()}
+    connection, values = session.connection(), {"b_account": account_id, "b_since": now - HELD_FOR}
+    found = {state: connection.execute(query, values).scalar_one() for state, query in _OLDEST.items()}
     return {state: since for state, since in found.items() if since is not None and since <= now}
 
 

@@ -15,13 +15,18 @@ _UNSENT: Final = sa.and_(batches.c.latest.is_not(None), sa.literal_column("batch
 """Word for word as in its index: SQLite recognises a condition only by its words."""
 
 
+_is_late = sa.exists().where(batches.c.run_id == runs.c.id, batches.c.latest < sa.bindparam("b_now"), _UNSENT)
+_LATE_RUNS: Final = (
+    sa.select(runs.c.id, runs.c.definition_id, runs.c.type)
+    .where(runs.c.account_id == sa.bindparam("b_account"), runs.c.state == RunState.RUNNING, _is_late)
+    .order_by(runs.c.id)
+)
+
+
 def late_runs(session: Session, account_id: int, now: datetime) -> list[tuple[int, int, RunType]]:
     """Return (run id, definition id, type) of the account's running runs of which something is now too late."""
-    late = sa.exists().where(batches.c.run_id == runs.c.id, batches.c.latest < now, _UNSENT)
-    query = sa.select(runs.c.id, runs.c.definition_id, runs.c.type).where(
-        runs.c.account_id == account_id, runs.c.state == RunState.RUNNING, late
-    )
-    return [(run_id, definition_id, type) for run_id, definition_id, type in session.execute(query.order_by(runs.c.id))]
+    found = session.connection().execute(_LATE_RUNS, {"b_account": account_id, "b_now": now})
+    return [(run_id, definition_id, type) for run_id, definition_id, type in found]
 
 
 def expire_late(session: Session, run_id: int, to: RecipientState, *, reason: str, now: datetime) -> int:

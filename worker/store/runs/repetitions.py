@@ -67,10 +67,14 @@ _REPEATING = (
 )
 
 
+_ALL: Final = _REPEATING.where(campaigns.c.rehearsal == sa.bindparam("b_rehearsal"), ~repetitions.c.is_ended).order_by(
+    campaigns.c.id
+)
+
+
 def all_repeating(session: Session, *, rehearsal: bool) -> list[Repeating]:
     """Return the campaigns that make runs, in order."""
-    query = _REPEATING.where(campaigns.c.rehearsal == rehearsal, ~repetitions.c.is_ended)
-    return [Repeating(*row) for row in session.execute(query.order_by(campaigns.c.id))]
+    return [Repeating(*row) for row in session.connection().execute(_ALL, {"b_rehearsal": rehearsal})]
 
 
 def find_repeating(session: Session, campaign_id: int) -> Repeating | None:

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from functools import partial
+from typing import Final
 
 import sqlalchemy as sa
 from sqlmodel import Session
@@ -39,12 +40,14 @@ def any_at_work(session: Session, account_id: int) -> bool:
     return bool(session.connection().execute(_AT_WORK, {"b_account": account_id}).scalar_one())
 
 
+_SETTLEABLE: Final = sa.select(runs.c.id).where(
+    runs.c.account_id == sa.bindparam("b_account"), runs.c.state == RunState.RUNNING, ~_LEFT_TO_SEND
+)
+
+
 def settleable_runs(session: Session, account_id: int) -> list[int]:
     """Return running runs of the account that have nothing left to send."""
-    query = sa.select(runs.c.id).where(
-        runs.c.account_id == account_id, runs.c.state == RunState.RUNNING, ~_LEFT_TO_SEND
-    )
-    return list(session.scalars(query))
+    return list(session.connection().execute(_SETTLEABLE, {"b_account": account_id}).scalars())
 
 
 def settle_run(session: Session, run_id: int, now: datetime) -> bool:
@@ -74,23 +77,30 @@ def look_once_more(session: Session, run_id: int, now: datetime) -> None:
     session.execute(later.values(next_poll_at=now))
 
 
+_IS_DUE: Final = sa.select(
+    sa.exists().where(groups.c.run_id == sa.bindparam("b_run"), groups.c.next_poll_at <= sa.bindparam("b_moment"))
+)
+
+
 def is_read_since(session: Session, run_id: int, moment: datetime) -> bool:
     """Return whether the run has no poll left that was due by `moment`."""
-    due = sa.exists().where(groups.c.run_id == run_id, groups.c.next_poll_at <= moment)
-    return not session.connection().execute(sa.select(due)).scalar_one()
+    return not session.connection().execute(_IS_DUE, {"b_run": run_id, "b_moment": moment}).scalar_one()
+
+
+_OPEN_RECEIPTS: Final = (
+    sa.select(sa.func.count())
+    .select_from(recipients)
+    .where(
+        recipients.c.run_id == sa.bindparam("b_run"),
+        recipients.c.state.in_([RecipientState.ACCEPTED, RecipientState.SENT]),
+        recipients.c.gateway_id.is_not(None),
+    )
+)
 
 
 def open_receipts(session: Session, run_id: int) -> int:
     """Return how many recipients may still get a receipt; people who were declared sent have no ID to get one by."""
-    return session.scalars(
-        sa.select(sa.func.count())
-        .select_from(recipients)
-        .where(
-            recipients.c.run_id == run_id,
-            recipients.c.state.in_([RecipientState.ACCEPTED, RecipientState.SENT]),
-            recipients.c.gateway_id.is_not(None),
-        )
-    ).one()
+    return int(session.connection().execute(_OPEN_RECEIPTS, {"b_run": run_id}).scalar_one())
 
 
 def finish_run(session: Session, run_id: int, now: datetime, *, sent_at: datetime | None = None) -> bool:

@@ -1,9 +1,9 @@
 """Campaigns, their versions and their runs: made once, found again by name."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlmodel import Session
@@ -113,8 +113,8 @@ def kinds(session: Session, run_ids: Collection[int]) -> dict[int, str]:
     return {id_: kind for id_, kind in session.execute(query)}  # noqa: C416 - dict() takes no rows, by mypy
 
 
-def _views(session: Session, statement: Any) -> list[RunView]:
-    return [RunView(*row) for row in session.execute(statement).all()]
+def _views(session: Session, statement: sa.Select[Any], values: Mapping[str, Any] | None = None) -> list[RunView]:
+    return [RunView(*row) for row in session.connection().execute(statement, values)]
 
 
 def run_view(session: Session, run_id: int) -> RunView:
@@ -287,8 +287,13 @@ def cancel_leftovers(session: Session, run_id: int) -> int:
     return changed(session, move_recipients(RecipientState.CANCELLED, *unsent, reason=reason))
 
 
+_UNFINISHED: Final = _VIEW.where(
+    runs.c.account_id == sa.bindparam("b_account"),
+    runs.c.state.in_([RunState.SETTLING, RunState.CANCELLED]),
+    runs.c.finished_at.is_(None),
+).order_by(runs.c.id)
+
+
 def unfinished_runs(session: Session, account_id: int) -> list[RunView]:
     """Return settling and cancelled runs of the account that are not finished."""
-    ending = runs.c.state.in_([RunState.SETTLING, RunState.CANCELLED])
-    query = _VIEW.where(ending, runs.c.account_id == account_id, runs.c.finished_at.is_(None))
-    return _views(session, query.order_by(runs.c.id))
+    return _views(session, _UNFINISHED, {"b_account": account_id})

@@ -71,9 +71,12 @@ def ensure_account(session: Session, key: str) -> int:
         return int(session.scalars(query).one())
 
 
+_ACCOUNT: Final = sa.select(accounts).where(accounts.c.id == sa.bindparam("b_account"))
+
+
 def account_view(session: Session, account_id: int) -> AccountView:
     """Return the account's row."""
-    row = session.execute(sa.select(accounts).where(accounts.c.id == account_id)).one()
+    row = session.connection().execute(_ACCOUNT, {"b_account": account_id}).one()
     return AccountView(
         row.id,
         row.paused_by,

@@ -92,21 +92,23 @@ _DOUBT = (
 )
 
 
+_is_due = (runs.c.account_id == sa.bindparam("b_account"), attempts.c.next_check_at <= sa.bindparam("b_now"))
+_DUE: Final = _DOUBT.where(attempts.c.state == AttemptState.UNKNOWN, *_is_due)
+
+
 def due_doubts(session: Session, *, now: datetime, account_id: int, only: Collection[int] | None = None) -> list[Doubt]:
     """Return attempts in doubt, of the runs in `only`, whose next look-up is due; some at a time."""
-    query = _DOUBT.where(
-        attempts.c.state == AttemptState.UNKNOWN, attempts.c.next_check_at <= now, runs.c.account_id == account_id
-    )
-    if only is not None:
-        query = query.where(attempts.c.run_id.in_(only))
-    return [Doubt(*row) for row in session.execute(query)]
+    query: sa.Select[Any] = _DUE if only is None else _DUE.where(attempts.c.run_id.in_(only))
+    return [Doubt(*row) for row in session.connection().execute(query, {"b_account": account_id, "b_now": now})]
 
 
 WATCHED_FOR = timedelta(hours=24)
 """How long a request that was concluded as missed is watched."""
 
 _AGAIN = attempts.alias()
-_WATCHED = _DOUBT.where(
+_WATCHED: Final[sa.Select[Any]] = _DOUBT.where(
+    *_is_due,
+    attempts.c.send_by > sa.bindparam("b_since"),
     attempts.c.state == AttemptState.CLOSED,
     attempts.c.outcome == Verdict.MISSED.value,
     batches.c.list_id.is_(None),
@@ -117,12 +119,8 @@ _WATCHED = _DOUBT.where(
 
 def due_watches(session: Session, *, now: datetime, account_id: int) -> list[Doubt]:
     """Return missed attempts whose next look is due; not those in doubt again, whose messages are not known yet."""
-    query = _WATCHED.where(
-        attempts.c.next_check_at <= now,
-        attempts.c.send_by > now - WATCHED_FOR,
-        runs.c.account_id == account_id,
-    )
-    return [Doubt(*row) for row in session.execute(query)]
+    values = {"b_account": account_id, "b_now": now, "b_since": now - WATCHED_FOR}
+    return [Doubt(*row) for row in session.connection().execute(_WATCHED, values)]
 
 
 def schedule_watch(session: Session, missed: Doubt, *, now: datetime, settle: timedelta) -> None:
@@ -192,10 +190,14 @@ def known_groups(session: Session, account_id: int, group_ids: Collection[str]) 
     return found
 
 
+_ANY_STALE: Final = sa.select(
+    sa.exists().where(attempts.c.state == AttemptState.OPEN, attempts.c.send_by <= sa.bindparam("b_until"))
+)
+
+
 def any_stale(session: Session, *, now: datetime, grace: timedelta) -> bool:
     """Return whether `abandon_stale` would find something."""
-    query = sa.select(attempts.c.id).where(attempts.c.state == AttemptState.OPEN, attempts.c.send_by <= now - grace)
-    return session.scalars(query.limit(1)).first() is not None
+    return bool(session.connection().execute(_ANY_STALE, {"b_until": now - grace}).scalar_one())
 
 
 def postpone_check(session: Session, attempt_id: int, *, until: datetime, evidence: dict[str, Any]) -> None:
@@ -207,13 +209,19 @@ def postpone_check(session: Session, attempt_id: int, *, until: datetime, eviden
     )
 
 
+_BATCHES_IN_DOUBT: Final = (
+    sa.select(sa.func.count())
+    .select_from(batches)
+    .where(
+        batches.c.run_id.in_(sa.bindparam("b_runs", expanding=True)),
+        batches.c.state.in_([BatchState.SENDING, BatchState.UNKNOWN]),
+    )
+)
+
+
 def batches_in_doubt(session: Session, run_ids: Sequence[int]) -> int:
     """Return how many batches of these runs are in doubt."""
-    return session.scalars(
-        sa.select(sa.func.count())
-        .select_from(batches)
-        .where(batches.c.run_id.in_(run_ids), batches.c.state.in_([BatchState.SENDING, BatchState.UNKNOWN]))
-    ).one()
+    return int(session.connection().execute(_BATCHES_IN_DOUBT, {"b_runs": list(run_ids)}).scalar_one())
 
 
 @dataclass(frozen=True, slots=True)

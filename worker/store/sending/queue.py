@@ -241,11 +241,14 @@ def snooze_batch(session: Session, batch_id: int, *, until: datetime, waits_for:
     )
 
 
+_ANY_LOST: Final = sa.select(
+    sa.exists().where(batches.c.state == BatchState.QUEUED, batches.c.queued_at <= sa.bindparam("b_until"), NOT_WAITING)
+)
+
+
 def any_lost(session: Session, now: datetime, *, age: timedelta = QUEUED_TOO_LONG) -> bool:
     """Return whether `requeue_lost` would find something."""
-    lost = (batches.c.state == BatchState.QUEUED, batches.c.queued_at <= now - age)
-    query = sa.select(batches.c.id).where(*lost, NOT_WAITING)
-    return session.scalars(query.limit(1)).first() is not None
+    return bool(session.connection().execute(_ANY_LOST, {"b_until": now - age}).scalar_one())
 
 
 def requeue_lost(session: Session, now: datetime, *, age: timedelta = QUEUED_TOO_LONG) -> int:
