@@ -25,13 +25,17 @@ def started(
     clock = SystemClock()
     troubles = Troubles(clock)
     until = clock.elapsed_seconds() + settings.start_wait_seconds
+    takes_them = False
     while not stop.is_set():
         try:
             if role or (settings.redis_url and sandbox is None):
                 require_redis(settings, role)
             runtime = build_runtime(settings, sandbox=sandbox, troubles=troubles)
         except (SettingsError, StoreError, sa.exc.DBAPIError) as error:
-            if clock.elapsed_seconds() >= until or not _passes(settings, error):
+            took_them, takes_them = takes_them, _is_of_client(settings, error)
+            if takes_them and not took_them:
+                continue  # it may have come up since
+            if clock.elapsed_seconds() >= until or takes_them or not _passes(error):
                 raise
             stop.wait(troubles.failed("start", error))
             continue
@@ -42,9 +46,11 @@ def started(
     return None
 
 
-def _passes(settings: Settings, error: Exception) -> bool:
-    """Return whether a server is merely not up yet. One that answers but refuses the login means wrong credentials."""
-    trouble = trouble_of(error)
-    if trouble is Trouble.DATABASE_AWAY:
-        return not takes_connections(settings.database_url)
-    return trouble not in {None, Trouble.REDIS_REFUSES, Trouble.DATABASE_DAMAGED, Trouble.DATABASE_FILE}
+def _is_of_client(settings: Settings, error: Exception) -> bool:
+    """Return whether the database failed though its server takes connections: the login is wrong, for example."""
+    return trouble_of(error) is Trouble.DATABASE_AWAY and takes_connections(settings.database_url)
+
+
+def _passes(error: Exception) -> bool:
+    """Return whether a server is merely not up yet."""
+    return trouble_of(error) not in {None, Trouble.REDIS_REFUSES, Trouble.DATABASE_DAMAGED, Trouble.DATABASE_FILE}

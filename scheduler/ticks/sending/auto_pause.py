@@ -9,7 +9,7 @@ from campaigns.protocol.decisions import Decision
 from campaigns.sending.auto_pause import UNEXPLAINED, failures_told, is_failing, is_refused_too_often, refusals_told
 from worker.logs import get_logger
 from worker.store.events import EventName, record_event
-from worker.store.sending import accounts, doubts
+from worker.store.sending import accounts, doubts, outcome
 from worker.store.sending.doubts import Doubt
 
 
@@ -23,7 +23,7 @@ def reason_to_pause(session: Session, doubt: Doubt, decided: Decision) -> str:
         return ""
     just_now = len(decided.fail)
     if just_now:
-        refused, audience = doubts.refused(session, doubt.run_id)
+        refused, audience = outcome.refused(session, doubt.run_id)
         if is_refused_too_often(refused=refused, just_now=just_now, audience=audience):
             return refusals_told(refused=refused, audience=audience)
     if doubt.evidence.get(FAILURE) in UNEXPLAINED:

@@ -1,13 +1,19 @@
 """How a service begins before its servers are there, and how it ends, whatever hangs."""
 
 import json
+import select
 import signal
+import socket
+import socketserver
 import subprocess
 import sys
+import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from tests.prove.world.stage import Stage, ends_within, wait_until
 from tests.support.servers import PostgresServer, RedisServer
@@ -60,6 +66,46 @@ def test_a_wrong_database_on_a_server_that_is_there_is_told_at_once(tmp_path: Pa
     assert ended.code == 2
     assert "does not exist" in ended.stderr
     assert len(ended.stderr.splitlines()) == 1
+
+
+class StartingServer(socketserver.ThreadingTCPServer):
+    """Refuses its first caller as PostgreSQL does while it starts, and leads all others to a server."""
+
+    daemon_threads = True
+
+    def __init__(self, target: tuple[str, int]) -> None:
+        self.target, self.is_up = target, False
+        super().__init__(("127.0.0.1", 0), Leading)
+
+
+class Leading(socketserver.BaseRequestHandler):
+    server: StartingServer
+
+    def handle(self) -> None:
+        if not self.server.is_up:
+            self.server.is_up = True
+            self.request.recv(1_024)
+            self.request.sendall(b"EFATAL:  the database system is not yet accepting connections\n\0")
+            return
+        with socket.create_connection(self.server.target) as there, suppress(OSError):
+            ends = {self.request: there, there: self.request}
+            while True:
+                for end in select.select([*ends], [], [])[0]:
+                    if not (part := end.recv(65_536)):
+                        return
+                    ends[end].sendall(part)
+
+
+def test_a_database_that_comes_up_between_two_looks_is_waited_for(tmp_path: Path, postgres_url: str) -> None:
+    url = sa.make_url(postgres_url)
+    with StartingServer((url.host or "", url.port or 0)) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        through = url.set(host="127.0.0.1", port=server.server_address[1]).render_as_string(hide_password=False)
+        with Stage(tmp_path, database_url=through, settings=PATIENT) as stage:
+            stage.start("up", "--json")
+            await_event(stage, "service.started")
+        server.shutdown()
+    assert server.is_up
 
 
 def test_a_service_that_waits_ends_when_it_is_told_to(tmp_path: Path, redis_url: str) -> None:

@@ -276,18 +276,6 @@ def missed_in_a_row(session: Session, run_id: int, failures: Collection[FailureC
     return sum(1 for _ in takewhile(bool, missed))
 
 
-def refused(session: Session, run_id: int) -> tuple[int, int]:
-    """Return (recipients refused for good by the gateway, recipients with a text) of a run."""
-    return session.execute(
-        sa.select(
-            sa.func.count(
-                sa.case((sa.and_(recipients.c.state == RecipientState.FAILED, recipients.c.gateway_id.is_(None)), 1))
-            ),
-            sa.func.count(),
-        ).where(recipients.c.run_id == run_id, recipients.c.batch_id.is_not(None))
-    ).one()
-
-
 @dataclass(frozen=True, slots=True)
 class InFlight:
     """A request on its way or in doubt. `recipients` 0: to a contact list, whose people are known from its reply."""

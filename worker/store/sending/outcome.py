@@ -273,3 +273,15 @@ def record_list_accepted(
 def hold_batch(session: Session, batch_id: int, reason: str) -> None:
     """Hold the whole batch for a person to decide: it went to a contact list, whose people are not known here."""
     session.execute(move_batch(BatchState.HELD, batches.c.id == batch_id, reason=reason))
+
+
+def refused(session: Session, run_id: int) -> tuple[int, int]:
+    """Return (recipients refused for good by the gateway, recipients with a text) of a run."""
+    return session.execute(
+        sa.select(
+            sa.func.count(
+                sa.case((sa.and_(recipients.c.state == RecipientState.FAILED, recipients.c.gateway_id.is_(None)), 1))
+            ),
+            sa.func.count(),
+        ).where(recipients.c.run_id == run_id, recipients.c.batch_id.is_not(None))
+    ).one()
