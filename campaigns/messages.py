@@ -13,6 +13,9 @@ MESSAGES: Final = "messages"
 VALID_FOR: Final = timedelta(hours=1)
 """How long a text may wait if nobody says otherwise: most are codes, and nobody can use one of this morning."""
 
+ANSWERED_FOR: Final = timedelta(hours=24)
+"""How long an answer to a reply may wait: a person wrote it for a person, who can still use it in the evening."""
+
 LONGEST_VALID: Final = timedelta(days=7)
 
 FOLLOWED_FOR: Final = timedelta(hours=24)

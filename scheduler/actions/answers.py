@@ -10,14 +10,17 @@ from campaigns.planning.approval import command
 from campaigns.protocol.declarations import Declared
 from scheduler.actions.approving import Approved
 from scheduler.actions.control import Resumed, Stopped
+from scheduler.actions.reading.conversations import Conversation, ListedReply
 from scheduler.actions.reading.held import Held
 from scheduler.actions.reading.lists import HeldRequest
 from scheduler.actions.reading.people import KnownPerson
 from scheduler.actions.reading.plans import StoredPlan
 from scheduler.actions.reading.recipients import RecipientRow
 from scheduler.actions.reading.replies import WaitingReply
+from scheduler.actions.replying import Answered
 from scheduler.actions.resending import FailedTexts
 from scheduler.actions.shapes.done import (
+    AnsweredShape,
     Approval,
     Cancelled,
     ChangedOptOuts,
@@ -33,8 +36,11 @@ from scheduler.actions.shapes.done import (
 )
 from scheduler.actions.shapes.plans import PlanFigures, PlanShape
 from scheduler.actions.shapes.seen import (
+    AnswerShape,
+    ConversationShape,
     Happening,
     HeldRequests,
+    LineShape,
     PersonShape,
     PlacedOptOut,
     RecipientShape,
@@ -50,7 +56,6 @@ from scheduler.report.opt_outs import entry_json, listed_json, reply_json
 from scheduler.report.people import Chapter
 from scheduler.report.shown.seeing import number_for, words_for
 from scheduler.report.story import chapter_json
-from worker.store.people.stored_replies import Reply
 from worker.store.people.suppressions import Entry
 from worker.store.reports.lists import News
 from worker.store.runs.held import Resolved
@@ -111,11 +116,50 @@ def suppression_json(listed: tuple[int, Entry], *, full: bool) -> PlacedOptOut:
     return {"id": id_, **listed_json(entry, number=number_for(entry.number, full=full), full=full)}
 
 
-def written_json(reply: Reply, *, full: bool) -> WrittenReply:
-    """Return a reply, with its id and number, and whether a person still has to read it."""
-    shown = reply_json(reply, full=full)
-    number = number_for(reply.number, full=full)
-    return {"id": reply.id, "number": number, **shown, "reviewed_at": utc(reply.reviewed_at)}
+def written_json(listed: ListedReply | Conversation, *, full: bool) -> WrittenReply:
+    """Return a reply, with its id, number and answers, and whether a person still has to read it."""
+    reply, shown = listed.reply, reply_json(listed.reply, full=full)
+    answers: list[AnswerShape] = [
+        {
+            "by": answer.by,
+            "at": utc(answer.at),
+            "message": answer.message,
+            "state": answer.state.value,
+            "text": words_for(answer.text, full=full),
+        }
+        for answer in listed.answers
+    ]
+    number, reviewed_at = number_for(reply.number, full=full), utc(reply.reviewed_at)
+    return {"id": reply.id, "number": number, **shown, "reviewed_at": reviewed_at, "answers": answers}
+
+
+def conversation_json(seen: Conversation, *, full: bool) -> ConversationShape:
+    """Return a reply with the last texts of both sides."""
+    lines: list[LineShape] = [
+        {
+            "at": utc(line.at),
+            "reply": line.reply.id if line.reply else None,
+            "by": line.by or None,
+            "state": line.state,
+            "text": words_for(line.text, full=full),
+            "campaign": line.campaign,
+            "run": line.run_id,
+        }
+        for line in seen.lines
+    ]
+    return {**written_json(seen, full=full), "lines": lines, "problem": seen.problem}
+
+
+def answered_json(done: Answered) -> AnsweredShape:
+    """Return the single text that answers a reply."""
+    message = done.message
+    return {
+        "reply": done.reply_id,
+        "answer": done.place,
+        "message": message.id,
+        "run": message.run_id,
+        "at": utc(done.at),
+    }
 
 
 def held_json(held: HeldRequest, *, full: bool) -> HeldRequests:

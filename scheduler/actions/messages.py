@@ -29,6 +29,7 @@ from scheduler.actions.numbers import normalised
 from scheduler.actions.refusals import Refusal, Refused
 from scheduler.report.people import Chapter, tell
 from worker.limits.batch_limits import limits_of
+from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.store.access import quotas
 from worker.store.engine import Store
@@ -52,7 +53,7 @@ class SingleMessage:
 
 
 @dataclass(frozen=True, slots=True)
-class _Wanted:
+class WantedText:
     """What was asked for, as it is stored."""
 
     number: str
@@ -77,7 +78,7 @@ def send_message(
     `device`: the phone, or phone and SIM, to send it by. It is not sent later than `valid_for` from now, such as `5m`
     (default: an hour). Once the transaction is committed, `hint` makes it go at once. Raises `Refused`.
     """
-    wanted = _wanted(runtime, to, text, device, valid_for)
+    wanted = wanted_text(runtime, to, text, device, valid_for)
     if not 0 < len(key) <= LONGEST_KEY or not key.isprintable():
         raise Refused(Refusal.INVALID, f"the key must have 1 to {LONGEST_KEY} visible characters", field="key")
     digest = key_digest(str(actor), key, rehearsal=runtime.rehearsal)
@@ -91,52 +92,64 @@ def send_message(
                 raise Refused(Refusal.KEY_REUSED, sentence, field="key")
             nothing_done(session)
             return _message(store.text_row(session, recipients.c.id == used.recipient_id))
-        definition = single_texts(runtime.settings.timezone)
-        _refuse(runtime, session, actor, wanted, definition, now=now)
-        day = store.open_day(
-            session,
-            campaign_id,
-            definition,
-            type=RunType.MESSAGE,
-            account_id=runtime.account_id,
-            rehearsal=runtime.rehearsal,
-            source=MESSAGES,
-            now=now,
-        )
-        if not day.takes_more:
-            sentence = "today's messages were cancelled or use another gateway; new ones are accepted from 00:00 UTC"
-            raise Refused(Refusal.WRONG_STATE, sentence)
-        row = PlannedRecipient(
-            wanted.number,
-            0,
-            str(actor),
-            0,
-            RecipientState.PENDING,
-            "",
-            wanted.text,
-            segmentation(wanted.text).segments,
-            Departure("", now, now + wanted.valid_for),
-            slot=slot_of_key(digest),
-        )
-        sends = store.add_texts(session, day, [SingleText(row, wanted.device)], now=now)
-        made = store.text_row(
-            session, recipients.c.run_id == day.id, recipients.c.number == row.number, recipients.c.slot == row.slot
-        )
-        message = _message(made, is_new=True)
+        message = plan_text(runtime, session, actor, campaign_id, wanted, slot_of_key(digest), now=now)
         store.use_key(session, digest, message.id, asked, now=now)
-        audited(session, run_id=day.id, message=message.id, segments=row.segments)
-        if made is None or not sends or not _may_go_at_once(runtime, session, now):
-            return message
-        # Queued as of long ago: if the hint is lost, the batch is given back within seconds.
-        since = now - queue.QUEUED_TOO_LONG + queue.HINTED_FOR
-        queue.queue_batches(session, [made.batch_id], now=since)
-        return _message(made, is_new=True, job=made.batch_id)
+        return message
+
+
+def plan_text(
+    runtime: Runtime, session: Session, actor: Actor, campaign_id: int, wanted: WantedText, slot: str, *, now: datetime
+) -> SingleMessage:
+    """Plan a text in the day's run of `MESSAGES`, which the caller has locked, and audit it. Raises `Refused`."""
+    definition = single_texts(runtime.settings.timezone)
+    _refuse(runtime, session, actor, wanted, definition, now=now)
+    day = store.open_day(
+        session,
+        campaign_id,
+        definition,
+        type=RunType.MESSAGE,
+        account_id=runtime.account_id,
+        rehearsal=runtime.rehearsal,
+        source=MESSAGES,
+        now=now,
+    )
+    if not day.takes_more:
+        sentence = "today's messages were cancelled or use another gateway; new ones are accepted from 00:00 UTC"
+        raise Refused(Refusal.WRONG_STATE, sentence)
+    row = PlannedRecipient(
+        wanted.number,
+        0,
+        str(actor),
+        0,
+        RecipientState.PENDING,
+        "",
+        wanted.text,
+        segmentation(wanted.text).segments,
+        Departure("", now, now + wanted.valid_for),
+        slot=slot,
+    )
+    sends = store.add_texts(session, day, [SingleText(row, wanted.device)], now=now)
+    made = store.text_row(
+        session, recipients.c.run_id == day.id, recipients.c.number == row.number, recipients.c.slot == row.slot
+    )
+    message = _message(made, is_new=True)
+    audited(session, run_id=day.id, message=message.id, segments=row.segments)
+    if made is None or not sends or not _may_go_at_once(runtime, session, now):
+        return message
+    # Queued as of long ago: if the hint is lost, the batch is given back within seconds.
+    since = now - queue.QUEUED_TOO_LONG + queue.HINTED_FOR
+    queue.queue_batches(session, [made.batch_id], now=since)
+    return _message(made, is_new=True, job=made.batch_id)
 
 
 def hint(runtime: Runtime, message: SingleMessage) -> None:
     """Put a message that was committed into the queue, as a hint: without one it goes some seconds later."""
-    if message.job is not None:
+    if message.job is None:
+        return
+    try:
         runtime.queue.enqueue([message.job], Kind.TRANSACTIONAL)
+    except Exception as error:  # Redis is away: the text is stored, and the clock sends it
+        get_logger().warning("message.not_hinted", problem=type(error).__name__)
 
 
 def read_message(db: Store, message_id: int, *, now: datetime) -> Chapter:
@@ -176,7 +189,10 @@ def as_asked(message: Chapter) -> Chapter:
     return replace(message, row=row, requests=(), rulings=(), failed=(), replies=(), again=(), batches_in_doubt=0)
 
 
-def _wanted(runtime: Runtime, to: str, text: str, device: str | None, valid_for: str | None) -> _Wanted:
+def wanted_text(
+    runtime: Runtime, to: str, text: str, device: str | None = None, valid_for: str | None = None
+) -> WantedText:
+    """Return a text as it is stored; the values are those of `send_message`. Raises `Refused`."""
     number = normalised(to, runtime.settings.region)
     try:
         plain = checked_plain(text)
@@ -195,11 +211,11 @@ def _wanted(runtime: Runtime, to: str, text: str, device: str | None, valid_for:
     if validity > LONGEST_VALID:
         sentence = f"valid_for must be at most {format_duration(LONGEST_VALID)}"
         raise Refused(Refusal.INVALID, sentence, field="valid_for")
-    return _Wanted(number, plain, target, validity)
+    return WantedText(number, plain, target, validity)
 
 
 def _refuse(
-    runtime: Runtime, session: Session, actor: Actor, wanted: _Wanted, definition: Definition, *, now: datetime
+    runtime: Runtime, session: Session, actor: Actor, wanted: WantedText, definition: Definition, *, now: datetime
 ) -> None:
     """Raise `Refused` if the operator's rules, the person or a limit does not allow this text."""
     policy = runtime.settings.policy

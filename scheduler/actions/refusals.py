@@ -19,6 +19,7 @@ class Refusal(StrEnum):
     OTHER_PLAN = "other_plan"  # the plan that was looked at is not the one that would be sent
     ACCOUNT_STOPPED = "account_stopped"
     OPTED_OUT = "opted_out"
+    ANSWERED = "answered"  # somebody has answered this reply, and the caller has not seen it
     FOUR_EYES = "four_eyes"  # whoever submitted something may not approve it
     INVALID = "invalid"  # a value that cannot be used
     KEY_REUSED = "key_reused"  # the key of a call, or of a single text, was used for another one

@@ -675,6 +675,18 @@ class MessageKey(SQLModel, table=True):
     created_at: datetime
 
 
+class ReplyAnswer(SQLModel, table=True):
+    """An answer that somebody gave to a reply. Of two people who answer at once, the key refuses one."""
+
+    __tablename__ = "reply_answer"
+
+    reply_id: int = Field(primary_key=True, sa_type=sa.BigInteger)
+    place: int = Field(primary_key=True)  # 1: the first answer to this reply
+    recipient_id: int = Field(sa_type=sa.BigInteger)  # the text that answers
+    answered_by: str = Field(max_length=100)
+    answered_at: datetime
+
+
 _IS_RAISED = sa.text("cleared_at IS NULL")
 
 

@@ -30,6 +30,7 @@ from worker.store.models import (
     Notice,
     Recipient,
     Repetition,
+    ReplyAnswer,
     Retry,
     Run,
     RunCount,
@@ -66,6 +67,7 @@ notices: Final = _table(Notice)
 recipients: Final = _table(Recipient)
 repetitions: Final = _table(Repetition)
 replies: Final = _table(Inbound)
+reply_answers: Final = _table(ReplyAnswer)
 retries: Final = _table(Retry)
 run_counts: Final = _table(RunCount)
 runs: Final = _table(Run)

@@ -1,12 +1,10 @@
-"""Long lists, a page at a time: who opted out, what people wrote, what is held, what others are told of."""
+"""Long lists, a page at a time: who opted out, what is held, what others are told of."""
 
 from dataclasses import dataclass
 
-from campaigns.optout import Meaning
 from scheduler.actions.reading.pages import Page
 from scheduler.actions.suppressing.opt_outs import known_kind
 from worker.store.engine import Store
-from worker.store.people.stored_replies import Reply
 from worker.store.people.suppressions import Entry
 from worker.store.reports import lists
 from worker.store.reports.lists import HeldBatch, News
@@ -18,21 +16,6 @@ def read_suppressions(store: Store, kind: str | None, *, after: int, limit: int)
     only = known_kind(kind) if kind is not None else None
     with store.read() as session:
         return Page(*lists.suppressions_after(session, only, after=after, limit=limit))
-
-
-def read_replies(
-    store: Store,
-    meaning: Meaning | None = None,
-    *,
-    waiting: bool = False,
-    run_id: int | None = None,
-    after: int,
-    limit: int,
-) -> Page[Reply]:
-    """Return what people wrote, or what they answered to one run; `waiting`: only what a person has to read."""
-    with store.read() as session:
-        found = lists.replies_after(session, meaning, waiting=waiting, run_id=run_id, after=after, limit=limit)
-        return Page(*found)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from typing import NotRequired
 
 from typing_extensions import TypedDict
 
-from scheduler.report.shown.shapes import RunStateWord
+from scheduler.report.shown.shapes import Moment, RunStateWord
 
 
 class Approval(TypedDict):
@@ -104,6 +104,16 @@ class Reviewed(TypedDict):
     opted_out: NotRequired[int]
     kept: NotRequired[int]
     unchanged: int
+
+
+class AnsweredShape(TypedDict):
+    """The single text (`message`) that answers a reply; `answer`: 1 if it is the first answer."""
+
+    reply: int
+    answer: int
+    message: int
+    run: int
+    at: Moment
 
 
 class KeptTable(TypedDict):

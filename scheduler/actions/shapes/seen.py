@@ -82,12 +82,45 @@ class PlacedOptOut(ListedOptOut):
     id: int
 
 
+class AnswerShape(TypedDict):
+    """An answer to a reply. `message`: the single text; `text` is null without `read:numbers`."""
+
+    by: str
+    at: Moment
+    message: int
+    state: RecipientStateWord
+    text: str | None
+
+
 class WrittenReply(ReplyShape):
-    """A reply; `reviewed_at` null: nobody has read it yet, or nobody has to."""
+    """A reply; `reviewed_at` null: nobody has read it yet, or nobody has to. `answers`: the first one first."""
 
     id: int
     number: str
     reviewed_at: Moment | None
+    answers: list[AnswerShape]
+
+
+class LineShape(TypedDict):
+    """One text of a conversation. `reply` null: it is ours, and `by` answered with it, if it is an answer.
+
+    `state`: that of our text, or the meaning of theirs; `at` null: it was not handed over yet.
+    """
+
+    at: Moment | None
+    reply: int | None
+    by: str | None
+    state: str
+    text: str | None
+    campaign: str | None
+    run: int | None
+
+
+class ConversationShape(WrittenReply):
+    """A reply with the last texts of both sides. `problem`: why nobody may answer it."""
+
+    lines: list[LineShape]
+    problem: str | None
 
 
 class HeldGroupShape(TypedDict):

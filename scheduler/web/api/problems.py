@@ -65,6 +65,7 @@ STATUSES: Final[Mapping[str, int]] = {
     Refusal.OTHER_PLAN: 412,
     Refusal.ACCOUNT_STOPPED: 409,
     Refusal.OPTED_OUT: 409,
+    Refusal.ANSWERED: 409,
     Refusal.FOUR_EYES: 403,
     Refusal.INVALID: 422,
     Refusal.UNDER_WAY: 409,

@@ -52,6 +52,7 @@ def _environment() -> Environment:
         auto_reload=False,
     )
     made.filters |= {
+        "capitalise": lambda sentence: sentence[:1].upper() + sentence[1:],
         "count": lambda number: f"{number:,}",
         "amount": amount,
         "bar": bar,

@@ -35,6 +35,14 @@ def path_number(asked: "Visit", name: str) -> int:
     return int(written)
 
 
+def form_number(asked: "Visit", name: str) -> int:
+    """Return a whole number of the form. Raises `CallProblem`."""
+    written = asked.value(name)
+    if not re.fullmatch("[0-9]{1,9}", written):
+        raise CallProblem(Refusal.INVALID, f"{name} in the form is not a number; open the page again")
+    return int(written)
+
+
 def one_of(asked: "Visit", name: str, words: type[W]) -> W | None:
     """Return a word of the address that is one of these; None: it has none. Raises `CallProblem`."""
     written = asked.query.get(name, "")

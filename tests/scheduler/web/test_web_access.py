@@ -126,6 +126,7 @@ PAGES = {
     ("GET", "/needs"): "read",
     ("GET", "/opt-outs"): "read",
     ("GET", "/replies"): "read",
+    ("GET", "/replies/{reply}"): "read",
     ("GET", "/submit"): "plan",
     ("POST", "/submit"): "plan",
     ("POST", "/submit/exactly"): "submit",
@@ -137,6 +138,7 @@ PAGES = {
     ("POST", "/opt-outs/add"): "suppress",
     ("POST", "/opt-outs/remove"): "suppress",
     ("POST", "/person"): "read:numbers",
+    ("POST", "/replies/{reply}/answer"): "reply",
     ("POST", "/replies/{reply}/review"): "suppress",
     ("POST", "/system/calls/{call}/repeat"): "control",
 }

@@ -33,6 +33,7 @@ from worker.store.models import (
     IdempotentCall,
     Lease,
     MessageKey,
+    ReplyAnswer,
     Run,
     WebSession,
 )
@@ -89,6 +90,7 @@ def of_doors() -> list[SQLModel]:
         IdempotentCall(caller="token:ci", key="k", request_digest="d", answer="{}", created_at=NOW),
         Alert(name="no_tick", raised_at=NOW),
         MessageKey(digest="d", recipient_id=1, request_digest="d", created_at=NOW),
+        ReplyAnswer(reply_id=1, place=1, recipient_id=1, answered_by="ann", answered_at=NOW),
         CallOut(notice_id=1, at=NOW, channel="webhook", event="run.started", seconds=0.25),
     ]
 

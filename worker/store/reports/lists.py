@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 from typing import Final
 
 import sqlalchemy as sa
@@ -17,7 +18,7 @@ from worker.store.people.reviews import WAITS
 from worker.store.people.stored_replies import Reply, answers
 from worker.store.people.suppressions import Entry
 from worker.store.reports.keyset import rows_after
-from worker.store.tables import batches, campaigns, notices, recipients, replies, runs, suppressions
+from worker.store.tables import batches, campaigns, notices, recipients, replies, reply_answers, runs, suppressions
 
 SHOWN: Final = 20
 """How many people of a held request are shown."""
@@ -42,16 +43,32 @@ def suppressions_after(
 
 
 def replies_after(
-    session: Session, meaning: Meaning | None, *, waiting: bool, run_id: int | None = None, after: int, limit: int
+    session: Session,
+    meaning: Meaning | None,
+    *,
+    waiting: bool,
+    run_id: int | None = None,
+    answered: bool | None = None,
+    newest_first: bool = False,
+    after: int,
+    limit: int,
 ) -> tuple[list[Reply], int | None]:
-    """Return replies (None: of any meaning, to any run; `waiting`: only those that a person has to read), and the id
-    to go on after.
+    """Return replies (None: of any meaning, to any run, answered or not; `waiting`: only those that a person has to
+    read), and the id to go on after.
     """
-    only = [*(() if meaning is None else (replies.c.meaning == meaning.value,)), *(WAITS if waiting else ())]
+    has_answer = sa.exists().where(reply_answers.c.reply_id == replies.c.id)
+    only = [
+        *(() if meaning is None else (replies.c.meaning == meaning.value,)),
+        *(() if answered is None else (has_answer if answered else ~has_answer,)),
+        *(WAITS if waiting else ()),
+    ]
     query, among = sa.select(replies.c.id), [] if run_id is None else [replies.c.run_id == run_id]
-    rows, place = rows_after(session, query, replies.c.id, among=among, only=only, after=after, limit=limit)
+    rows, place = rows_after(
+        session, query, replies.c.id, among=among, only=only, after=after, limit=limit, newest_first=newest_first
+    )
     ids = [row[0] for row in rows]
-    return [reply for part in in_parts(ids) for reply in answers(session, replies.c.id.in_(part))], place
+    found = [reply for part in in_parts(ids) for reply in answers(session, replies.c.id.in_(part))]
+    return sorted(found, key=attrgetter("id"), reverse=newest_first), place
 
 
 @dataclass(frozen=True, slots=True)

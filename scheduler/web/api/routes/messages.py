@@ -19,7 +19,6 @@ from scheduler.web.api.guard import guarded_router, needs
 from scheduler.web.api.idempotency import REPLAYED
 from scheduler.web.api.parameters import MOST_ROW, Behind, Reader, sees_numbers
 from scheduler.web.api.problems import CallProblem, answered, declared
-from worker.logs import get_logger
 
 router = guarded_router()
 
@@ -65,10 +64,7 @@ def message(wanted: MessageIn, key: Key, runtime: Behind, actor: Annotated[Actor
         _, ends = day_of(now, ZoneInfo("UTC"))
         headers = {"Retry-After": str(math.ceil((ends - now).total_seconds()))}
         raise CallProblem(refused.code, str(refused), headers=headers) from None
-    try:
-        hint(runtime, sent)
-    except Exception as error:  # Redis is away: the text is stored, and the clock sends it
-        get_logger().warning("message.not_hinted", problem=type(error).__name__)
+    hint(runtime, sent)
     chapter = as_asked(read_message(runtime.store, sent.id, now=now))
     shown = message_json(chapter, runtime.settings.zone, full=sees_numbers(actor))
     headers = {"Location": f"/v1/messages/{sent.id}"} | ({} if sent.is_new else {REPLAYED: "true"})

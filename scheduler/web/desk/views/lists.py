@@ -6,22 +6,19 @@ from typing import Final
 from campaigns.access import Scope
 from campaigns.counting import amount
 from campaigns.definition import Kind
-from campaigns.optout import Meaning
 from scheduler.actions.numbers import normalised
-from scheduler.actions.reading.lists import read_all_held, read_replies, read_suppressions
+from scheduler.actions.reading.conversations import read_replies
+from scheduler.actions.reading.lists import read_all_held, read_suppressions
 from scheduler.actions.reading.phones import read_phones
 from scheduler.actions.reading.runs import read_at_work
 from scheduler.actions.refusals import Refusal, Refused
 from scheduler.actions.suppressing.opt_outs import known_kind, suppress, unsuppress
-from scheduler.actions.suppressing.replies import review
 from scheduler.actions.throttling import place_of, read_limits
 from scheduler.report.limits import Limit
 from scheduler.web.desk.pages import DeskPage, DeskPlace, Go, Visit
-from scheduler.web.desk.values import after_of, number_of, one_of, path_number
+from scheduler.web.desk.values import after_of
 
 ROWS: Final = 100
-
-DECISIONS: Final = ("opt-out", "keep")
 
 LONGEST_REASON: Final = 200
 
@@ -39,16 +36,6 @@ def needs(asked: Visit) -> DeskPage:
     )
 
 
-def decide(asked: Visit) -> Go:
-    """Say whether a reply that may mean stop is one."""
-    decision = asked.value("decision")
-    if decision not in DECISIONS:
-        raise Refused(Refusal.INVALID, "say whether this person opts out or not; open the page again")
-    is_stop = decision == "opt-out"
-    review(asked.runtime.store, asked.who, [path_number(asked, "reply")], is_stop=is_stop, now=asked.now)
-    return Go("/needs", "this person gets nothing more" if is_stop else "this reply is no opt-out")
-
-
 def fleet(asked: Visit) -> DeskPage:
     """The phones: what waits there, what they sent, which are stuck, and all limits in force."""
     runtime = asked.runtime
@@ -64,15 +51,6 @@ def _limits(asked: Visit) -> Sequence[Limit]:
         if refused.code is not Refusal.UNKNOWN_ACCOUNT:
             raise
         return ()  # nothing was sent yet, or by several gateways and none of them is set
-
-
-def replies(asked: Visit) -> DeskPage:
-    """What people wrote, the oldest first: of one meaning, or to one run."""
-    meaning, run_id = one_of(asked, "meaning", Meaning), number_of(asked, "run")
-    page = read_replies(asked.runtime.store, meaning, run_id=run_id, after=after_of(asked), limit=ROWS)
-    filters = {"meaning": meaning.value if meaning else "", "run": run_id}
-    values = {"rows": page.rows, "next": page.next, "filters": filters, "meanings": list(Meaning)}
-    return DeskPage("replies.html", values)
 
 
 def suppressions(asked: Visit) -> DeskPage:
@@ -99,9 +77,7 @@ def bring_back(asked: Visit) -> Go:
 
 PLACES: Final = (
     DeskPlace("/needs", needs),
-    DeskPlace("/replies/{reply}/review", act=decide, act_scope=Scope.SUPPRESS),
     DeskPlace("/fleet", fleet),
-    DeskPlace("/replies", replies),
     DeskPlace("/opt-outs", suppressions),
     DeskPlace("/opt-outs/add", act=add, act_scope=Scope.SUPPRESS),
     DeskPlace("/opt-outs/remove", act=bring_back, act_scope=Scope.SUPPRESS),

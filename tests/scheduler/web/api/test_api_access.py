@@ -36,6 +36,8 @@ TABLE = {
     ("POST", "/suppressions"): Scope.SUPPRESS,
     ("DELETE", "/suppressions"): Scope.SUPPRESS,
     ("POST", "/replies/{reply}/review"): Scope.SUPPRESS,
+    ("POST", "/replies/{reply}/answer"): Scope.REPLY,
+    ("GET", "/replies/{reply}"): Scope.READ,
     ("POST", "/limits"): Scope.CONTROL,
     ("GET", "/suppressions"): Scope.READ,
     ("GET", "/replies"): Scope.READ,

@@ -9,7 +9,8 @@ import pytest
 
 from campaigns.access import Role
 from campaigns.optout import Meaning
-from scheduler.actions.reading.lists import read_replies, read_suppressions
+from scheduler.actions.reading.conversations import read_conversation, read_replies
+from scheduler.actions.reading.lists import read_suppressions
 from scheduler.web.access import COOKIE
 from tests.scheduler.web.desk.conftest import Desk
 
@@ -50,7 +51,7 @@ def test_every_figure_leads_to_rows_whose_count_it_is(desk: Desk, admin: httpx.C
 
 def test_a_reply_is_decided_and_waits_no_more(desk: Desk, admin: httpx.Client) -> None:
     waiting = read_replies(desk.runtime.store, waiting=True, after=0, limit=10).rows
-    first, second = waiting[:2]
+    first, second = (each.reply for each in waiting[:2])
     for reply, decision in ((first, "opt-out"), (second, "keep")):
         done = admin.post(f"/replies/{reply.id}/review", data={"decision": decision})
         assert (done.status_code, done.headers["location"]) == (303, "/needs")
@@ -59,6 +60,29 @@ def test_a_reply_is_decided_and_waits_no_more(desk: Desk, admin: httpx.Client) -
     listed = {entry.number for _, entry in read_suppressions(desk.runtime.store, None, after=0, limit=1_000).rows}
     assert (first.number in listed, second.number in listed) == (True, False)
     assert admin.post(f"/replies/{first.id}/review", data={"decision": "maybe"}).status_code == 422
+
+
+def test_a_reply_is_answered_once_and_what_was_written_stays(desk: Desk, admin: httpx.Client) -> None:
+    """The second of two people sees who answered and what, keeps their own text, and may answer again then."""
+    found = read_replies(desk.runtime.store, Meaning.HELP, after=0, limit=100).rows
+    reply = next(each.reply for each in found if each.reply.id > 30)
+    page = f"/replies/{reply.id}"
+    first, second = "We open <b>at nine</b>.", "At ten, they say."
+    done = admin.post(f"{page}/answer", data={"text": first, "seen": "0"})
+    assert (done.status_code, done.headers["location"]) == (303, page)
+    late = admin.post(f"{page}/answer", data={"text": second, "seen": "0"})
+    assert (late.status_code, "a-admin answered" in late.text) == (409, True)
+    assert ("at nine&lt;/b&gt;" in late.text, f">{second}</textarea>" in late.text, 'value="1"' in late.text) == (
+        True,
+        True,
+        True,
+    )
+    assert len(read_conversation(desk.runtime.store, reply.id).answers) == 1
+    assert admin.post(f"{page}/answer", data={"text": second, "seen": "1"}).status_code == 303
+    assert [each.text for each in read_conversation(desk.runtime.store, reply.id).answers] == [first, second]
+    assert rows(admin, "/replies?answered=yes") == 1
+    gone = admin.post("/replies/999999/answer", data={"text": first, "seen": "0"})
+    assert (gone.status_code, "there is no reply 999999" in gone.text) == (404, True)
 
 
 def test_a_number_is_put_on_the_list_and_brought_back(desk: Desk, admin: httpx.Client) -> None:

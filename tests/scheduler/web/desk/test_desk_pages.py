@@ -23,6 +23,7 @@ PAGES = (
     "/fleet",
     "/replies",
     "/replies?meaning=stop",
+    "/replies/5",
     "/opt-outs",
     "/system",
     "/audit?verify=1",
