@@ -10,17 +10,13 @@ from campaigns.planning.approval import command
 from campaigns.protocol.declarations import Declared
 from scheduler.actions.approving import Approved
 from scheduler.actions.control import Resumed, Stopped
-from scheduler.actions.reading.conversations import Conversation, ListedReply
 from scheduler.actions.reading.held import Held
 from scheduler.actions.reading.lists import HeldRequest
 from scheduler.actions.reading.people import KnownPerson
 from scheduler.actions.reading.plans import StoredPlan
 from scheduler.actions.reading.recipients import RecipientRow
-from scheduler.actions.reading.replies import WaitingReply
-from scheduler.actions.replying import Answered
 from scheduler.actions.resending import FailedTexts
 from scheduler.actions.shapes.done import (
-    AnsweredShape,
     Approval,
     Cancelled,
     ChangedOptOuts,
@@ -32,28 +28,20 @@ from scheduler.actions.shapes.done import (
     ResentShape,
     ResolvedShape,
     ResumedShape,
-    Reviewed,
 )
 from scheduler.actions.shapes.plans import PlanFigures, PlanShape
 from scheduler.actions.shapes.seen import (
-    AnswerShape,
-    ConversationShape,
     Happening,
     HeldRequests,
-    LineShape,
     PersonShape,
     PlacedOptOut,
     RecipientShape,
     RunHeld,
-    SingleTextShape,
-    WaitingShape,
-    WrittenReply,
 )
 from scheduler.actions.suppressing.opt_outs import Changed
 from scheduler.actions.uploading.tables import StoredTable
 from scheduler.report.evidence import request_json
 from scheduler.report.opt_outs import entry_json, listed_json, reply_json
-from scheduler.report.people import Chapter
 from scheduler.report.shown.seeing import number_for, words_for
 from scheduler.report.story import chapter_json
 from worker.store.people.suppressions import Entry
@@ -69,12 +57,6 @@ def person_json(person: KnownPerson, zone: ZoneInfo, *, full: bool) -> PersonSha
         "replies": [reply_json(reply, full=full) for reply in person.story.replies],
         "story": [chapter_json(chapter, zone, full=full) for chapter in person.story.chapters],
     }
-
-
-def message_json(chapter: Chapter, zone: ZoneInfo, *, full: bool) -> SingleTextShape:
-    """Return a single text that a program asked for."""
-    number = number_for(chapter.row.number, full=full)
-    return {"id": chapter.row.recipient_id, "number": number, **chapter_json(chapter, zone, full=full)}
 
 
 def recipient_json(row: RecipientRow, *, full: bool) -> RecipientShape:
@@ -114,52 +96,6 @@ def suppression_json(listed: tuple[int, Entry], *, full: bool) -> PlacedOptOut:
     """Return an entry of the suppression list, with its id."""
     id_, entry = listed
     return {"id": id_, **listed_json(entry, number=number_for(entry.number, full=full), full=full)}
-
-
-def written_json(listed: ListedReply | Conversation, *, full: bool) -> WrittenReply:
-    """Return a reply, with its id, number and answers, and whether a person still has to read it."""
-    reply, shown = listed.reply, reply_json(listed.reply, full=full)
-    answers: list[AnswerShape] = [
-        {
-            "by": answer.by,
-            "at": utc(answer.at),
-            "message": answer.message,
-            "state": answer.state.value,
-            "text": words_for(answer.text, full=full),
-        }
-        for answer in listed.answers
-    ]
-    number, reviewed_at = number_for(reply.number, full=full), utc(reply.reviewed_at)
-    return {"id": reply.id, "number": number, **shown, "reviewed_at": reviewed_at, "answers": answers}
-
-
-def conversation_json(seen: Conversation, *, full: bool) -> ConversationShape:
-    """Return a reply with the last texts of both sides."""
-    lines: list[LineShape] = [
-        {
-            "at": utc(line.at),
-            "reply": line.reply.id if line.reply else None,
-            "by": line.by or None,
-            "state": line.state,
-            "text": words_for(line.text, full=full),
-            "campaign": line.campaign,
-            "run": line.run_id,
-        }
-        for line in seen.lines
-    ]
-    return {**written_json(seen, full=full), "lines": lines, "problem": seen.problem}
-
-
-def answered_json(done: Answered) -> AnsweredShape:
-    """Return the single text that answers a reply."""
-    message = done.message
-    return {
-        "reply": done.reply_id,
-        "answer": done.place,
-        "message": message.id,
-        "run": message.run_id,
-        "at": utc(done.at),
-    }
 
 
 def held_json(held: HeldRequest, *, full: bool) -> HeldRequests:
@@ -260,23 +196,6 @@ def changed_json(done: Literal["added", "removed"], changed: Changed) -> Changed
         said["bad_rows"] = changed.bad_rows
         said["problems"] = [{"row": row.line, "problem": row.problem} for row in changed.bad]
     return said
-
-
-def reviewed_json(count: int, *, is_stop: bool) -> Reviewed:
-    """Return how many replies were read, and as what."""
-    return {"opted_out": count, "unchanged": 0} if is_stop else {"kept": count, "unchanged": 0}
-
-
-def waiting_json(reply: WaitingReply) -> WaitingShape:
-    """Return a reply that a person has to read; its number is masked already."""
-    return {
-        "id": reply.id,
-        "number": reply.number,
-        "received_at": utc(reply.received_at),
-        "campaign": reply.campaign,
-        "of_nobody_known": reply.is_of_nobody_known,
-        "text": reply.text,
-    }
 
 
 def run_held_json(campaign: str, seen: Held) -> RunHeld:

@@ -1,7 +1,7 @@
 """`campaigns reply`: the command stores the answer, and the service sends it."""
 
 from scheduler.actions.acting import Actor
-from scheduler.actions.replying import Answered, answer_reply
+from scheduler.actions.texts.replying import Answered, answer_reply
 from worker.runtime import build_runtime
 from worker.settings.settings import Settings
 

@@ -8,7 +8,7 @@ from pydantic import SecretStr
 from campaigns.definition import Definition
 from campaigns.lifecycle import RecipientState
 from scheduler.actions.acting import Actor
-from scheduler.actions.test_message import Sample, give_up_test, plan_test, refuse_opted_out
+from scheduler.actions.texts.test_message import Sample, give_up_test, plan_test, refuse_opted_out
 from scheduler.exits import Exit
 from scheduler.processes.progress import Progress
 from scheduler.processes.run_to_end import UNHAPPY, Outcome, account_stop, bring_to_end, own_runs

@@ -23,13 +23,13 @@ from rich.table import Table
 
 from campaigns.access import Scope
 from campaigns.optout import Meaning
-from scheduler.actions.messages import read_message
 from scheduler.actions.reading.audit import read_audit
-from scheduler.actions.reading.conversations import read_replies
 from scheduler.actions.reading.lists import read_all_held
 from scheduler.actions.reading.people import read_person
 from scheduler.actions.reading.recipients import read_recipients
+from scheduler.actions.reading.replies import read_replies
 from scheduler.actions.reading.runs import read_campaigns, read_runs
+from scheduler.actions.texts.messages import read_message
 from tests.bench.installation import Installation, Servers, servers
 from tests.bench.messages import percentile
 from tests.bench.stored.filling import FIRST_NUMBER, NOW, fill

@@ -14,8 +14,8 @@ from campaigns.definition import Kind
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from campaigns.policy import parse_hours
 from scheduler.actions.acting import Actor, ActorKind
-from scheduler.actions.messages import SingleMessage, hint, read_message, send_message
 from scheduler.actions.refusals import Refusal, Refused
+from scheduler.actions.texts.messages import SingleMessage, hint, read_message, send_message
 from scheduler.report.story import chapter_json, chapter_lines
 from tests.protocol.world.harness import SETTLED, Installation
 from tests.protocol.world.scripted_gateway import LOST, STORED, Answers, Send, Stores

@@ -14,10 +14,10 @@ from campaigns.access import Actor, ActorKind
 from campaigns.definition import Kind
 from campaigns.optout import Meaning
 from scheduler.actions.reading.audit import read_audit
-from scheduler.actions.reading.conversations import read_conversation, read_replies
+from scheduler.actions.reading.replies import read_conversation, read_replies
 from scheduler.actions.refusals import Refusal, Refused
-from scheduler.actions.replying import Answered, answer_reply
 from scheduler.actions.suppressing.opt_outs import suppress
+from scheduler.actions.texts.replying import Answered, answer_reply
 from tests.store.store_world import NOW, World, people
 from tests.support.clocks import FakeClock
 from worker.runtime import Runtime, build_runtime

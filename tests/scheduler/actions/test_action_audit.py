@@ -18,11 +18,12 @@ from campaigns.access import INBOX, SCHEDULER, Actor, ActorKind, Role, Scope
 from campaigns.codes import PausedBy
 from campaigns.lifecycle import BatchState, RecipientState
 from campaigns.protocol.declarations import Declared
-from scheduler.actions import approving, control, resolving, submitting, test_message, throttling
+from scheduler.actions import approving, control, resolving, submitting, throttling
 from scheduler.actions.access import signing_in, tokens, users
 from scheduler.actions.acting import acting, joined
 from scheduler.actions.reading.audit import audit_json, check_audit, read_audit
 from scheduler.actions.suppressing import opt_outs
+from scheduler.actions.texts import test_message
 from scheduler.actions.upkeep import migrating
 from scheduler.inbox.removals import cancel_unsent
 from scheduler.intake.taking import read_file, take_up

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from sqlmodel import col
 
 from campaigns.lifecycle import RecipientState, RunState
-from scheduler.actions import approving, control, resending, resolving, test_message, throttling
+from scheduler.actions import approving, control, resending, resolving, throttling
 from scheduler.actions.acting import Actor, ActorKind, acting
 from scheduler.actions.approving import Approved
 from scheduler.actions.numbers import normalised
@@ -24,6 +24,7 @@ from scheduler.actions.reading.runs import read_runs, state_of
 from scheduler.actions.refusals import Refusal, Refused
 from scheduler.actions.submitting import submit
 from scheduler.actions.suppressing import opt_outs, replies
+from scheduler.actions.texts import test_message
 from scheduler.actions.upkeep.notifying import listeners, tell_test
 from scheduler.intake.taking import read_file
 from tests.scheduler.actions.actions_world import ANNA, CAMPAIGN

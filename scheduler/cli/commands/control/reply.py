@@ -11,8 +11,8 @@ from scheduler.cli.rendering.output import print_json, print_table, say
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
-    from scheduler.actions.reading.conversations import Conversation, ListedReply
     from scheduler.actions.reading.pages import Page
+    from scheduler.actions.reading.replies import Conversation, ListedReply
 
 SHOWN: Final = 20
 """How many replies are listed: the last ones."""
@@ -31,9 +31,9 @@ def reply(
     The answer is one text from the phone that got the reply. Whoever opted out gets none. If somebody has answered
     already, nothing is sent. `campaigns up` sends it. Texts are shown. Example: campaigns reply 12 "We open at nine."
     """
-    from scheduler.actions.answers import answered_json, conversation_json, written_json
     from scheduler.actions.opening import campaign_store
-    from scheduler.actions.reading.conversations import read_conversation, read_replies
+    from scheduler.actions.reading.replies import read_conversation, read_replies
+    from scheduler.actions.texts.shown import answered_json, conversation_json, written_json
     from scheduler.cli.user import this_user
     from worker.settings.settings import load_settings
 

@@ -171,10 +171,10 @@ def review(
     listed, with their texts. Example: campaigns suppress review 12 15 --opt-out
     """
     from campaigns.clock import SystemClock
-    from scheduler.actions.answers import reviewed_json
     from scheduler.actions.opening import existing_store
     from scheduler.actions.reading.replies import replies_to_review
     from scheduler.actions.suppressing.replies import review as decide
+    from scheduler.actions.texts.shown import reviewed_json
     from scheduler.cli.user import this_user
     from worker.settings.settings import load_settings
 
@@ -196,7 +196,7 @@ def review(
 
 
 def _show_replies(replies: "Sequence[WaitingReply]", zone: "ZoneInfo", form: Output) -> None:
-    from scheduler.actions.answers import waiting_json
+    from scheduler.actions.texts.shown import waiting_json
 
     if print_listed(form, WAITING_COLUMNS, map(waiting_json, replies)):
         return

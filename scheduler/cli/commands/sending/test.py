@@ -12,7 +12,7 @@ from scheduler.cli.rendering.output import print_facts, print_json, say, warn
 
 if TYPE_CHECKING:
     from campaigns.definition import Definition
-    from scheduler.actions.test_message import Sample
+    from scheduler.actions.texts.test_message import Sample
     from scheduler.processes.testing import Tested
 
 
@@ -39,7 +39,7 @@ def send_test(
 
     from campaigns.clock import SystemClock
     from scheduler.actions.numbers import normalised
-    from scheduler.actions.test_message import choose_sample
+    from scheduler.actions.texts.test_message import choose_sample
     from scheduler.cli.rendering.live import LiveProgress
     from scheduler.cli.settings import sending_settings
     from scheduler.cli.user import this_user

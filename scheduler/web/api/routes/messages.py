@@ -11,10 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from campaigns.access import Scope
 from campaigns.calendar.periods import day_of
 from scheduler.actions.acting import Actor
-from scheduler.actions.answers import message_json
-from scheduler.actions.messages import as_asked, hint, read_message, send_message
 from scheduler.actions.refusals import Refusal, Refused
 from scheduler.actions.shapes.seen import SingleTextShape
+from scheduler.actions.texts.messages import as_asked, hint, read_message, send_message
+from scheduler.actions.texts.shown import message_json
 from scheduler.web.api.guard import guarded_router, needs
 from scheduler.web.api.idempotency import REPLAYED
 from scheduler.web.api.parameters import MOST_ROW, Behind, Reader, sees_numbers

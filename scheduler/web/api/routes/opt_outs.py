@@ -6,11 +6,12 @@ from fastapi import Path, Query, Response
 from pydantic import Field
 
 from campaigns.definition import Kind
-from scheduler.actions.answers import changed_json, reviewed_json
+from scheduler.actions.answers import changed_json
 from scheduler.actions.numbers import all_normalised
 from scheduler.actions.shapes.done import ChangedOptOuts, Reviewed
 from scheduler.actions.suppressing import opt_outs
 from scheduler.actions.suppressing.replies import review as decide
+from scheduler.actions.texts.shown import reviewed_json
 from scheduler.web.api.guard import guarded_router
 from scheduler.web.api.idempotency import MadeOnce
 from scheduler.web.api.parameters import MOST_ID, Behind, Suppressor

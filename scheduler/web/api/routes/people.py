@@ -11,21 +11,16 @@ from campaigns.access import Scope
 from campaigns.definition import Kind
 from campaigns.optout import Meaning
 from scheduler.actions.acting import Actor
-from scheduler.actions.answers import (
-    answered_json,
-    conversation_json,
-    person_json,
-    suppression_json,
-    written_json,
-)
-from scheduler.actions.messages import SingleMessage, hint
-from scheduler.actions.reading.conversations import read_conversation, read_replies
+from scheduler.actions.answers import person_json, suppression_json
 from scheduler.actions.reading.lists import read_suppressions
 from scheduler.actions.reading.people import read_person
+from scheduler.actions.reading.replies import read_conversation, read_replies
 from scheduler.actions.refusals import Refusal, Refused
-from scheduler.actions.replying import answer_reply
 from scheduler.actions.shapes.done import AnsweredShape
 from scheduler.actions.shapes.seen import ConversationShape, PersonShape, PlacedOptOut, WrittenReply
+from scheduler.actions.texts.messages import SingleMessage, hint
+from scheduler.actions.texts.replying import answer_reply
+from scheduler.actions.texts.shown import answered_json, conversation_json, written_json
 from scheduler.report.people import NO_STORY
 from scheduler.web.api.guard import guarded_router, needs
 from scheduler.web.api.idempotency import MadeOnce

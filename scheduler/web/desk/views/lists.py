@@ -7,9 +7,9 @@ from campaigns.access import Scope
 from campaigns.counting import amount
 from campaigns.definition import Kind
 from scheduler.actions.numbers import normalised
-from scheduler.actions.reading.conversations import read_replies
 from scheduler.actions.reading.lists import read_all_held, read_suppressions
 from scheduler.actions.reading.phones import read_phones
+from scheduler.actions.reading.replies import read_replies
 from scheduler.actions.reading.runs import read_at_work
 from scheduler.actions.refusals import Refusal, Refused
 from scheduler.actions.suppressing.opt_outs import known_kind, suppress, unsuppress

@@ -5,11 +5,11 @@ from typing import Final
 from campaigns.access import Scope
 from campaigns.message.segments import segmentation
 from campaigns.optout import Meaning
-from scheduler.actions.messages import hint
-from scheduler.actions.reading.conversations import read_conversation, read_replies
+from scheduler.actions.reading.replies import read_conversation, read_replies
 from scheduler.actions.refusals import Refusal, Refused
-from scheduler.actions.replying import answer_reply
 from scheduler.actions.suppressing.replies import review
+from scheduler.actions.texts.messages import hint
+from scheduler.actions.texts.replying import answer_reply
 from scheduler.web.api.problems import STATUSES
 from scheduler.web.desk.pages import DeskPage, DeskPlace, Go, Visit
 from scheduler.web.desk.values import after_of, form_number, number_of, one_of, path_number

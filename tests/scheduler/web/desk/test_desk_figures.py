@@ -9,8 +9,8 @@ import pytest
 
 from campaigns.access import Role
 from campaigns.optout import Meaning
-from scheduler.actions.reading.conversations import read_conversation, read_replies
 from scheduler.actions.reading.lists import read_suppressions
+from scheduler.actions.reading.replies import read_conversation, read_replies
 from scheduler.web.access import COOKIE
 from tests.scheduler.web.desk.conftest import Desk
 

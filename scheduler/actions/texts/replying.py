@@ -10,9 +10,9 @@ from campaigns.phone_numbers.numbers import mask
 from campaigns.values.durations import format_duration
 from campaigns.values.targets import Target
 from scheduler.actions.acting import Actor, acting, audited
-from scheduler.actions.messages import SingleMessage, plan_text, wanted_text
-from scheduler.actions.reading.conversations import unanswerable
+from scheduler.actions.reading.replies import unanswerable
 from scheduler.actions.refusals import Refusal, Refused
+from scheduler.actions.texts.messages import SingleMessage, plan_text, wanted_text
 from worker.runtime import Runtime
 from worker.store.people import reply_answers
 from worker.store.people.reply_answers import GivenAnswer
