@@ -51,8 +51,8 @@ def make_app(
     # Here, because only a process that listens needs it: FastAPI takes a quarter of a second.
     from scheduler.web.api.app import PREFIX, LimitSaid, make_api
     from scheduler.web.api.feed import QUIET_SECONDS
-    from scheduler.web.api.problems import answer_error
     from scheduler.web.desk.app import desk_routes
+    from scheduler.web.desk.pages import answer_stray
     from scheduler.web.signing_in import SigningIn
 
     leaving, signing_in = Event(), SigningIn(runtime, first)
@@ -64,13 +64,14 @@ def make_app(
         DoorRoute(SIGN_IN, signing_in.sign_in, None, methods=["POST"], any_host=False),
         DoorRoute(SIGN_OUT, signing_in.sign_out, None, methods=["POST"], any_host=False),
         DoorRoute(FIRST, signing_in.come_first, None, any_host=False),
+        DoorRoute(FIRST, signing_in.make_first, None, methods=["POST"], any_host=False),
         metrics_route(runtime.settings, is_local=is_local),
         health_route(runtime),
     ]
     if has_webhook:
         routes.append(webhook_route(runtime, key, body_seconds=body_seconds))
     # Unknown addresses also get a problem; one with a line break in it never reaches the API.
-    handlers = {HTTPException: answer_error}
+    handlers = {HTTPException: answer_stray}
     app = Starlette(routes=routes, middleware=[Middleware(SafeHeaders)], exception_handlers=handlers)
     app.state.runtime = runtime
     app.state.leaving = leaving  # set when the door closes: answers without an end are ended then

@@ -41,8 +41,12 @@ class KnownHosts:
         if is_known_host(HTTPConnection(scope)):
             await self._app(scope, receive, send)
             return
+        from scheduler.web.desk.pages import problem_page, wants_page
+
         sentence = "the host name of this call is not known here; add it to CAMPAIGNS_HTTP_HOSTS"
-        await answer(CallProblem(Fault.MISDIRECTED, sentence))(scope, receive, send)
+        problem, request = CallProblem(Fault.MISDIRECTED, sentence), Request(scope)
+        is_page = wants_page(request) and not scope.get("root_path")  # what is mounted is the API
+        await (problem_page(request, None, problem) if is_page else answer(problem))(scope, receive, send)
 
 
 HEADERS: Final = {

@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import parse_qs
@@ -12,8 +13,17 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from campaigns.access import SCOPES_OF
-from scheduler.actions.access.signing_in import SignedIn, sign_in, sign_in_first, sign_out
+from campaigns.access import SCOPES_OF, Role
+from scheduler.actions.access.signing_in import (
+    FIRST_NAME,
+    SignedIn,
+    is_nobody_there,
+    sign_in,
+    sign_in_first,
+    sign_out,
+)
+from scheduler.actions.access.users import SHORTEST, add_user
+from scheduler.actions.acting import Actor
 from scheduler.actions.refusals import Refusal
 from scheduler.web.access import CrossSite, authenticate, cookie_of, is_same_site, is_secure, neighbourhood, origin_of
 from scheduler.web.access import set_cookie as give
@@ -23,6 +33,7 @@ from scheduler.web.door_routes import SIGN_IN
 from scheduler.web.first_run import FirstRun
 from scheduler.web.slowing import Slowing
 from worker.runtime import Runtime
+from worker.store.errors import STORE_FAILS
 
 FORM: Final = "application/x-www-form-urlencoded"
 
@@ -117,10 +128,35 @@ class SigningIn:
         if request.method == "HEAD":  # of a program that looks at links before people do
             return Response()
         try:
+            if not request.query_params.get("code") and await run_in_threadpool(_is_first_person, request):
+                return await run_in_threadpool(_welcome, request)  # once more, before there is a user
             done = await self._let_in(request, request.query_params.get("code", ""))
         except Exception as error:  # as above
             return await run_in_threadpool(_again, request, as_problem(error))
         return _with_session(request, await run_in_threadpool(_welcome, request), done)
+
+    async def make_first(self, request: Request) -> Response:
+        """POST: whoever came by the link makes the first user, an admin, and goes on as this one."""
+        name = ""
+        try:
+            actor = await run_in_threadpool(_first_person, request)
+            name, password = await _name_and_password(request, is_form=True)
+            async with self._turn:
+                done = await run_in_threadpool(self._made_first, request, actor, name, password)
+        except Exception as error:  # as above
+            problem = as_problem(error)
+            if problem.code in {Fault.NOT_ALLOWED, Refusal.WRONG_STATE}:  # there is a user by now
+                return await run_in_threadpool(_again, request, problem)
+            return await run_in_threadpool(_welcome, request, problem, name)
+        return _with_session(request, RedirectResponse(INSIDE, 303), done)
+
+    def _made_first(self, request: Request, actor: Actor, name: str, password: str) -> SignedIn:
+        store, now = self.runtime.store, self.runtime.clock.now()
+        add_user(store, actor, name, Role.ADMIN, password, is_first=True, now=now)
+        done = sign_in(store, name, password, origin=origin_of(request), now=now)
+        if done is None:  # removed in this very moment
+            raise CallProblem(Fault.NOT_SIGNED_IN, "the name or the password is wrong")
+        return done
 
     async def _let_in(self, request: Request, code: str) -> SignedIn:
         origin, now, done = origin_of(request), self.runtime.clock.now(), None
@@ -161,17 +197,34 @@ def _form(body: bytes) -> Mapping[str, Any]:
 def _again(request: Request, problem: CallProblem | None) -> Response:
     """Return the form, with what was wrong the last time."""
     status = STATUSES[problem.code] if problem else 200
-    values = {"problem": problem, "next": _inside(request.query_params.get("next", ""))}
-    response = shown(DeskPage("signin.html", values, status), asked_of(request, None, {}))
+    asked, is_nobody = asked_of(request, None, {}), False
+    with suppress(*STORE_FAILS):
+        is_nobody = is_nobody_there(asked.runtime.store)
+    values = {"problem": problem, "next": _inside(asked.query.get("next", "")), "is_nobody_there": is_nobody}
+    response = shown(DeskPage("signin.html", values, status), asked)
     response.headers.update(problem.headers or {} if problem else {})
     return response
 
 
-def _welcome(request: Request) -> Response:
+def _is_first_person(request: Request) -> bool:
+    actor = authenticate(request)
+    return actor is not None and actor.name == FIRST_NAME
+
+
+def _first_person(request: Request) -> Actor:
+    actor = authenticate(request)
+    if actor is None or actor.name != FIRST_NAME:
+        raise CallProblem(Fault.NOT_ALLOWED, NO_ENTRY)
+    return actor
+
+
+def _welcome(request: Request, problem: CallProblem | None = None, name: str = "") -> Response:
     """Return what the first person sees: a page with a link, because a browser that followed a redirect from another
     site would not send the cookie along.
     """
-    return shown(DeskPage("welcome.html"), asked_of(request, None, {}))
+    values = {"problem": problem, "name": name[:100], "shortest": SHORTEST}
+    page = DeskPage("welcome.html", values, STATUSES[problem.code] if problem else 200)
+    return shown(page, asked_of(request, None, {}))
 
 
 def _inside(place: str) -> str:

@@ -26,13 +26,25 @@ def list_users(store: Store | None) -> Sequence[UserView]:
         return users.listed(session)
 
 
-def add_user(store: Store, actor: Actor, name: str, role: Role, password: str | None, *, now: datetime) -> str:
+def add_user(
+    store: Store,
+    actor: Actor,
+    name: str,
+    role: Role,
+    password: str | None,
+    *,
+    is_first: bool = False,
+    now: datetime,
+) -> str:
     """Add a user and return the name as it is stored. Raises `Refused`.
 
-    `password` None: the user cannot sign in with one, and comes through a trusted proxy.
+    `password` None: the user cannot sign in with one, and comes through a trusted proxy. `is_first`: only while there
+    is no user.
     """
     name, hash_ = known_name(name), "" if password is None else _hashed(password)
     with acting(store, actor, "add_user", subject=name, now=now) as session:
+        if is_first and users.is_anybody(session):
+            raise Refused(Refusal.WRONG_STATE, "there is a user already, who can add others")
         if not users.add(session, name, role, hash_, by=actor.name, now=now):
             sentence = f"there is a user {name} already; to change the role: campaigns users set-role {name} ROLE"
             raise Refused(Refusal.WRONG_STATE, sentence)

@@ -8,10 +8,17 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import BaseRoute
 
 from scheduler.web.desk.pages import PageRoute
-from scheduler.web.desk.views import campaigns, lists, oversight, replies, submit
+from scheduler.web.desk.views import campaigns, lists, oversight, replies, submit, users
 from scheduler.web.door_routes import DoorRoute
 
-PLACES: Final = (*campaigns.PLACES, *lists.PLACES, *replies.PLACES, *oversight.PLACES, *submit.PLACES)
+PLACES: Final = (
+    *campaigns.PLACES,
+    *lists.PLACES,
+    *replies.PLACES,
+    *oversight.PLACES,
+    *submit.PLACES,
+    *users.PLACES,
+)
 """Every page and form."""
 
 STATIC: Final = {"desk.css": "text/css", "desk.js": "text/javascript"}

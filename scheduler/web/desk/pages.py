@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -11,15 +11,17 @@ from zoneinfo import ZoneInfo
 
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from campaigns.access import Actor, Scope, is_allowed
 from campaigns.calendar.localtime import known_zones
+from scheduler.actions.access.signing_in import FIRST_NAME
 from scheduler.actions.refusals import Refusal
+from scheduler.web.access import authenticate, is_known_host
 from scheduler.web.api.guard import admitted, require
-from scheduler.web.api.problems import STATUSES, CallProblem, Fault, as_problem
+from scheduler.web.api.problems import STATUSES, CallProblem, Fault, answer, as_problem
 from scheduler.web.desk.receiving import Form, SentFile, form_with_files
 from scheduler.web.desk.rendering import render
 from scheduler.web.door_routes import SIGN_IN, KnownHosts
@@ -65,6 +67,11 @@ class Visit:
     def full(self) -> bool:
         """Whether the reader sees full numbers and texts."""
         return self.may(Scope.READ_NUMBERS)
+
+    @property
+    def is_first(self) -> bool:
+        """Whether the reader came by the link that is there while there is no user."""
+        return self.actor is not None and self.actor.name == FIRST_NAME
 
     @property
     def who(self) -> Actor:
@@ -193,8 +200,36 @@ def _failed(request: Request, actor: Actor | None, error: Exception) -> Response
     if problem.code is Fault.NOT_SIGNED_IN and request.method in {"GET", "HEAD"}:
         here = asked_of(request, None, {}).url
         return RedirectResponse(f"{SIGN_IN}?next={quote(here, safe='')}", 303)
-    page = DeskPage("problem.html", {"problem": problem}, STATUSES[problem.code])
-    return shown(page, asked_of(request, actor, {}))
+    return problem_page(request, actor, problem)
+
+
+def problem_page(request: Request, actor: Actor | None, problem: CallProblem) -> Response:
+    """Return a page that says what is wrong, and what to do."""
+    asked = asked_of(request, actor, {})
+    again = asked.url if request.method in {"GET", "HEAD"} else ""
+    page = DeskPage("problem.html", {"problem": problem, "again": again}, STATUSES[problem.code])
+    response = shown(page, asked)
+    response.headers.update(problem.headers or {})
+    return response
+
+
+async def answer_stray(request: Request, error: Exception) -> Response:
+    """Answer a call of no route, or of a wrong method: somebody at a browser gets a page."""
+    problem = as_problem(error)
+    return await run_in_threadpool(_stray, request, problem) if wants_page(request) else answer(problem)
+
+
+def wants_page(connection: HTTPConnection) -> bool:
+    """Return whether somebody at a browser asks for a page, and not a program for an answer."""
+    return "text/html" in connection.headers.get("Accept", "")
+
+
+def _stray(request: Request, problem: CallProblem) -> Response:
+    actor = None
+    if is_known_host(request):
+        with suppress(Exception):  # the page says what is wrong all the same
+            actor = authenticate(request)
+    return problem_page(request, actor, problem)
 
 
 async def _form(request: Request) -> Mapping[str, str]:

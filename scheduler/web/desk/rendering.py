@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from campaigns.access import Scope
 from campaigns.counting import amount
 from campaigns.display import shown_time, state_words
 from scheduler.report.shown.seeing import number_for, words_for
@@ -30,15 +31,20 @@ VIEWS: Final = (
     ("/opt-outs", "Opt-outs"),
     ("/system", "System"),
     ("/audit", "Audit"),
+    ("/users", "Users"),
 )
 """The pages in the navigation."""
+
+NEEDED: Final = {"/system": Scope.CONTROL, "/audit": Scope.CONTROL, "/users": Scope.ADMIN}
+"""Those that are shown only to people who may see them; the others need `read`."""
 
 
 def render(template: str, values: Mapping[str, Any], asked: "Visit", *, part: str = "") -> str:
     """Return a page, or only its part that changes: `part` is its name, and that of the page."""
     is_part = bool(part) and template == f"{part}.html" and (TEMPLATES / "live" / template).exists()
     found = _environment().get_template(f"live/{template}" if is_part else template)
-    return found.render({**values, "asked": asked, "views": VIEWS})
+    views = [(url, name) for url, name in VIEWS if asked.may(NEEDED.get(url, Scope.READ))]
+    return found.render({**values, "asked": asked, "views": views})
 
 
 @cache

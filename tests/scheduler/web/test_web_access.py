@@ -17,7 +17,7 @@ import pytest
 from starlette.routing import Mount
 
 from campaigns.access import SCOPES_OF, Role, Scope, is_allowed
-from scheduler.actions.access.users import add_user, remove_user, set_password, set_role
+from scheduler.actions.access.users import add_user, list_users, remove_user, set_password, set_role
 from scheduler.actions.acting import Actor, ActorKind
 from scheduler.processes.doors import Listeners, open_doors
 from scheduler.web.access import COOKIE
@@ -109,6 +109,7 @@ ROUTES = {
     ("POST", "/signin"): "public",
     ("POST", "/signout"): "public",
     ("GET", "/first"): "public",
+    ("POST", "/first"): "public",
     ("GET", "/metrics"): "read",
     ("GET", "/healthz"): "public, any host",
     ("POST", "/webhook/inbound"): "public, any host",
@@ -131,6 +132,11 @@ PAGES = {
     ("POST", "/submit"): "plan",
     ("POST", "/submit/exactly"): "submit",
     ("GET", "/system"): "control",
+    ("GET", "/users"): "admin",
+    ("POST", "/users"): "admin",
+    ("POST", "/users/{name}/password"): "admin",
+    ("POST", "/users/{name}/remove"): "admin",
+    ("POST", "/users/{name}/role"): "admin",
     ("POST", "/campaigns/{name}/approve"): "approve",
     ("POST", "/campaigns/{name}/cancel"): "control",
     ("POST", "/campaigns/{name}/pause"): "control",
@@ -513,3 +519,109 @@ def test_where_others_reach_it_nothing_opens_before_there_is_a_user(empty: Runti
     add_user(empty.store, ROOT, "anna", Role.ADMIN, PASSWORD, now=empty.clock.now())
     with open_doors(empty, Listeners(listen("0.0.0.0:0")), None, told.append):
         assert told == []
+
+
+def test_the_first_person_makes_the_first_user_in_the_browser_and_goes_on_as_this_one(empty: Runtime) -> None:
+    told: list[str] = []
+    form = PAGE | {"Content-Type": "application/x-www-form-urlencoded"}
+    anna = urlencode({"name": "Anna", "password": PASSWORD})
+    with open_doors(empty, Listeners(listen("127.0.0.1:0")), None, told.append):
+        (link,) = re.findall(r"http://\S+", told[0])
+        url, _, code = link.partition("/first")
+        ask = asking(url)
+        assert "The service printed a link when it started" in ask("GET", "/signin").text
+        # whoever did not come by the link makes nobody: also no program with a token
+        with empty.store.write() as session:
+            token = tokens.create(session, "ci", [Scope.ADMIN], by="tests", now=empty.clock.now())
+        for headers in ({}, {"Authorization": f"Bearer {token}"}):
+            assert ask("POST", "/first", form | headers, anna).status == 403
+        first = {"Cookie": ask("GET", "/first" + code).cookie}
+        assert 'action="/first"' in ask("GET", "/first", first).text, "shown again, without the code"
+        assert ask("POST", "/first", first | {"Content-Type": form["Content-Type"]}, anna).status == 403
+        short = ask("POST", "/first", form | first, urlencode({"name": "Anna", "password": "short"}))
+        assert (short.status, "at least 12 characters</p>" in short.text, 'value="Anna"' in short.text) == (
+            422,
+            True,
+            True,
+        )
+        # when
+        done = ask("POST", "/first", form | first, anna)
+        # then
+        assert (done.status, done.headers["location"]) == (303, "/")
+        assert ask("GET", "/users", {"Cookie": done.cookie}).status == 200
+        assert ask("GET", READ, first).status == 401
+        again = ask("POST", "/first", form | first, urlencode({"name": "eve", "password": PASSWORD}))
+        assert again.status == 403
+        assert "An admin adds users" in again.text
+    assert [user.name for user in list_users(empty.store)] == ["anna"]
+
+
+def test_somebody_at_a_browser_is_answered_with_a_page_that_says_what_to_do(ask: Ask, desk: Runtime) -> None:
+    page, cookie = {"Accept": "text/html,*/*;q=0.8"}, {"Cookie": sign_in(ask, "bob").cookie}
+    cases = {
+        ("GET", "/no-such-page"): (404, "There is nothing here"),
+        ("GET", "/campaigns/x/pause"): (405, "There is nothing here"),
+        ("GET", "/campaigns/no-such"): (404, "There is nothing here"),
+        ("GET", "/audit"): (403, "You may not do this"),
+        ("POST", "/campaigns/x/pause"): (403, "An admin can give you another role"),
+    }
+    for place, (status, words) in cases.items():
+        answer = ask(*place, page | PAGE | cookie)
+        assert (answer.status, words in answer.text) == (status, True), place
+        assert answer.headers["content-type"].startswith("text/html"), place
+        assert "default-src 'none'; style-src 'self'" in answer.headers["content-security-policy"]
+        assert ("bob" in answer.text, ">Audit</a>" in answer.text) == (True, False), place
+    stray = ask("GET", "/no-such-page", page)
+    assert (stray.status, "Sign out" in stray.text) == (404, False)
+    refused = ask("POST", "/campaigns/x/pause", page | PAGE)
+    assert (refused.status, 'href="/signin"' in refused.text) == (401, True)
+    elsewhere = ask("GET", "/", page | cookie | {"Host": "evil.example"})
+    assert (elsewhere.status, "CAMPAIGNS_HTTP_HOSTS" in elsewhere.text, "bob" in elsewhere.text) == (421, True, False)
+    # and a program still gets a problem, whatever it accepts of the API
+    for path, headers in (
+        ("/no-such-page", {}),
+        ("/v1/nowhere", page),
+        ("/v1/devices", page | {"Host": "evil.example"}),
+    ):
+        answer = ask("GET", path, headers)
+        assert answer.headers["content-type"] == "application/problem+json", path
+
+
+def test_nobody_is_led_to_where_they_wanted_to_go_once_they_have_signed_in(ask: Ask) -> None:
+    led = ask("GET", "/campaigns?after=3")
+    assert (led.status, led.headers["location"]) == (303, "/signin?next=%2Fcampaigns%3Fafter%3D3")
+    page = ask("GET", led.headers["location"])
+    (action,) = re.findall(r'action="(/signin[^"]*)"', page.text)
+    sent = PAGE | {"Content-Type": "application/x-www-form-urlencoded"}
+    done = ask("POST", action, sent, urlencode({"name": "anna", "password": PASSWORD}))
+    assert (done.status, done.headers["location"]) == (303, "/campaigns?after=3")
+
+
+def test_an_admin_adds_changes_and_removes_users_in_the_browser(ask: Ask, desk: Runtime) -> None:
+    add_user(desk.store, ROOT, "ada", Role.ADMIN, PASSWORD, now=desk.clock.now())
+    sent = PAGE | {"Cookie": sign_in(ask, "ada").cookie, "Content-Type": "application/x-www-form-urlencoded"}
+
+    def post(path: str, **fields: str) -> int:
+        return ask("POST", path, sent, urlencode(fields)).status
+
+    def role(name: str) -> str:
+        return {user.name: user.role.value for user in list_users(desk.store)}.get(name, "")
+
+    assert post("/users", name="Carla", role="approver", password=PASSWORD) == 303
+    assert role("carla") == "approver"
+    assert [
+        post("/users", name="carla", role="viewer", password=PASSWORD),
+        post("/users", name="<b>", role="viewer", password=PASSWORD),
+        post("/users", name="dan", role="king", password=PASSWORD),
+        post("/users", name="dan", role="viewer", password=""),
+        post("/users/nobody/role", role="viewer"),
+        post("/users/ada/remove"),
+        post("/users/ada/role", role="viewer"),
+    ] == [409, 422, 422, 422, 404, 409, 409]
+    carla = {"Cookie": sign_in(ask, "carla").cookie}
+    assert (post("/users/carla/role", role="author"), role("carla")) == (303, "author")
+    assert ask("GET", "/users", carla).status == 403
+    assert post("/users/carla/password", password="another " + PASSWORD) == 303
+    assert ask("GET", READ, carla).status == 401
+    assert sign_in(ask, "carla", "another " + PASSWORD).status == 200
+    assert (post("/users/carla/remove"), role("carla")) == (303, "")

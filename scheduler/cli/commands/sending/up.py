@@ -28,4 +28,13 @@ def up(sandbox: Sandbox = False, json: JsonLogs = False) -> None:
         webhook = url_of(at.webhook or at.front) + WEBHOOK if at.front else ""
         # A sandbox calls nobody outside this machine; polling finds replies all the same.
         with private_sandbox(settings, webhook=webhook if "//127." in webhook else None) as gateway:
+            tell_if_read(_how_to_reply(gateway[0], gateway[1].get_secret_value()))
             raise typer.Exit(serve_all(settings, stop, gateway, at=at, tell=tell_if_read))
+
+
+def _how_to_reply(url: str, key: str) -> str:
+    """Return the command by which somebody answers. The key is the sandbox's, made for this run."""
+    return (
+        f"to answer a text of this rehearsal: curl {url}/sandbox/inbound -d key={key} "
+        "-d message=STOP --data-urlencode number=+393331234567"
+    )
