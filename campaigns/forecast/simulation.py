@@ -9,11 +9,15 @@ from zoneinfo import ZoneInfo
 
 from campaigns.calendar.periods import PeriodBudget, day_of
 from campaigns.definition import Rate
+from campaigns.following.course import Course
 from campaigns.forecast.agenda import MICROSECOND, Agenda, ClockGroup, Line, from_us, to_us
 from campaigns.forecast.gates import Gate, Gates, Limit
 
 HORIZON: Final = timedelta(days=366)
 """A longer duration is a mistake in the rate or the window, and a date that far ahead would mean nothing."""
+
+MOST_STEPS: Final = 120
+"""Of the course of a forecast, which is stored with each plan: about a kilobyte."""
 
 HARDLY: Final = 0.01
 """A limit that delays the end by less than this share of the whole time decides nothing."""
@@ -40,7 +44,7 @@ class Forecast:
 
     `limit` is the rate or budget that decides when the last text leaves; None: only people's moments and windows do.
     With `is_of_phone` it is the limit of each of several phones. `late`: people who would miss their moment by more
-    than `if_late` allows, because others are before them.
+    than `if_late` allows, because others are before them. `course`: how many people are sent to over time.
     """
 
     first_send_at: datetime
@@ -50,6 +54,7 @@ class Forecast:
     days: tuple[Day, ...]
     groups: tuple[ClockGroup, ...]
     late: int
+    course: Course
 
     @property
     def limited_by(self) -> str:
@@ -85,6 +90,7 @@ class _Simulation:
         self._days: list[Day] = []
         self._day_ends_us = 0
         self._late = 0
+        self._course = Course(1, most=MOST_STEPS)
 
     def run(self) -> Forecast:
         horizon_us = self._first_us + HORIZON // MICROSECOND
@@ -138,6 +144,7 @@ class _Simulation:
         self._now_us = self._last_us = line.last_us = at_us
         line.first_us = min(line.first_us, at_us)
         texts, segments = line.people[line.next], line.segments[line.next]
+        self._course.add(at_us / 1e6, texts)
         if at_us >= self._day_ends_us:
             at = from_us(at_us)
             self._day_ends_us = to_us(day_of(at, self._zone)[1])
@@ -165,4 +172,5 @@ class _Simulation:
             days=tuple(self._days),
             groups=tuple(sorted(groups, key=lambda group: (group.first_send_at or _FAR, group.zones))),
             late=self._late,
+            course=self._course,
         )

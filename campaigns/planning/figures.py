@@ -76,6 +76,7 @@ def summary_json(summary: PlanSummary, expected: Forecast | None) -> dict[str, A
         days = [day.to_json() for day in expected.days]
         limit = expected.limited_by or None
         values["forecast"] = {**ends, "limited_by": limit, "too_late": expected.late, "days": days}
+        values["course"] = expected.course.to_json()
     return values
 
 

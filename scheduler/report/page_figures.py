@@ -2,11 +2,15 @@
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
 from typing import Final
 
+from campaigns.following.course import STEPS, Course
 from campaigns.lifecycle import RecipientState
+from scheduler.report.course import STAGE_WORDS
 from scheduler.report.meanings import MEANINGS
 from worker.store.engine import Store
 from worker.store.reports.exports import Exported, export_pages
@@ -28,13 +32,12 @@ BAD: Final = frozenset({P.FAILED.value, P.EXPIRED.value, P.HELD.value})
 _ROW: Final = re.compile(r"^row \d+ of [^:]*: ")
 """The place of the row in a reason: the same mistake in many rows is one reason."""
 
-STAGES: Final = (("accepted_at", "handed over"), ("sent_at", "sent by a phone"), ("delivered_at", "delivered"))
-"""The stages on the timeline, and their names."""
+MOST_REASONS: Final = 20
 
 
 @dataclass(slots=True)
 class PageFigures:
-    """The figures of the page, counted in one pass over the recipients."""
+    """The figures of the page. `course`: how many people had reached each stage over time."""
 
     people: int = 0
     segments: int = 0
@@ -43,7 +46,7 @@ class PageFigures:
     states: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
     devices: Counter[tuple[str, bool]] = field(default_factory=Counter)
-    tens: dict[str, Counter[str]] = field(default_factory=lambda: {name: Counter() for name, _ in STAGES})
+    course: Course = field(default_factory=lambda: Course(len(STAGE_WORDS), STEPS[0]))
     listed: list[Exported] = field(default_factory=list)
     to_explain: int = 0
 
@@ -59,14 +62,45 @@ class PageFigures:
             self.devices[name, row.state in BAD] += 1
         # Failed texts have a date of sending, too.
         sent_at = row.sent_at if row.state in GOOD else None
-        for name, at in (("accepted_at", row.accepted_at), ("sent_at", sent_at), ("delivered_at", row.delivered_at)):
+        for stage, at in zip(_STAGES, (row.accepted_at, sent_at, row.delivered_at), strict=True):
             if at is not None:
-                self.tens[name][at[:18]] += 1  # tens of seconds
+                self.course.add(_seconds(at), *stage)
         if row.state in TO_EXPLAIN:
             self.to_explain += 1
             self.reasons[_ROW.sub("", row.reason) or MEANINGS[P(row.state)]] += 1
             if len(self.listed) < MOST_LISTED:
                 self.listed.append(row)
+
+    @property
+    def by_state(self) -> Mapping[RecipientState, int]:
+        """Return how many people are in each state that anybody is in."""
+        return {state: self.states[state.value] for state in RecipientState if self.states[state.value]}
+
+    @property
+    def audience(self) -> int:
+        """Return how many people there are."""
+        return self.people
+
+    @property
+    def sent(self) -> int:
+        """Return how many texts a phone sent."""
+        return self.states[P.SENT.value] + self.states[P.DELIVERED.value]
+
+    @property
+    def phones(self) -> list[tuple[str, int, int]]:
+        """Return each phone with how many people it was for, and how many of these were not reached."""
+        names = sorted({name for name, _ in self.devices})
+        return [
+            (name, sum(self.devices[name, bad] for bad in (False, True)), self.devices[name, True]) for name in names
+        ]
+
+
+_STAGES: Final = ((1, 0, 0), (0, 1, 0), (0, 0, 1))
+
+
+@lru_cache(maxsize=1_024)  # all people of a request share one moment, and the gateway's dates are whole seconds
+def _seconds(stored: str) -> float:
+    return datetime.fromisoformat(stored).timestamp()
 
 
 def count_figures(store: Store, runs: Sequence[RunView], *, with_resends: bool) -> PageFigures:

@@ -1,6 +1,7 @@
 """How the variants of a campaign compare with each other and with its control group, in figures and in words."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from campaigns.counting import amount
@@ -48,6 +49,20 @@ def outcome_table(groups: Sequence[GroupOutcome]) -> tuple[tuple[str, ...], list
         for group in groups
     ]
     return ("variant", "people", *(figure.replace("_", " ") for figure in FIGURES), *versus), rows
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeTable:
+    """Headings and rows; no row if nobody was divided."""
+
+    headings: tuple[str, ...]
+    rows: Sequence[tuple[str, ...]]
+    about: str = CONFIDENCE
+
+
+def groups_of(groups: Sequence[GroupOutcome]) -> OutcomeTable:
+    """Return how the groups of a run compare, for a page."""
+    return OutcomeTable(*(outcome_table(groups) if groups else ((), [])))
 
 
 def outcome_lines(groups: Sequence[GroupOutcome]) -> Iterator[str]:

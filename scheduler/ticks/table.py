@@ -8,6 +8,7 @@ from scheduler.rush import Rush
 from scheduler.ticks.account_probe import probe
 from scheduler.ticks.alerts import EVERY_SECONDS, AlertsTick
 from scheduler.ticks.counting import LOOK_SECONDS, RunCounts
+from scheduler.ticks.courses import CourseTick
 from scheduler.ticks.credits import Credits
 from scheduler.ticks.following.finish import FinishTick
 from scheduler.ticks.following.follow import FollowTick
@@ -84,6 +85,7 @@ class Ticks:
             Tick("notices", 1.0, self.notices, can_wait=True),
             Tick("metrics", LOOK_SECONDS, MetricsTick(counts, left), can_wait=True),
             Tick("alerts", EVERY_SECONDS, AlertsTick(counts, left, self.pulse), can_wait=True),
+            Tick("course", 1.0, CourseTick(), can_wait=True),
             Tick("forget", 60.0, ForgetTick()),
         )
 

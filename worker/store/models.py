@@ -722,3 +722,16 @@ class CallOut(SQLModel, table=True):
     status: int | None = None  # as HTTP says it; None: there was no answer, or it is not HTTP
     problem: str = Field(default="", sa_type=sa.Text)
     seconds: float
+
+
+class RunCourse(SQLModel, table=True):
+    """How far a run was over time, and what kept it back: one row for a run, of bounded size.
+
+    See `campaigns.following.course`.
+    """
+
+    __tablename__ = "run_course"
+
+    run_id: int = Field(primary_key=True, foreign_key="run.id", sa_type=sa.Integer)
+    course: dict[str, Any] = Field(sa_type=Json)  # of people handed over, sent to, delivered to
+    braked: list[tuple[int, str]] = Field(sa_type=Json)  # since when by what

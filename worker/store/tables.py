@@ -34,6 +34,7 @@ from worker.store.models import (
     Retry,
     Run,
     RunCount,
+    RunCourse,
     StuckDevice,
     Suppression,
     Unsubscription,
@@ -70,6 +71,7 @@ replies: Final = _table(Inbound)
 reply_answers: Final = _table(ReplyAnswer)
 retries: Final = _table(Retry)
 run_counts: Final = _table(RunCount)
+run_courses: Final = _table(RunCourse)
 runs: Final = _table(Run)
 stuck: Final = _table(StuckDevice)
 suppressions: Final = _table(Suppression)

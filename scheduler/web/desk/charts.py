@@ -1,12 +1,16 @@
 """Charts, as SVG in the page. Widths are attributes: the policy of the pages forbids those of `style`."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Final
 
 from markupsafe import Markup
 
 from campaigns.display import state_words
+from campaigns.following.course import BRAKES, Brake, Line, reached_at
 from campaigns.lifecycle import RecipientState
+from scheduler.report.course import STAGE_WORDS, SeenCourse
 
 WIDTH: Final = 1_000
 NARROWEST: Final = 4
@@ -53,3 +57,117 @@ def bar(counts: Mapping[RecipientState, int]) -> Markup:
         WIDTH
     )
     return start + Markup().join(parts) + Markup("</svg>")
+
+
+def share(part: int, whole: int, look: str = "set") -> Markup:
+    """Return a bar for one figure among others; `whole`: the longest one."""
+    return Markup(
+        '<svg class="share" viewBox="0 0 {} 10" preserveAspectRatio="none" aria-hidden="true">'
+        '<rect class="{}" width="{}" height="10"/></svg>'
+    ).format(WIDTH, look, max(NARROWEST, WIDTH * part // whole) if whole else 0)
+
+
+POINTS: Final = 120
+"""On each line, however long the run was."""
+
+ROWS: Final = 12
+"""Of the table that says what a chart shows."""
+
+HEIGHT: Final = 300
+
+BRAKE_LOOKS: Final[Mapping[Brake, str]] = {
+    Brake.PAUSE: "bad",
+    Brake.GATEWAY: "warn",
+    Brake.DOUBT: "bad",
+    Brake.WINDOW: "plain",
+    Brake.MOMENT: "plain",
+    Brake.RECEIPTS: "good",
+}
+"""The class of what keeps a run back; the others are limits that somebody set."""
+
+
+def course(seen: SeenCourse) -> Markup:
+    """Return a run over time: a line for each stage, on the forecast as a band. The band is as wide as it is late."""
+    if seen.is_empty:
+        return Markup()
+    parts = [Markup('<line x1="0" x2="{}" y1="{}" y2="{}"/>').format(WIDTH, y, y) for y in (0, HEIGHT // 2, HEIGHT - 1)]
+    if seen.forecast:
+        planned, expected = list(_points(seen, seen.forecast)), list(_points(seen, seen.forecast, seen.behind))
+        parts.append(Markup('<polygon class="band" points="{}"/>').format(_written([*planned, *reversed(expected)])))
+        parts.append(Markup('<polyline class="planned" points="{}"/>').format(_written(planned)))
+    for place, line in enumerate(seen.lines):
+        if line:
+            points = _written(list(_points(seen, line, is_past=True)))
+            parts.append(Markup('<polyline class="k{}" points="{}"/>').format(place, points))
+    said = ", ".join(f"{words} {count:,}" for words, count in reached(seen))
+    start = Markup('<svg class="course" viewBox="0 0 {} {}" preserveAspectRatio="none" role="img" aria-label="{}">')
+    return start.format(WIDTH, HEIGHT, f"Over time: {said}") + Markup().join(parts) + Markup("</svg>")
+
+
+def _points(
+    seen: SeenCourse, line: Line, shift: float = 0.0, *, is_past: bool = False
+) -> Iterator[tuple[float, float]]:
+    """Yield places on the picture. What is past ends where it was last seen."""
+    first, last = seen.ends
+    for place in range(POINTS + 1):
+        at = first + (last - first) * place / POINTS
+        if is_past and place and at > seen.seen_until:
+            return
+        yield place * WIDTH / POINTS, HEIGHT - (HEIGHT - 1) * reached_at(line, at - shift) / seen.most
+
+
+def _written(points: list[tuple[float, float]]) -> str:
+    return " ".join(f"{x:.0f},{y:.1f}" for x, y in points)
+
+
+def reached(seen: SeenCourse) -> list[tuple[str, int]]:
+    """Return how many people reached each stage."""
+    return [(words, line[-1][1] if line else 0) for words, line in zip(STAGE_WORDS, seen.lines, strict=True)]
+
+
+def course_rows(seen: SeenCourse) -> list[tuple[datetime, list[int | None]]]:
+    """Return the same as a table: at some moments, how many people each line has; None: it lies ahead."""
+    first, last = seen.ends
+    ahead = [False] * len(seen.lines) + [True] * bool(seen.forecast)
+    lines = [*seen.lines, seen.forecast][: len(ahead)]
+    moments = [first + (last - first) * place / (ROWS - 1) for place in range(ROWS)]
+    return [
+        (
+            datetime.fromtimestamp(at, UTC),
+            [
+                round(reached_at(line, at)) if is_ahead or at <= seen.seen_until else None
+                for line, is_ahead in zip(lines, ahead, strict=True)
+            ],
+        )
+        for at in moments
+    ]
+
+
+def strip(seen: SeenCourse) -> Markup:
+    """Return what kept the run back, below the same times as its course."""
+    if not seen.kept:
+        return Markup()
+    first, last = seen.ends
+    parts = []
+    for each in seen.kept:
+        x, end = (WIDTH * (at - first) / (last - first) for at in (each.since, each.until))
+        parts.append(
+            Markup('<rect class="{}" x="{}" y="0" width="{}" height="20"><title>{}</title></rect>').format(
+                BRAKE_LOOKS.get(each.brake, "set"), f"{x:.1f}", f"{max(1.0, end - x):.1f}", BRAKES[each.brake]
+            )
+        )
+    start = Markup('<svg class="shares" viewBox="0 0 {} 20" preserveAspectRatio="none" aria-hidden="true">')
+    return start.format(WIDTH) + Markup().join(parts) + Markup("</svg>")
+
+
+def kept_back(seen: SeenCourse) -> list[tuple[str, str, float]]:
+    """Return for how many seconds what kept the run back, the longest first: words, class, seconds."""
+    found: Counter[Brake] = Counter()
+    for each in seen.kept:
+        found[each.brake] += round(each.until - each.since)
+    return [(BRAKES[brake], BRAKE_LOOKS.get(brake, "set"), seconds) for brake, seconds in found.most_common()]
+
+
+def kept_rows(seen: SeenCourse) -> list[tuple[datetime, str]]:
+    """Return the same as a table, in order of time: since when, and what."""
+    return [(datetime.fromtimestamp(each.since, UTC), BRAKES[each.brake]) for each in seen.kept]

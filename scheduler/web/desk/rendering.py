@@ -1,7 +1,8 @@
 """Templates, and how values are shown in them. Everything is escaped; there is no way around it."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -15,12 +16,13 @@ from campaigns.access import Scope
 from campaigns.counting import amount
 from campaigns.display import shown_time, state_words
 from scheduler.report.shown.seeing import number_for, words_for
-from scheduler.web.desk.charts import bar
+from scheduler.web.desk import charts
 
 if TYPE_CHECKING:
     from scheduler.web.desk.pages import Visit
 
 TEMPLATES: Final = Path(__file__).with_name("templates")
+STYLESHEET: Final = Path(__file__).with_name("static") / "desk.css"
 
 VIEWS: Final = (
     ("/", "Now"),
@@ -47,6 +49,20 @@ def render(template: str, values: Mapping[str, Any], asked: "Visit", *, part: st
     return found.render({**values, "asked": asked, "views": views})
 
 
+@dataclass(frozen=True, slots=True)
+class FileReader:
+    """Whoever reads a page that was written into a file: it has full numbers, and leads nowhere."""
+
+    zone: ZoneInfo
+    full: bool = True
+
+
+def render_file(template: str, values: Mapping[str, Any], zone: ZoneInfo) -> str:
+    """Return a page that is complete in one file: the stylesheet is in it."""
+    style = Markup(STYLESHEET.read_text(encoding="utf-8"))  # noqa: S704  our own file
+    return _environment().get_template(template).render({**values, "asked": FileReader(zone), "style": style})
+
+
 @cache
 def _environment() -> Environment:
     made = Environment(
@@ -61,7 +77,16 @@ def _environment() -> Environment:
         "capitalise": lambda sentence: sentence[:1].upper() + sentence[1:],
         "count": lambda number: f"{number:,}",
         "amount": amount,
-        "bar": bar,
+        "bar": charts.bar,
+        "course": charts.course,
+        "course_rows": charts.course_rows,
+        "reached": charts.reached,
+        "strip": charts.strip,
+        "kept_back": charts.kept_back,
+        "kept_rows": charts.kept_rows,
+        "share": charts.share,
+        "percent": _percent,
+        "at": lambda seconds: datetime.fromtimestamp(seconds, UTC),
         "state": lambda state: state_words(str(getattr(state, "value", state))),
         "number": lambda number, asked: number_for(number, full=asked.full),
         "words": lambda text, asked: words_for(text, full=asked.full),
@@ -73,7 +98,7 @@ def _environment() -> Environment:
     return made
 
 
-def _time(moment: datetime | None, asked: "Visit", *, seconds: bool = False) -> Markup | str:
+def _time(moment: datetime | None, asked: "Visit | FileReader", *, seconds: bool = False) -> Markup | str:
     """Return a moment in the reader's zone, with UTC beside it where that is another time."""
     if moment is None:
         return "–"
@@ -85,6 +110,10 @@ def _query(url: str, **values: object) -> str:
     """Return an address with these values, without those that are empty."""
     said = urlencode({name: value for name, value in values.items() if value not in (None, "")})
     return f"{url}{'&' if '?' in url else '?'}{said}" if said else url
+
+
+def _percent(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.1f} %" if whole else ""
 
 
 def _age(seconds: float) -> str:

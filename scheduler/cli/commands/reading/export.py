@@ -1,5 +1,6 @@
 """`export`: what became of everybody."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -32,13 +33,20 @@ def export(
     got a second text (`resend`) is listed once, with its outcome. HTML is a page with charts and those not reached.
     """
     from scheduler.actions.opening import campaign_store
-    from scheduler.actions.reading.exports import to_export, write_export
+    from scheduler.actions.reading.exports import read_report, to_export, write_export
     from worker.settings.settings import load_settings
 
     settings = load_settings()
+    chosen_form = Format.JSONL if json else form
     with campaign_store(settings) as store:
         chosen = to_export(store, campaign, number_of_run)
         with destination(output) as stream:
-            count = write_export(store, chosen, stream, Format.JSONL if json else form, raw=raw, zone=settings.zone)
+            if chosen_form is Format.HTML:
+                from scheduler.web.desk.report import write_report
+
+                report = read_report(store, campaign, number_of_run, now=datetime.now(UTC))
+                count = write_report(report, stream, settings.zone)
+            else:
+                count = write_export(store, chosen, stream, chosen_form, raw=raw)
     if output:
         warn(f"wrote {amount(count, 'recipient')} to {output}")

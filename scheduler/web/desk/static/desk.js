@@ -24,7 +24,9 @@ async function renew(place) {
   if (place.contains(held) && /^(INPUT|SELECT|TEXTAREA)$/.test(held.tagName)) return; // somebody is writing in it
   const alike = () => [...place.querySelectorAll(`[href="${CSS.escape(name)}"]`)];
   const turn = name ? alike().indexOf(held) : -1; // several links may lead to the same place
+  const open = [...place.querySelectorAll("details[open]")].map((each) => each.id);
   place.replaceChildren(...made.childNodes);
+  for (const id of open.filter(Boolean)) document.getElementById(id)?.setAttribute("open", "");
   place.dataset.shown = text;
   if (name) {
     const again = document.getElementById(name) || alike()[turn];

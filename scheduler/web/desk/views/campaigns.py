@@ -4,20 +4,22 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from campaigns.access import Scope
+from campaigns.following.course import BRAKES
 from campaigns.lifecycle import RecipientState, RunState
 from scheduler.actions import approving, control
 from scheduler.actions.reading.alerts import read_alerts
+from scheduler.actions.reading.courses import read_brakes, read_course
 from scheduler.actions.reading.people import read_person
-from scheduler.actions.reading.plans import read_plan
 from scheduler.actions.reading.recipients import read_recipients
 from scheduler.actions.reading.replies import count_to_review
 from scheduler.actions.reading.runs import read_at_work, read_campaigns, read_runs
 from scheduler.actions.throttling import place_of, read_limits
+from scheduler.report.course import Pace, pace
 from scheduler.report.devices import failure_words
 from scheduler.report.limits import Limit
 from scheduler.report.story import chapter_lines
 from scheduler.report.summary import RunProgress, alarm_words, approved_words, phone_lines, waits_for
-from scheduler.report.variants import CONFIDENCE, outcome_table
+from scheduler.report.variants import groups_of
 from scheduler.web.desk.pages import DeskPage, DeskPlace, Go, Visit
 from scheduler.web.desk.values import after_of, filters_of, number_of
 
@@ -30,7 +32,7 @@ def now(asked: Visit) -> DeskPage:
     """What is at work, what needs somebody, and until when it takes."""
     store = asked.runtime.store
     at_work = read_at_work(store, now=asked.now)
-    lines = [(seen, waits_for(seen, asked.zone)) for seen in at_work]
+    lines = _lines(asked, at_work)
     sending = [line for line in lines if line[0].run.state in {RunState.RUNNING, RunState.SETTLING}]
     return DeskPage(
         "now.html",
@@ -42,10 +44,24 @@ def now(asked: Visit) -> DeskPage:
     )
 
 
+def _lines(asked: Visit, rows: Sequence[RunProgress]) -> Sequence[tuple[RunProgress, str, Pace]]:
+    """Return what each run waits for, or what keeps it from sending faster, and how it keeps its forecast."""
+    brakes = read_brakes(asked.runtime.store, [seen.run.id for seen in rows if seen.run.state is RunState.RUNNING])
+    return [
+        (
+            seen,
+            waits_for(seen, asked.zone)
+            or (f"kept back by {BRAKES[brakes[seen.run.id]]}" if seen.run.id in brakes else ""),
+            pace(seen, asked.now),
+        )
+        for seen in rows
+    ]
+
+
 def campaigns(asked: Visit) -> DeskPage:
     """All campaigns, the oldest first, a page at a time."""
     page = read_campaigns(asked.runtime.store, after=after_of(asked), limit=ROWS, now=asked.now)
-    lines = [(seen, waits_for(seen, asked.zone)) for seen in page.rows]
+    lines = _lines(asked, page.rows)
     return DeskPage("campaigns.html", {"lines": lines, "next": page.next})
 
 
@@ -57,22 +73,18 @@ def campaign(asked: Visit) -> DeskPage:
         "campaign.html",
         {
             "seen": seen,
-            "plan": read_plan(asked.runtime.store, name, seen.run.id),
+            "course": read_course(asked.runtime.store, seen, now=asked.now),
+            "pace": pace(seen, asked.now),
             "waits_for": waits_for(seen, asked.zone),
             "alarm": alarm_words(seen),
             "phones": phone_lines(seen, asked.zone),
             "approved": approved_words(seen, asked.zone),
             "failures": list(failure_words(seen.failures)),
-            "groups": _groups(seen),
+            "groups": groups_of(seen.groups),
             "limits": _limits(asked, name, ended=seen.run.finished_at is not None),
             "can": _can(asked, seen.run.state, awaits=bool(seen.awaits)),
         },
     )
-
-
-def _groups(seen: RunProgress) -> Mapping[str, Any]:
-    headings, rows = outcome_table(seen.groups) if seen.groups else ((), [])
-    return {"headings": headings, "rows": rows, "about": CONFIDENCE}
 
 
 def _limits(asked: Visit, name: str, *, ended: bool) -> Sequence[Limit]:

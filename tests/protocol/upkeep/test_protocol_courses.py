@@ -1,0 +1,100 @@
+"""How far a run is over time, what keeps it back, and how it keeps its forecast: written down by the clock."""
+
+from datetime import timedelta
+
+import pytest
+
+from campaigns.codes import PausedBy
+from campaigns.definition import Definition, Rate
+from campaigns.following.course import Brake
+from scheduler.actions.acting import Actor, ActorKind
+from scheduler.actions.control import pause
+from scheduler.actions.reading.courses import read_brakes, read_course
+from scheduler.actions.reading.runs import read_runs
+from scheduler.report.course import Pace, SeenCourse
+from scheduler.report.course import pace as pace_of
+from scheduler.ticks.courses import slowest
+from tests.protocol.world.harness import Installation
+from tests.store.store_world import SMALLEST
+from worker.limits.limits_in_force import Ceilings
+from worker.store.sending import accounts
+
+MINUTE, SECOND = Rate(1, timedelta(minutes=1)), Rate(1, timedelta(seconds=1))
+
+ROOT = Actor(ActorKind.CLI, "root")
+
+
+def course_of(bench: Installation) -> SeenCourse:
+    now = bench.clock.now()
+    return read_course(bench.store, read_runs(bench.store, "sale", now=now)[0], now=now)
+
+
+def pace(bench: Installation) -> Pace:
+    now = bench.clock.now()
+    return pace_of(read_runs(bench.store, "sale", now=now)[0], now)
+
+
+def test_a_course_grows_with_the_run_to_its_end(bench_on_both: Installation) -> None:
+    bench = bench_on_both
+    run_id = bench.campaign(30, per_request=1, more="  rate: 6/minute\n")
+    bench.pass_time(120, step=5)
+    half = course_of(bench)
+    assert 10 <= half.lines[0][-1][1] <= 14
+    assert (half.forecast[-1][1], half.most) == (30, 30)
+    assert abs(half.behind) < 15
+    bench.finish(run_id, within=timedelta(minutes=20))
+
+    whole = course_of(bench)
+    assert [line[-1][1] for line in whole.lines] == [30, 30, 30]
+    assert next(each.brake for each in whole.kept) is Brake.RATE
+    assert whole.ends[1] - whole.ends[0] == pytest.approx(300, abs=60)
+    assert pace(bench).words in {"as forecast", ""}
+
+
+@pytest.mark.parametrize(
+    ("more", "brake"),
+    [
+        ("  rate: 1/minute\n", Brake.RATE),
+        ("  daily: 2\n", Brake.BUDGET),
+        ("schedule: {window: {from: '03:00', to: '03:01'}}\n", Brake.WINDOW),
+        ("schedule: {spread: 2h}\n", Brake.MOMENT),
+    ],
+)
+def test_what_keeps_a_run_back_is_written_down(bench: Installation, more: str, brake: Brake) -> None:
+    run_id = bench.campaign(9, per_request=1, more=more)
+    bench.pass_time(70, step=5)
+    assert read_brakes(bench.store, [run_id]) in ({run_id: brake}, {})
+    assert {each.brake for each in course_of(bench).kept} >= ({brake} if bench.run(run_id).started_at else set())
+
+
+@pytest.mark.parametrize(
+    ("ceilings", "brake"),
+    [
+        (Ceilings(), Brake.RATE),
+        (Ceilings(account_rate=MINUTE), Brake.ACCOUNT),
+        (Ceilings(account_rate=SECOND, device_rate=MINUTE), Brake.PHONE),
+        (Ceilings(device_rate=SECOND), Brake.RATE),  # two phones: twice as fast
+        (Ceilings(campaign_rates={"any": None}), Brake.GATEWAY),
+    ],
+)
+def test_the_lowest_rate_is_the_one_that_is_named(ceilings: Ceilings, brake: Brake) -> None:
+    more = {"throughput": {"rate": "90/minute"}, "devices": {"use": [1, 2]}}
+    assert slowest(ceilings, Definition.model_validate(SMALLEST | more)) is brake
+
+
+def test_a_pause_and_a_gateway_that_is_away_are_told_apart(bench: Installation) -> None:
+    run_id = bench.campaign(30, per_request=1, more="  rate: 6/minute\n")
+    bench.pass_time(70, step=5)
+    with bench.store.write() as session:
+        accounts.pause_account(
+            session, bench.runtime.account_id, PausedBy.GATEWAY, "away", now=bench.clock.now(), probe_at=None
+        )
+    bench.pass_time(120, step=5)
+    assert read_brakes(bench.store, [run_id]) == {run_id: Brake.GATEWAY}
+    pause(bench.store, ROOT, "sale", now=bench.clock.now())
+    bench.pass_time(600, step=30)
+    assert read_brakes(bench.store, [run_id]) == {run_id: Brake.PAUSE}
+    late = pace(bench)
+    assert late.ends_at is None
+    assert late.words.endswith("minutes later than forecast")
+    assert late.behind_seconds == pytest.approx(720, abs=60)
