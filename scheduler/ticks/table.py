@@ -8,8 +8,8 @@ from scheduler.rush import Rush
 from scheduler.ticks.account_probe import probe
 from scheduler.ticks.alerts import EVERY_SECONDS, AlertsTick
 from scheduler.ticks.counting import LOOK_SECONDS, RunCounts
-from scheduler.ticks.courses import CourseTick
 from scheduler.ticks.credits import Credits
+from scheduler.ticks.following.courses import CourseTick
 from scheduler.ticks.following.finish import FinishTick
 from scheduler.ticks.following.follow import FollowTick
 from scheduler.ticks.following.late_acceptances import WatchTick

@@ -1,6 +1,6 @@
 """How far campaigns are, and which of their runs are meant."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from operator import attrgetter
 from typing import Final
@@ -8,10 +8,12 @@ from typing import Final
 from sqlmodel import Session
 
 from campaigns.codes import RunType
+from campaigns.following.course import Brake
 from campaigns.lifecycle import RunState
 from scheduler.actions.naming import latest_run
 from scheduler.actions.reading.pages import Page
 from scheduler.intake.approving import awaited
+from scheduler.report.course import SeenCourse, seen_course
 from scheduler.report.limits import slowed_devices
 from scheduler.report.summary import RunProgress
 from worker.definitions import Definitions
@@ -19,7 +21,8 @@ from worker.store.engine import Store
 from worker.store.following.devices import stuck_devices
 from worker.store.people.stored_replies import count_replies
 from worker.store.people.unsubscriptions import reached_all_the_same
-from worker.store.reports.counts import books, books_of, failures, kept, together
+from worker.store.reports import courses
+from worker.store.reports.counts import books, books_of, failures, kept, states, together
 from worker.store.reports.lists import campaigns_after
 from worker.store.reports.variants import group_outcomes
 from worker.store.reports.waiting import outlooks
@@ -67,6 +70,25 @@ def read_campaigns(store: Store, *, after: int, limit: int, now: datetime) -> Pa
         ids, place = campaigns_after(session, after=after, limit=limit)
         runs = _current(runs_of_campaigns(session, ids))
         return Page(_progress(session, definitions, runs, None, None, now=now), place)
+
+
+def read_course(store: Store, seen: RunProgress, *, now: datetime) -> SeenCourse:
+    """Return the course of a run up to now, or to its end. What changed since it was last written down is added."""
+    run = seen.run
+    with store.read() as session:
+        course, known = courses.load_course(session, run.id)
+        counts = courses.stages(states(kept(session, [run.id])[run.id]))
+    grown = [count - before for count, before in zip(counts, course.totals, strict=True)]
+    if any(grown) and course.added:
+        course.add((run.finished_at or now).timestamp(), *grown)
+    lines = tuple(course.line(kind) for kind in range(course.kinds))
+    return seen_course(seen, run, lines, known, now)
+
+
+def read_brakes(store: Store, run_ids: Collection[int]) -> Mapping[int, Brake]:
+    """Return what keeps these runs back, as it was last written down."""
+    with store.read() as session:
+        return courses.last_brakes(session, run_ids)
 
 
 def _progress(

@@ -9,11 +9,10 @@ from campaigns.definition import Definition, Rate
 from campaigns.following.course import Brake
 from scheduler.actions.acting import Actor, ActorKind
 from scheduler.actions.control import pause
-from scheduler.actions.reading.courses import read_brakes, read_course
-from scheduler.actions.reading.runs import read_runs
+from scheduler.actions.reading.runs import read_brakes, read_course, read_runs
 from scheduler.report.course import Pace, SeenCourse
 from scheduler.report.course import pace as pace_of
-from scheduler.ticks.courses import slowest
+from scheduler.ticks.following.courses import slowest
 from tests.protocol.world.harness import Installation
 from tests.store.store_world import SMALLEST
 from worker.limits.limits_in_force import Ceilings

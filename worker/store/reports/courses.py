@@ -31,7 +31,7 @@ def stages(by_state: Mapping[RecipientState, int]) -> tuple[int, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class RunStanding:
     """What decides how fast a run that has begun goes on: its next batch. `due_at` None: nothing is left to queue."""
 
     run_id: int
@@ -44,37 +44,42 @@ class Standing:
     zones: str
 
 
-def standings(session: Session, account_id: int) -> list[Standing]:
+_next_id: Final = (
+    sa.select(batches.c.id)
+    .where(batches.c.run_id == runs.c.id, batches.c.state == BatchState.PLANNED)
+    .order_by(batches.c.not_before)
+    .limit(1)
+    .correlate(runs)
+    .scalar_subquery()
+)
+_STANDINGS: Final = (
+    sa.select(
+        runs.c.id,
+        runs.c.definition_id,
+        campaigns.c.slug,
+        runs.c.state,
+        accounts.c.paused_by,
+        batches.c.not_before,
+        sa.func.coalesce(batches.c.waits_for, WaitsFor.NOTHING.value),
+        sa.func.coalesce(batches.c.zones, ""),
+    )
+    .select_from(
+        runs.join(accounts, accounts.c.id == runs.c.account_id)
+        .join(campaigns, campaigns.c.id == runs.c.campaign_id)
+        .outerjoin(batches, batches.c.id == _next_id)
+    )
+    .where(runs.c.account_id == sa.bindparam("b_account"), runs.c.state.in_(BEGUN), runs.c.started_at.is_not(None))
+)
+"""Built once: it runs every second."""
+
+
+def standings(session: Session, account_id: int) -> list[RunStanding]:
     """Look at every run of an account that has begun and is not over: for each at the beginning of an index."""
-    next_id = (
-        sa.select(batches.c.id)
-        .where(batches.c.run_id == runs.c.id, batches.c.state == BatchState.PLANNED)
-        .order_by(batches.c.not_before)
-        .limit(1)
-        .correlate(runs)
-        .scalar_subquery()
-    )
-    query = (
-        sa.select(
-            runs.c.id,
-            runs.c.definition_id,
-            campaigns.c.slug,
-            runs.c.state,
-            accounts.c.paused_by,
-            batches.c.not_before,
-            sa.func.coalesce(batches.c.waits_for, WaitsFor.NOTHING.value),
-            sa.func.coalesce(batches.c.zones, ""),
-        )
-        .select_from(
-            runs.join(accounts, accounts.c.id == runs.c.account_id)
-            .join(campaigns, campaigns.c.id == runs.c.campaign_id)
-            .outerjoin(batches, batches.c.id == next_id)
-        )
-        .where(runs.c.account_id == account_id, runs.c.state.in_(BEGUN), runs.c.started_at.is_not(None))
-    )
     return [
-        Standing(id_, of, slug, RunState(state), PausedBy(paused_by), due_at, WaitsFor(waits_for), zones)
-        for id_, of, slug, state, paused_by, due_at, waits_for, zones in session.execute(query)
+        RunStanding(id_, of, slug, RunState(state), PausedBy(paused_by), due_at, WaitsFor(waits_for), zones)
+        for id_, of, slug, state, paused_by, due_at, waits_for, zones in session.connection().execute(
+            _STANDINGS, {"b_account": account_id}
+        )
     ]
 
 

@@ -8,11 +8,10 @@ from campaigns.following.course import BRAKES
 from campaigns.lifecycle import RecipientState, RunState
 from scheduler.actions import approving, control
 from scheduler.actions.reading.alerts import read_alerts
-from scheduler.actions.reading.courses import read_brakes, read_course
 from scheduler.actions.reading.people import read_person
 from scheduler.actions.reading.recipients import read_recipients
 from scheduler.actions.reading.replies import count_to_review
-from scheduler.actions.reading.runs import read_at_work, read_campaigns, read_runs
+from scheduler.actions.reading.runs import read_at_work, read_brakes, read_campaigns, read_course, read_runs
 from scheduler.actions.throttling import place_of, read_limits
 from scheduler.report.course import Pace, pace
 from scheduler.report.devices import failure_words

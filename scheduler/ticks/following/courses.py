@@ -17,7 +17,7 @@ from worker.limits.limits_in_force import Ceilings
 from worker.runtime import Runtime
 from worker.store.reports import courses
 from worker.store.reports.counts import kept, states
-from worker.store.reports.courses import Standing
+from worker.store.reports.courses import RunStanding
 from worker.store.sending import queue
 
 MINUTE_SECONDS: Final = 60
@@ -100,7 +100,7 @@ class CourseTick:
                 seen.written.rest(at, course.step_seconds)
 
 
-def brake_of(runtime: Runtime, run: Standing, *, in_doubt: bool, now: datetime) -> Brake:
+def brake_of(runtime: Runtime, run: RunStanding, *, in_doubt: bool, now: datetime) -> Brake:
     """Return what keeps a run that has begun from sending faster."""
     if run.state is RunState.SETTLING:
         return Brake.RECEIPTS
