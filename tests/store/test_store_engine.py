@@ -34,6 +34,7 @@ ENUM_COLUMNS = [
 ]
 
 
+@pytest.mark.long
 def test_the_migrations_make_exactly_what_a_new_database_gets(sqlite_file: str, empty_postgres_url: str) -> None:
     for url in (sqlite_file, empty_postgres_url):
         with closing(Store(url)) as store:

@@ -194,6 +194,7 @@ def read(raw: str, region: str | None) -> tuple[str | None, NumberKind | None]:
         return None, None
 
 
+@pytest.mark.long
 @settings(max_examples=1000)
 @given(likely_numbers())
 def test_every_number_is_what_the_library_makes_of_it(number: tuple[str, str | None]) -> None:
@@ -345,6 +346,7 @@ def at_home(region: str, national: str, number: str) -> Iterator[str]:
     yield from (dash.join(number) for dash in "-\u2010\u2015\u2212\u30fc\uff0d\uff0e\u2060\u00a0\u200b")
 
 
+@pytest.mark.long
 def test_a_number_as_its_people_write_it_is_theirs_or_invalid() -> None:
     refused = []
     for region, national, number in EXAMPLES:
@@ -357,6 +359,7 @@ def test_a_number_as_its_people_write_it_is_theirs_or_invalid() -> None:
     assert len(refused) < 40
 
 
+@pytest.mark.long
 def test_a_number_dialled_from_abroad_is_the_same_or_invalid() -> None:
     refused = total = 0
     for place, region in enumerate(REGIONS):

@@ -105,6 +105,7 @@ def test_weights_are_kept_within_one_request_of_each(
             assert one - other <= more + 1e-6
 
 
+@pytest.mark.long
 @given(room=st.integers(20, 50), cost=st.integers(1, 10))
 def test_a_higher_kind_goes_first_and_a_lower_one_keeps_its_share(room: int, cost: int) -> None:
     contenders = [contender(id_, [cost] * 60, kind=kind) for id_, kind in enumerate(Kind)]

@@ -160,6 +160,7 @@ def test_dates_that_lie_before_ours_let_reads_begin_as_much_earlier(bench: Insta
     assert bench.states(second) == {RecipientState.DELIVERED: 30}
 
 
+@pytest.mark.long
 def test_a_gateway_whose_windows_show_nothing_is_read_by_group(bench: Installation) -> None:
     bench.gateway.has_windows = False
     run_id = bench.campaign(120, per_request=1)
@@ -376,6 +377,7 @@ def test_a_window_that_shows_too_much_is_read_in_parts(bench: Installation, behi
     assert bench.run(run_id).read_requests == reads_by(bench, "status")
 
 
+@pytest.mark.long
 def test_windows_are_divided_where_our_own_messages_were_accepted(bench: Installation) -> None:
     # given 8 times 10 messages, 5 seconds apart, of which one reply shows 40
     bench = bench.after_restart(max_messages=40)
@@ -414,6 +416,7 @@ def test_what_no_window_shows_in_one_reply_is_walked_through_for_many_groups(
     assert bench.run(run_id).read_requests <= 40
 
 
+@pytest.mark.long
 def test_a_gateway_that_has_too_much_to_walk_through_is_read_by_group(bench: Installation) -> None:
     # given a gateway that shows all times, and more messages sought in one status than a reply may hold
     bench = bench.after_restart(max_messages=30)

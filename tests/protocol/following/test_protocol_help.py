@@ -192,6 +192,7 @@ def test_answers_that_somebody_paused_wait_also_those_of_the_next_day(shop: Inst
     assert [run.state for run in days(shop)] == [RunState.PAUSED] * 2
 
 
+@pytest.mark.long
 def test_answers_that_somebody_cancelled_begin_again_the_next_day(shop: Installation) -> None:
     shop.gateway.receive(ANNA, "HELP")
     shop.pass_time(60)

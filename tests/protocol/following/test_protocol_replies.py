@@ -183,6 +183,7 @@ def test_a_message_that_is_too_long_to_be_read_keeps_no_others_from_it(sent: Ins
     assert check_reads(client, sent.clock.now()).standing is Standing.OK
 
 
+@pytest.mark.long
 def test_a_gateway_that_ignores_the_time_and_shows_too_much_is_not_passed_over_second_by_second(
     sent: Installation,
 ) -> None:

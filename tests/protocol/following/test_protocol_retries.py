@@ -220,6 +220,7 @@ def test_a_paused_campaign_sends_again_when_it_is_resumed(bench: Installation) -
     assert bench.gateway.copies().total() == 6
 
 
+@pytest.mark.long
 def test_a_retry_waits_for_the_window(bench: Installation) -> None:
     # given a window that closes before the wait is over
     closes = (bench.clock.now() + timedelta(minutes=3)).strftime("%H:%M")

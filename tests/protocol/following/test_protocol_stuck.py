@@ -35,6 +35,7 @@ def live(
         bench.clock.advance(30)
 
 
+@pytest.mark.long
 def test_the_share_of_a_stuck_phone_goes_by_the_others_and_nobody_is_doubled(bench_on_both: Installation) -> None:
     bench = bench_on_both
     # given forty-five people, two a minute, by three phones, the second of which is off from the start

@@ -11,6 +11,7 @@ from tests.protocol.world.scripted_gateway import LOST, Answers, Send, Stores
 from worker.sending.dispatch import Dispatched
 
 
+@pytest.mark.long
 def test_a_daily_budget_spreads_a_campaign_over_days(bench: Installation) -> None:
     # given 8 texts, one in each request, and 3 a day (the clock is at 09:00)
     run_id = bench.campaign(8, per_request=1, more="  daily: 3\n")

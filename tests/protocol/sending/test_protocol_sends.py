@@ -98,6 +98,7 @@ def test_a_refused_account_is_paused_and_goes_on_when_it_works_again(bench: Inst
     assert exactly_once(bench, *run_ids)
 
 
+@pytest.mark.long
 def test_a_bad_key_over_night_loses_nobody_and_holds_nobody(bench: Installation) -> None:
     # given a key that is refused by sends and reads alike, for a hundred times `settle`
     bench.hear()

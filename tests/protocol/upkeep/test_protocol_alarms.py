@@ -176,6 +176,7 @@ def test_a_campaign_whose_requests_all_fail_without_a_known_reason_pauses_itself
     assert known.states(run_id) == {RecipientState.DELIVERED: 60}
 
 
+@pytest.mark.long
 def test_a_request_that_fails_now_and_then_pauses_nothing(known: Installation) -> None:
     failing = Send(Answers.CODE_500, Stores.NONE)
     known.gateway.script.extend([*[failing] * (FAILURES_IN_A_ROW - 1), Send()] * 3)

@@ -317,6 +317,7 @@ def test_an_alert_is_raised_by_its_fault_and_cleared_by_its_end(known: Installat
     raised_and_cleared(known, name, fault())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", IN_SANDBOX)
 def test_an_alert_is_raised_and_cleared_in_a_sandbox(
     bench_with_sandbox: Installation, sandbox: SandboxGateway, name: AlertName

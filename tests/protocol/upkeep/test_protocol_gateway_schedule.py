@@ -25,6 +25,7 @@ def test_everything_is_handed_over_at_once_with_the_start(bench: Installation) -
     assert bench.run(run_id).state is RunState.SETTLING
 
 
+@pytest.mark.long
 def test_receipts_are_looked_for_from_the_start_on_and_as_long_as_the_file_says(bench: Installation) -> None:
     run_id = bench.campaign(3, more=KEPT + "follow: {until: 1h}\n")
     bench.pass_time(timedelta(hours=2, minutes=59), step=300)

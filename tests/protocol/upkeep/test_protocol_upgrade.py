@@ -188,6 +188,7 @@ def test_campaigns_in_flight_go_on_after_the_upgrade(old: Old, tmp_path: Path) -
     bench.close()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("reason", "probe_at", "goes_on_by_itself"),
     [(NO_CREDITS, SOON, True), (LATE, None, False), (QUARANTINE, None, False)],
