@@ -11,6 +11,7 @@ from tests.protocol.world.sandbox_gateway import SandboxGateway
 from tests.support.clocks import FakeClock
 from tests.support.shared_postgres import SharedPostgres
 from worker.store.engine import Store
+from worker.store.kept.phones import phones_unlike_rows
 from worker.store.migrate import migrate
 from worker.store.reports.counts import counts_unlike_rows
 
@@ -51,11 +52,14 @@ def _bench(
     made = Installation(folder, store, clock, sandbox=sandbox)
     yield made
     made.close()
-    with store.read() as session:
-        assert counts_unlike_rows(session) == {}
-    with store.write() as session:
-        for table in reversed(SQLModel.metadata.sorted_tables):
-            session.execute(table.delete())
+    try:
+        with store.read() as session:
+            assert counts_unlike_rows(session) == {}
+            assert phones_unlike_rows(session) == {}
+    finally:
+        with store.write() as session:
+            for table in reversed(SQLModel.metadata.sorted_tables):
+                session.execute(table.delete())
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from sqlmodel import SQLModel
 from tests.store.store_world import World
 from tests.support.shared_postgres import SharedPostgres
 from worker.store.engine import Store
+from worker.store.kept.phones import phones_unlike_rows
 from worker.store.migrate import migrate
 from worker.store.reports.counts import counts_unlike_rows
 
@@ -47,11 +48,17 @@ def empty(store: Store) -> None:
 def store(database: Store) -> Iterator[Store]:
     """The database, empty."""
     yield database
-    with database.read() as session:
+    try:
+        counts_are_those_of_the_rows(database)
+    finally:
+        empty(database)
+    counts_are_those_of_the_rows(database)
+
+
+def counts_are_those_of_the_rows(store: Store) -> None:
+    with store.read() as session:
         assert counts_unlike_rows(session) == {}
-    empty(database)
-    with database.read() as session:
-        assert counts_unlike_rows(session) == {}
+        assert phones_unlike_rows(session) == {}
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from campaigns.access import Actor
+from campaigns.access import Actor, ActorKind
 from campaigns.phone_numbers.numbers import mask
 from campaigns.printable import one_line
 from worker.store.bulk import insert_missing
@@ -184,8 +184,11 @@ def entries(
     if wanted.since is not None:
         query = query.where(audit_entries.c.at >= wanted.since)
     if wanted.actor:
-        whole = audit_entries.c.actor_kind + ":" + audit_entries.c.actor
-        query = query.where(sa.or_(audit_entries.c.actor == wanted.actor, whole == wanted.actor))
+        kind, _, name = wanted.actor.partition(":")
+        is_whole = name and kind in set(ActorKind)
+        query = query.where(audit_entries.c.actor == (name if is_whole else wanted.actor))
+        if is_whole:
+            query = query.where(audit_entries.c.actor_kind == kind)
     return [Audited(*row) for row in database.execute(query)]
 
 

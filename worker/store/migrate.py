@@ -11,7 +11,7 @@ from sqlmodel import Session, SQLModel
 import worker.store.models  # noqa: F401  # the tables to create
 from worker.store.engine import Store, at_end
 from worker.store.errors import StoreError
-from worker.store.kept import counting
+from worker.store.kept import counting, phones
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 
@@ -72,6 +72,7 @@ def create(connection: sa.Connection, revision: str) -> None:
     """
     SQLModel.metadata.create_all(connection, checkfirst=False)
     counting.install(connection)
+    phones.install(connection)
     _version.create(connection, checkfirst=False)
     connection.execute(_version.insert().values(version_num=revision))
 

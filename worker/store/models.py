@@ -263,6 +263,23 @@ class RunCount(SQLModel, table=True):
     segments: int = Field(sa_type=sa.BigInteger)
 
 
+class PhoneCount(SQLModel, table=True):
+    """How many texts of an account's phone wait, were sent or failed, written by triggers alone
+    (`store/kept/phones.py`); on PostgreSQL in shards, too. `last_at`: when it sent its last one.
+    """
+
+    __tablename__ = "phone_count"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    account_id: int = Field(primary_key=True, sa_type=sa.Integer, sa_column_kwargs={"autoincrement": False})
+    device: int = Field(primary_key=True, sa_type=sa.Integer, sa_column_kwargs={"autoincrement": False})
+    sim: int = Field(primary_key=True, sa_type=sa.Integer, sa_column_kwargs={"autoincrement": False})  # -1: not known
+    figure: str = Field(primary_key=True, max_length=10)
+    shard: int = Field(primary_key=True, sa_type=sa.Integer, sa_column_kwargs={"autoincrement": False})
+    amount: int = Field(sa_type=sa.BigInteger)
+    last_at: datetime | None = None
+
+
 class Attempt(SQLModel, table=True):
     """One POST: the intent before it, the outcome after it, and the evidence for both."""
 
@@ -397,6 +414,9 @@ class Suppression(SQLModel, table=True):
     ended_at: datetime | None = None  # the person came back, or the entry was removed
 
 
+_WAITS_TO_BE_READ = sa.text("reviewed_at IS NULL AND meaning IN ('review', 'stop')")
+
+
 class Inbound(SQLModel, table=True):
     """A message that somebody sent to a phone, stored once, however it arrived.
 
@@ -407,6 +427,8 @@ class Inbound(SQLModel, table=True):
         sa.UniqueConstraint("account_id", "gateway_id", "fingerprint"),
         sa.Index("ix_inbound_number", "number"),
         sa.Index("ix_inbound_run_id", "run_id"),
+        # What a person has to read is looked at again and again: few of all replies.
+        sa.Index("ix_inbound_waiting", "id", sqlite_where=_WAITS_TO_BE_READ, postgresql_where=_WAITS_TO_BE_READ),
     )
 
     id: int = Field(default=None, primary_key=True, sa_type=BigId)
@@ -619,7 +641,11 @@ class AuditEntry(SQLModel, table=True):
     """
 
     __tablename__ = "audit_entry"
-    __table_args__ = (sa.Index("ix_audit_entry_campaign", "campaign"),)
+    __table_args__ = (
+        sa.Index("ix_audit_entry_campaign", "campaign", "id"),
+        sa.Index("ix_audit_entry_action", "action", "id"),
+        sa.Index("ix_audit_entry_actor", "actor", "id"),
+    )
 
     id: int = Field(default=None, primary_key=True, sa_type=BigId)
     at: datetime

@@ -28,6 +28,7 @@ from worker.store.models import (
     MessageGroup,
     MessageKey,
     Notice,
+    PhoneCount,
     Recipient,
     Repetition,
     ReplyAnswer,
@@ -65,6 +66,7 @@ installations: Final = _table(Installation)
 leases: Final = _table(Lease)
 message_keys: Final = _table(MessageKey)
 notices: Final = _table(Notice)
+phone_counts: Final = _table(PhoneCount)
 recipients: Final = _table(Recipient)
 repetitions: Final = _table(Repetition)
 replies: Final = _table(Inbound)

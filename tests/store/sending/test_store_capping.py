@@ -113,11 +113,11 @@ def test_whoever_missed_their_moment_and_is_held_got_nothing(world: World) -> No
 @pytest.mark.parametrize("values", [{"kind": "reminder"}, {"account_id": 0}])
 def test_other_kinds_and_other_gateways_do_not_count(world: World, values: dict[str, Any]) -> None:
     first = world.run(people(2))
-    world.sent(first)
     with world.store.write() as session:
         if "account_id" in values:
             values = {"account_id": accounts.ensure_account(session, "other")}
         session.execute(sa.update(Run).where(sa.column("id") == first).values(**values))
+    world.sent(first)
     (batch_id,) = world.batches(world.run(people(2), campaign="two"))
 
     assert isinstance(promise(world, batch_id, cap()), Intent)

@@ -9,7 +9,8 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from campaigns.lifecycle import RecipientState
-from worker.store.tables import groups, recipients, runs, stuck
+from worker.store.kept import phones
+from worker.store.tables import groups, phone_counts, recipients, runs, stuck
 from worker.store.transitions import changed
 
 MOVED: Final = (RecipientState.SENT, RecipientState.DELIVERED, RecipientState.FAILED)
@@ -180,30 +181,25 @@ class DeviceView:
 
 
 def devices_seen(session: Session, account_id: int) -> list[DeviceView]:
-    """Return every device and SIM that the account's messages went by, in order. Reads every recipient."""
+    """Return every device and SIM that the account's messages went by, in order, from what is kept about them."""
 
-    def count(*states: RecipientState) -> sa.ColumnElement[int]:
-        return sa.func.count(sa.case((recipients.c.state.in_(states), 1)))
+    def kept(figure: str) -> sa.ColumnElement[int]:
+        return sa.cast(
+            sa.func.sum(sa.case((phone_counts.c.figure == figure, phone_counts.c.amount), else_=0)), sa.BigInteger
+        )
 
     query = (
         sa.select(
-            recipients.c.device,
-            recipients.c.sim,
-            count(RecipientState.ACCEPTED),
-            count(RecipientState.SENT, RecipientState.DELIVERED),
-            count(RecipientState.FAILED),
-            sa.func.max(
-                sa.case(
-                    (
-                        recipients.c.state.in_([RecipientState.SENT, RecipientState.DELIVERED]),
-                        sa.func.coalesce(recipients.c.sent_at, recipients.c.accepted_at),
-                    )
-                )
-            ),
+            phone_counts.c.device,
+            sa.func.nullif(phone_counts.c.sim, phones.NO_SIM),
+            kept(phones.WAITING),
+            kept(phones.SENT),
+            kept(phones.FAILED),
+            sa.func.max(phone_counts.c.last_at),
         )
-        .join(runs, runs.c.id == recipients.c.run_id)
-        .where(runs.c.account_id == account_id, recipients.c.device.is_not(None))
-        .group_by(recipients.c.device, recipients.c.sim)
-        .order_by(recipients.c.device, sa.func.coalesce(recipients.c.sim, -1))
+        .where(phone_counts.c.account_id == account_id)
+        .group_by(phone_counts.c.device, phone_counts.c.sim)
+        .having(sa.func.sum(phone_counts.c.amount) > 0)
+        .order_by(phone_counts.c.device, phone_counts.c.sim)
     )
     return [DeviceView(*row) for row in session.connection().execute(query)]

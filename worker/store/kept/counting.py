@@ -94,9 +94,11 @@ def _sqlite(table: CountedTable) -> Iterator[str]:
         f"UPDATE run_count SET amount = amount - 1, segments = segments - ({segments_old})"
         f" WHERE run_id = OLD.run_id AND figure = {figure_old} AND shard = 0;"
     )
-    differs = f"{figure_old} IS NOT {figure_new} OR {segments_old} IS NOT {segments_new}"
+    differs = (
+        f"{figure_old} IS NOT {figure_new} OR {segments_old} IS NOT {segments_new} OR OLD.run_id IS NOT NEW.run_id"
+    )
     does = {"insert": ("", "", add), "delete": ("", "", take)}
-    does["update"] = (f" OF {', '.join(table.changes)}", f" WHEN {differs}", f"{take} {add}")
+    does["update"] = (f" OF run_id, {', '.join(table.changes)}", f" WHEN {differs}", f"{take} {add}")
     for event in _events(table):
         of, when, actions = does[event]
         yield (

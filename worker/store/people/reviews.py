@@ -12,11 +12,11 @@ from worker.store.people.stored_replies import Reply, answers
 from worker.store.tables import replies
 from worker.store.transitions import changed
 
-WAITS: Final = (
-    replies.c.meaning.in_([Meaning.REVIEW.value, Meaning.STOP.value]),
+WAITS: Final[tuple[sa.ColumnElement[bool], ...]] = (
     replies.c.reviewed_at.is_(None),
+    sa.literal_column(f"inbound.meaning IN ('{Meaning.REVIEW}', '{Meaning.STOP}')", sa.Boolean),
 )
-"""Possible stops, and stops from unknown senders."""
+"""Possible stops, and stops from unknown senders: word for word as in their index."""
 
 
 def waiting_reviews(session: Session) -> list[Reply]:

@@ -9,7 +9,7 @@ from sqlmodel import Session
 
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from worker.store.engine import at_end
-from worker.store.kept.counting import fold
+from worker.store.kept import counting, phones
 from worker.store.locks import lock_run
 from worker.store.notifications.outbox import announce
 from worker.store.tables import batches, groups, recipients, runs
@@ -118,5 +118,5 @@ def finish_run(session: Session, run_id: int, now: datetime, *, sent_at: datetim
             return False
     session.execute(sa.update(groups).where(groups.c.run_id == run_id).values(next_poll_at=None))
     announce(session, "run.completed", run_id=run_id, now=now)
-    at_end(session).append(partial(fold, run_id=run_id))
+    at_end(session).extend([partial(counting.fold, run_id=run_id), phones.fold])
     return True
