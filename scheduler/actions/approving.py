@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Final
 
 from sqlmodel import Session
@@ -14,6 +15,7 @@ from campaigns.planning.approval import SHORTEST, SHOWN, command, is_needed, to_
 from scheduler.actions.acting import Actor, acting, audited, nothing_done
 from scheduler.actions.naming import latest_run
 from scheduler.actions.refusals import Refusal, Refused
+from scheduler.actions.uploading.files import require_same_tables
 from worker.definitions import Definitions
 from worker.store.audit import has_submitted
 from worker.store.engine import Store
@@ -35,10 +37,13 @@ class Approved:
     is_news: bool
 
 
-def approve(store: Store, actor: Actor, campaign: str, plan: str, *, four_eyes: bool, now: datetime) -> Approved:
+def approve(
+    store: Store, actor: Actor, campaign: str, plan: str, *, inbox: Path, four_eyes: bool, now: datetime
+) -> Approved:
     """Approve exactly this plan of a campaign, named by its hash or the beginning of it. Raises `Refused`.
 
-    Any change to the plan before its moment voids the approval. `four_eyes`: not by somebody who submitted it.
+    Any change to the plan before its moment voids the approval, and so does a table in `inbox` that was uploaded anew.
+    `four_eyes`: not by somebody who submitted it.
     """
     prefix = plan.strip().casefold()
     if not re.fullmatch(rf"[0-9a-f]{{{SHORTEST},64}}", prefix):
@@ -60,6 +65,7 @@ def approve(store: Store, actor: Actor, campaign: str, plan: str, *, four_eyes: 
             raise _why_not(session, campaign, prefix, runs, waiting)
         is_news = False
         for run, hash_ in chosen:
+            require_same_tables(session, inbox, campaign, rehearsal=run.rehearsal)
             if four_eyes:
                 _refuse_own(session, actor, campaign, definitions.get(run.definition_id))
             if run.approved_hash != hash_:

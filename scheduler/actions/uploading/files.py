@@ -6,6 +6,8 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
+from sqlmodel import Session
+
 from campaigns.codes import RunType
 from campaigns.definition import Definition
 from campaigns.problems import CampaignFileError, Problem
@@ -58,13 +60,12 @@ def upload_key(campaign: str, *, rehearsal: bool) -> str:
     return f"{'rehearsal:' if rehearsal else ''}{SOURCE}{campaign}.yaml"
 
 
-def require_same_tables(runtime: Runtime, campaign: str) -> None:
+def require_same_tables(session: Session, inbox: Path, campaign: str, *, rehearsal: bool) -> None:
     """Raise `Refused` if a table of an uploaded campaign that runs once was uploaded anew after its plan was made."""
-    path = uploads_in(runtime.settings.inbox) / f"{campaign}.yaml"
-    with runtime.store.read() as session:
-        entry = inbox_files.inbox_entry(session, upload_key(campaign, rehearsal=runtime.rehearsal))
-        if entry is None or entry.run_id is None or run_view(session, entry.run_id).type is not RunType.ONCE:
-            return
+    path = uploads_in(inbox) / f"{campaign}.yaml"
+    entry = inbox_files.inbox_entry(session, upload_key(campaign, rehearsal=rehearsal))
+    if entry is None or entry.run_id is None or run_view(session, entry.run_id).type is not RunType.ONCE:
+        return
     if path.is_file() and has_other_files(fingerprint(path, look_at(path, named_files(path))), entry.fingerprint):
         sentence = f"a table of {campaign} has changed since it was planned: send the campaign file again, then approve"
         raise Refused(Refusal.OTHER_PLAN, sentence)

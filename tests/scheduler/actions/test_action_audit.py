@@ -37,6 +37,7 @@ from worker.store.models import Batch, Recipient, Run
 from worker.store.runs.runs import pause_run
 
 NUMBER: Final = "+393331000001"
+INBOX_FOLDER: Final = Path("inbox")
 TEXT: Final = "Our spring sale starts today."
 PACKAGES: Final = (Path(scheduler.__file__).parent, Path(worker.__file__).parent)
 SOURCES: Final = sorted(Path(scheduler.actions.__file__).parent.rglob("*.py"))
@@ -190,7 +191,7 @@ def test_everything_that_somebody_does_has_one_entry(runtime: Runtime, folder: P
     sample = test_message.choose_sample(definition)
     tested = test_message.plan_test(runtime, ANNA, definition, sample, NUMBER, source="sale.yaml")
     test_message.give_up_test(runtime, ANNA, tested.run_id)
-    approving.approve(store, ANNA, "sale", waiting.plan_hash[:8], four_eyes=False, now=now)
+    approving.approve(store, ANNA, "sale", waiting.plan_hash[:8], inbox=INBOX_FOLDER, four_eyes=False, now=now)
     control.pause(store, ANNA, "sale", now=now)
     control.resume(store, ANNA, "sale", now=now)
     place = throttling.place_of(store, runtime.settings, campaign="sale")
@@ -237,7 +238,9 @@ def hold_everybody(store: Store, run_id: int) -> None:
 NOTHING: Final[list[Callable[[Runtime], object]]] = [
     lambda r: control.pause(r.store, ANNA, "spring-sael", now=r.clock.now()),
     lambda r: control.resume(r.store, ANNA, "spring-sale", now=r.clock.now()),
-    lambda r: approving.approve(r.store, ANNA, "spring-sale", 8 * "0", four_eyes=False, now=r.clock.now()),
+    lambda r: approving.approve(
+        r.store, ANNA, "spring-sale", 8 * "0", inbox=INBOX_FOLDER, four_eyes=False, now=r.clock.now()
+    ),
     lambda r: opt_outs.unsuppress(r.store, ANNA, [NUMBER], now=r.clock.now()),
     lambda r: submitting.submit(r, ANNA, read_file(Path("broken.yaml"), r.settings), source="broken.yaml"),
 ]
@@ -260,7 +263,7 @@ def test_what_was_approved_or_suppressed_before_has_one_entry(runtime: Runtime, 
     path.write_text(CAMPAIGN.replace("spring-sale", "sale") + "approval: true\n")
     run = submitting.submit(runtime, ANNA, read_file(path, runtime.settings), source=path.name).run
     for actor in (ANNA, Actor(ActorKind.TOKEN, "ci")):
-        approving.approve(store, actor, "sale", run.plan_hash, four_eyes=False, now=now)
+        approving.approve(store, actor, "sale", run.plan_hash, inbox=INBOX_FOLDER, four_eyes=False, now=now)
         opt_outs.suppress(store, actor, [NUMBER], now=now)
 
     assert did(store).count("approve") == did(store).count("suppress") == 1

@@ -56,7 +56,8 @@ def test_what_is_paused_goes_on_and_is_cancelled_with_results_that_cannot_change
 
 
 def approve(runtime: Runtime, campaign: str, plan: str, by: Actor = ANNA, *, four_eyes: bool = False) -> Approved:
-    return approving.approve(runtime.store, by, campaign, plan, four_eyes=four_eyes, now=runtime.clock.now())
+    inbox, now = runtime.settings.inbox, runtime.clock.now()
+    return approving.approve(runtime.store, by, campaign, plan, inbox=inbox, four_eyes=four_eyes, now=now)
 
 
 REFUSED: Final[list[tuple[Callable[[Any], object], Refusal, str]]] = [

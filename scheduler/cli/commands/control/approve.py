@@ -31,7 +31,8 @@ def approve(
 
     settings, now = load_settings(), SystemClock().now()
     with campaign_store(settings) as store:
-        done = approving.approve(store, this_user(), campaign, plan, four_eyes=settings.four_eyes, now=now)
+        inbox, four_eyes = settings.inbox, settings.four_eyes
+        done = approving.approve(store, this_user(), campaign, plan, inbox=inbox, four_eyes=four_eyes, now=now)
     if json:
         print_json(approved_json(campaign, done))
     else:

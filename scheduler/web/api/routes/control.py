@@ -21,7 +21,6 @@ from scheduler.actions.numbers import normalised
 from scheduler.actions.refusals import Refusal, Refused
 from scheduler.actions.shapes.done import Approval, Cancelled, Paused, ResentShape, ResolvedShape, ResumedShape
 from scheduler.actions.shapes.seen import Items
-from scheduler.actions.uploading.files import require_same_tables
 from scheduler.report.shown.shapes import LimitShape
 from scheduler.web.api.guard import guarded_router
 from scheduler.web.api.idempotency import MadeOnce, Once
@@ -96,11 +95,10 @@ def approve(
 ) -> Response:
     """Approve exactly this plan of a campaign. As `campaigns approve --json`; 412 if anything has changed."""
     plan = _etag(if_match)
-    four_eyes, now = runtime.settings.four_eyes, runtime.clock.now()
+    inbox, four_eyes, now = runtime.settings.inbox, runtime.settings.four_eyes, runtime.clock.now()
 
     def act() -> Approval:
-        require_same_tables(runtime, name)
-        done = approving.approve(runtime.store, actor, name, plan, four_eyes=four_eyes, now=now)
+        done = approving.approve(runtime.store, actor, name, plan, inbox=inbox, four_eyes=four_eyes, now=now)
         return approved_json(name, done)
 
     return once(act)

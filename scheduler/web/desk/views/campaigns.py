@@ -108,7 +108,13 @@ def approve(asked: Visit) -> Go:
     """Approve exactly the plan that the page showed."""
     name, settings = asked.path["name"], asked.runtime.settings
     done = approving.approve(
-        asked.runtime.store, asked.who, name, asked.value("plan"), four_eyes=settings.four_eyes, now=asked.now
+        asked.runtime.store,
+        asked.who,
+        name,
+        asked.value("plan"),
+        inbox=settings.inbox,
+        four_eyes=settings.four_eyes,
+        now=asked.now,
     )
     return Go(f"/campaigns/{name}", f"{name} is approved: plan {done.plan[:12]}")
 

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from typer.testing import CliRunner
 
 from campaigns.access import Scope
+from scheduler.cli.app import app
 from scheduler.inbox.uploads import uploads_in
 from tests.scheduler.web.api.api_caller import Answer, Caller, Callers
 from worker.runtime import Runtime
@@ -185,7 +187,10 @@ def test_a_table_that_has_changed_is_planned_anew(author: Caller) -> None:
     assert second["plan"] != first["plan"]
 
 
-def test_the_plan_of_a_table_that_has_changed_since_cannot_be_approved(author: Caller, callers: Callers) -> None:
+def test_the_plan_of_a_table_that_has_changed_since_cannot_be_approved(
+    author: Caller, callers: Callers, api_runtime: Runtime
+) -> None:
+    """Neither by a call nor by the command, which says the same."""
     approver = callers.with_scopes(Scope.APPROVE, Scope.READ)
     put_table(author, "five.csv", TABLE)
     content = file_of("five", **{"customers.csv": "five.csv"})
@@ -194,6 +199,10 @@ def test_the_plan_of_a_table_that_has_changed_since_cannot_be_approved(author: C
     put_table(author, "five.csv", TABLE + b"+39 333 111 0003,Zoe\n")
     told = approver.call("POST", "/campaigns/five/approve", None, If_Match=f'"{old}"').problem(412, "other_plan")
     assert told.startswith("a table of five has changed since it was planned")
+    there = api_runtime.settings
+    env = {"CAMPAIGNS_DATABASE_URL": str(there.database_url), "CAMPAIGNS_INBOX": str(there.inbox)}
+    by_hand = CliRunner().invoke(app, ["approve", "five", "--plan", old], env=env)
+    assert (by_hand.exit_code, by_hand.stderr.strip()) == (2, told)
     new = put(author, "five", content).json["approval"]["plan"]
     approver.call("POST", "/campaigns/five/approve", None, If_Match=f'"{old}"').problem(412, "other_plan")
     approved = approver.call("POST", "/campaigns/five/approve", None, If_Match=f'"{new}"').json
