@@ -8,8 +8,10 @@ from campaigns.display import utc
 from campaigns.phone_numbers.numbers import mask
 from campaigns.planning.approval import command
 from campaigns.protocol.declarations import Declared
+from campaigns.protocol.deeds import WHY
 from scheduler.actions.approving import Approved
 from scheduler.actions.control import Resumed, Stopped
+from scheduler.actions.many import ManyDone, ManyPlan
 from scheduler.actions.reading.held import Held
 from scheduler.actions.reading.lists import HeldRequest
 from scheduler.actions.reading.people import KnownPerson
@@ -23,6 +25,7 @@ from scheduler.actions.shapes.done import (
     FailureShape,
     FailuresShape,
     KeptTable,
+    ManyShape,
     Paused,
     RequestUnderWay,
     ResentShape,
@@ -187,6 +190,21 @@ def resend_json(
     """Return the run that sends again what failed, or null, and to how many people."""
     failures = failures_json(found)
     return {"campaign": campaign, "run": run_id, "only": only, "parent": found.root.id, "people": people, **failures}
+
+
+def many_json(plan: ManyPlan, done: ManyDone | None = None) -> ManyShape:
+    """Return for how many people something would be done, or was, and for how many not."""
+    return {
+        "campaign": plan.run.campaign,
+        "run": done.run_id if done else plan.run.id,
+        "do": plan.deed.value,
+        "done": done is not None,
+        "people": done.people if done else plan.people,
+        "left_out": [
+            {"cause": cause.value, "people": people, "why": WHY[cause]} for cause, people in plan.left_out.items()
+        ],
+        "plan": plan.seal,
+    }
 
 
 def changed_json(done: Literal["added", "removed"], changed: Changed) -> ChangedOptOuts:

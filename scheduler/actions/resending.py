@@ -1,11 +1,12 @@
 """`resend`: send again to everybody whose text failed, if it is proven that they did not get it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
-from typing import Final
+from typing import Any, Final
 
+from sqlalchemy import ColumnElement
 from sqlmodel import Session
 
 from scheduler.actions.acting import Actor, acting, audited, nothing_done
@@ -19,6 +20,7 @@ from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.store.engine import Store
 from worker.store.following import receipts
+from worker.store.locks import lock_run
 from worker.store.people import suppressions
 from worker.store.runs import resends
 from worker.store.runs.resends import Failure
@@ -70,31 +72,45 @@ def resend(runtime: Runtime, actor: Actor, root: RunView) -> int | None:
     return resend_failed(runtime, actor, root)
 
 
-def resend_failed(runtime: Runtime, actor: Actor, root: RunView) -> int | None:
-    """Like `resend`, for a run about whose texts the gateway has just been asked: in one transaction."""
+def resend_failed(
+    runtime: Runtime,
+    actor: Actor,
+    root: RunView,
+    only: Sequence[ColumnElement[bool]] = (),
+    *,
+    confirmed: Callable[[Session], Mapping[str, Any]] | None = None,
+) -> int | None:
+    """Like `resend`, for a run about whose texts the gateway has just been asked: in one transaction.
+
+    `only`: conditions that rows meet. `confirmed` is called with the run locked, raises if it must not be done, and
+    returns what the audit says besides.
+    """
     definition = runtime.definitions.get(root.definition_id)
     now = runtime.clock.now()
     with acting(runtime.store, actor, "resend", campaign=root.campaign, now=now) as session:
+        lock_run(session, root.id)
+        facts = confirmed(session) if confirmed else {}
         run_id = resends.create_resend(
             session,
             root,
             account_id=runtime.account_id,
             limits=limits_of(definition, runtime.settings).request,
             suppressed=lambda numbers: suppressions.suppressed_among(session, numbers, definition.kind),
+            only=only,
             now=now,
         )
         if run_id is None:
             nothing_done(session)
-        audited(session, run_id=run_id, plan_hash=root.plan_hash, parent=root.id)
+        audited(session, run_id=run_id, plan_hash=root.plan_hash, parent=root.id, **facts)
     if run_id is not None:
         get_logger().info("run.resent", campaign=root.campaign, run=run_id, parent=root.id)
     return run_id
 
 
-def ask_again(runtime: Runtime, root: RunView) -> None:
-    """Read every failed message once more: the gateway may have tried again by itself meanwhile."""
+def ask_again(runtime: Runtime, root: RunView, only: Sequence[ColumnElement[bool]] = ()) -> None:
+    """Read every failed message (that meets the conditions) once more: the gateway may have tried again by itself."""
     with runtime.store.read() as session:
-        failed = resends.failed_messages(session, root.id)
+        failed = resends.failed_messages(session, root.id, only)
     shown: list[Message] = []
     for group_id, members in groupby(failed, key=attrgetter("group_id")):
         wanted = {member.gateway_id: member.batch_id for member in members}

@@ -14,6 +14,7 @@ from scheduler.cli.commands.control.approve import approve
 from scheduler.cli.commands.control.cancel import cancel
 from scheduler.cli.commands.control.held import held
 from scheduler.cli.commands.control.pause import pause
+from scheduler.cli.commands.control.people import people
 from scheduler.cli.commands.control.reply import reply
 from scheduler.cli.commands.control.resolve import resolve
 from scheduler.cli.commands.control.resume import resume
@@ -105,7 +106,7 @@ for command in (
     *(init, check, plan, schema),
     *(run, up, worker, scheduler, dashboard, send_test),
     *(status, alerts, export, why, audit),
-    *(pause, resume, cancel, approve, throttle, held, resolve, resend, reply),
+    *(pause, resume, cancel, approve, throttle, held, resolve, resend, people, reply),
     *(recover, balance, devices, migrate, sandbox, move, doctor, notify, completion),
 ):
     app.command(command.__module__.rpartition(".")[2])(command)  # `campaigns NAME` is in NAME.py

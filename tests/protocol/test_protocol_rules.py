@@ -1,6 +1,7 @@
 """Operator rules that are newer than a plan: unsent texts keep to them, and what cannot is not sent."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -93,7 +94,7 @@ def test_a_plan_waits_for_approval_that_was_required_later(bench: Installation) 
     assert [line["run"] for line in log if line["event"] == "run.awaits_approval"] == [waiting.id]
 
     anna = Actor(ActorKind.CLI, "anna")
-    approve(bench.store, anna, "sale", waiting.plan_hash, four_eyes=False, now=bench.clock.now())
+    approve(bench.store, anna, "sale", waiting.plan_hash, inbox=Path("inbox"), four_eyes=False, now=bench.clock.now())
     later.live_until(at("01T12:30"))
 
     assert len(bench.gateway.stored) == 1

@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from campaigns.protocol.deeds import Cause, Deed
 from scheduler.actions.naming import latest_run
 from scheduler.actions.reading.pages import Page
 from worker.store.engine import Store
+from worker.store.reports.choices import is_for
 from worker.store.reports.exports import Exported
 from worker.store.reports.recipients import recipients_after
 
@@ -21,13 +23,22 @@ class RecipientRow:
 
 
 def read_recipients(
-    store: Store, campaign: str, number: int | None, filters: Mapping[str, Any], *, after: int, limit: int
+    store: Store,
+    campaign: str,
+    number: int | None,
+    filters: Mapping[str, Any],
+    *,
+    among: tuple[Deed, Cause] | None = None,
+    after: int,
+    limit: int,
 ) -> Page[RecipientRow]:
     """Return recipients of a campaign's latest run, or the one with this number, from the row after `after` on.
 
-    `filters`: `state`, `reason`, `device`, `variant`. Raises `Refused` for an unknown campaign or run.
+    `filters`: those of `many.ManyChosen`. `among`: only those for whom a deed would, or would not, be done for this
+    cause. Raises `Refused` for an unknown campaign or run.
     """
     with store.read() as session:
         run = latest_run(session, campaign, number)
-        rows, place = recipients_after(session, run.id, filters, after=after, limit=limit)
+        only = [is_for(session, among[0], run.id, among[1])] if among else []
+        rows, place = recipients_after(session, run.id, filters, only=only, after=after, limit=limit)
     return Page([RecipientRow(id_, run.id, values) for id_, values in rows], place)

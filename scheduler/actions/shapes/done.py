@@ -88,6 +88,26 @@ class BadRowShape(TypedDict):
     problem: str
 
 
+class LeftOutShape(TypedDict):
+    """How many people are left out for a cause, and what that means."""
+
+    cause: str
+    people: int
+    why: str
+
+
+class ManyShape(TypedDict):
+    """For how many `people` it would be done, or was. `plan` stands for exactly these; `run` may be a new one."""
+
+    campaign: str
+    run: int | None
+    do: str
+    done: bool
+    people: int
+    left_out: list[LeftOutShape]
+    plan: str
+
+
 class ChangedOptOuts(TypedDict):
     """How many numbers were added or removed. `problems`: the first of the `bad_rows`."""
 

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from campaigns.access import ActorKind
 from campaigns.audience import AudienceProblem
@@ -53,7 +53,7 @@ def suppress(
     """Send nothing more (of a kind) to these numbers (E.164), from the next request on. Raises `Refused`."""
     source = BY_COMMAND if actor.kind is ActorKind.CLI else BY_API
     entries = [Entry(number, known_kind(kind), reason, source, now) for number in numbers]
-    added = _put(store, actor, [entries], now, subject=_about(numbers), kind=kind or "")
+    added = put(store, actor, [entries], now, subject=_about(numbers), kind=kind or "")
     return Changed(added, len(set(numbers)) - added)
 
 
@@ -73,7 +73,7 @@ def suppress_table(store: Store, actor: Actor, table: OptOutFile, *, now: dateti
     Raises `Refused` for a table that cannot be read to its end, or that has no usable row.
     """
     try:
-        added = _put(store, actor, table.chunks(AT_ONCE), now, subject=table.path.name, kind=table.kind)
+        added = put(store, actor, table.chunks(AT_ONCE), now, subject=table.path.name, kind=table.kind)
     except AudienceProblem as error:
         raise Refused(Refusal.INVALID, f"{table.path}: {error}") from None
     return Changed(added, table.entries - added, tuple(table.bad), table.bad_rows)
@@ -106,18 +106,27 @@ def suppressed(store: Store | None, *, kind: str | None = None) -> Iterator[Entr
             yield from suppressions.in_force(session, kind=only)
 
 
-def _put(
-    store: Store, actor: Actor, chunks: Iterable[Sequence[Entry]], now: datetime, *, subject: str, kind: str
+def put(
+    store: Store,
+    actor: Actor,
+    chunks: Iterable[Sequence[Entry]],
+    now: datetime,
+    *,
+    subject: str,
+    kind: str,
+    campaign: str = "",
+    **facts: Any,
 ) -> int:
     """Put all entries on the list; return how many were not on it.
 
-    However many transactions it takes, the audit has one entry: in the first one that changes something.
+    However many transactions it takes, the audit has one entry, with these `facts`: in the first one that changes
+    something.
     """
     added = 0
     for chunk in chunks:
-        with acting(store, actor, "suppress", subject=subject, now=now) as session:
+        with acting(store, actor, "suppress", campaign=campaign, subject=subject, now=now) as session:
             new = suppressions.suppress(session, chunk, now=now)
-            audited(session, kind=kind, source=chunk[0].source if chunk else "")
+            audited(session, kind=kind, source=chunk[0].source if chunk else "", **facts)
             if added or not new:
                 nothing_done(session)
         added += new

@@ -19,6 +19,7 @@ from scheduler.web.api.routes import (
     events,
     files,
     installation,
+    many,
     messages,
     opt_outs,
     oversight,
@@ -35,6 +36,7 @@ PRIVATE: Final = ((b"cache-control", b"no-store"), (b"x-content-type-options", b
 ROUTERS: Final = (
     campaigns.router,
     control.router,
+    many.router,
     files.router,
     people.router,
     opt_outs.router,

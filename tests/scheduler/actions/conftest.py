@@ -5,13 +5,14 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from scheduler.actions.submitting import submit
 from scheduler.intake.taking import read_file
 from tests.scheduler.actions.actions_world import ANNA, CAMPAIGN
 from tests.support.clocks import START, FakeClock
 from worker.runtime import Runtime, build_runtime
-from worker.settings.settings import load_settings
+from worker.settings.settings import Settings, load_settings
 
 
 @pytest.fixture
@@ -25,3 +26,17 @@ def runtime(folder: Path, migrated: Callable[[Path], None]) -> Iterator[Runtime]
     submit(runtime, ANNA, read_file(path, runtime.settings), source=path.name)
     yield runtime
     runtime.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def on_both(request: pytest.FixtureRequest, tmp_path: Path, migrated: Callable[[Path], None]) -> Iterator[Runtime]:
+    """A runtime with an empty database of each kind, whose gateway nobody calls."""
+    url = f"sqlite:///{tmp_path / 'campaigns.db'}"
+    if request.param == "postgresql":
+        url = request.getfixturevalue("postgres_url")
+    else:
+        migrated(tmp_path)
+    settings = Settings(database_url=url, timezone="UTC", region="IT", _env_file=None)
+    made = build_runtime(settings, sandbox=("http://127.0.0.1:9", SecretStr("unused")), clock=FakeClock(START))
+    yield made
+    made.close()

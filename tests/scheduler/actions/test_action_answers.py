@@ -1,14 +1,12 @@
 """Answers to replies: one text each, from the phone that got the reply, and nobody answers what they have not seen."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from pathlib import Path
 from typing import Final
 
 import pytest
 import sqlalchemy as sa
-from pydantic import SecretStr
 
 from campaigns.access import Actor, ActorKind
 from campaigns.definition import Kind
@@ -19,9 +17,7 @@ from scheduler.actions.refusals import Refusal, Refused
 from scheduler.actions.suppressing.opt_outs import suppress
 from scheduler.actions.texts.replying import Answered, answer_reply
 from tests.store.store_world import NOW, World, people
-from tests.support.clocks import FakeClock
-from worker.runtime import Runtime, build_runtime
-from worker.settings.settings import Settings
+from worker.runtime import Runtime
 from worker.store.people.stored_replies import Incoming, store_replies
 from worker.store.tables import batches, recipients, reply_answers
 
@@ -30,20 +26,12 @@ ANNA, BEN = (Actor(ActorKind.USER, name) for name in ("anna", "ben"))
 TEXT: Final = "We open at nine."
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def runtime(request: pytest.FixtureRequest, tmp_path: Path, migrated: Callable[[Path], None]) -> Iterator[Runtime]:
+@pytest.fixture
+def runtime(on_both: Runtime) -> Runtime:
     """A runtime whose gateway nobody calls, with somebody who was sent a text and wrote back."""
-    url = f"sqlite:///{tmp_path / 'campaigns.db'}"
-    if request.param == "postgresql":
-        url = request.getfixturevalue("postgres_url")
-    else:
-        migrated(tmp_path)
-    settings = Settings(database_url=url, timezone="UTC", region="IT", _env_file=None)
-    made = build_runtime(settings, sandbox=("http://127.0.0.1:9", SecretStr("unused")), clock=FakeClock(NOW))
-    world = World(made.store)
+    world = World(on_both.store)
     world.sent(world.run(people(1)))
-    yield made
-    made.close()
+    return on_both
 
 
 def write(runtime: Runtime, *, number: str = PERSON, meaning: Meaning = Meaning.REPLY, sim: int | None = 1) -> int:

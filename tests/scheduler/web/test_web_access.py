@@ -122,6 +122,8 @@ PAGES = {
     ("GET", "/campaigns"): "read",
     ("GET", "/campaigns/{name}"): "read",
     ("GET", "/campaigns/{name}/people"): "read",
+    ("GET", "/campaigns/{name}/people/plan"): "control",
+    ("POST", "/campaigns/{name}/people/do"): "control",
     ("GET", "/campaigns/{name}/plan"): "read",
     ("GET", "/fleet"): "read",
     ("GET", "/needs"): "read",

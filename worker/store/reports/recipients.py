@@ -1,10 +1,12 @@
 """The recipients of a run a page at a time, in the order of the audience: all, or those that a filter matches."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import sqlalchemy as sa
 from sqlmodel import Session
 
+from worker.store.reports.choices import matches
 from worker.store.reports.exports import (
     NO_REPLY,
     Exported,
@@ -21,9 +23,15 @@ from worker.store.tables import recipients, replies
 
 
 def recipients_after(
-    session: Session, run_id: int, filters: Mapping[str, Any], *, after: int, limit: int
+    session: Session,
+    run_id: int,
+    filters: Mapping[str, Any],
+    *,
+    only: Sequence[sa.ColumnElement[bool]] = (),
+    after: int,
+    limit: int,
 ) -> tuple[list[tuple[int, Exported]], int | None]:
-    """Return rows with their ids, and the id to go on after. `filters`: the value of a column, by its name."""
+    """Return rows with their ids, and the id to go on after. `filters`, as in `matches`; `only`: further conditions."""
     connection = session.connection()
     set_for_pages(connection)
     rows, place = rows_after(
@@ -31,7 +39,7 @@ def recipients_after(
         selected(connection),
         recipients.c.id,
         among=[recipients.c.run_id == run_id],
-        only=[recipients.c[name] == value for name, value in filters.items()],
+        only=[*matches(run_id, filters), *only],
         after=after,
         limit=limit,
     )

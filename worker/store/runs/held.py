@@ -1,6 +1,7 @@
 """Recipients and contact lists that a person must decide on, and what happens to them then."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -86,9 +87,18 @@ def runs_with_held(session: Session, campaign_id: int) -> list[int]:
 
 
 def resolve_held(
-    session: Session, run_id: int, declared: Declared, *, number: str | None, by: str, now: datetime
+    session: Session,
+    run_id: int,
+    declared: Declared,
+    *,
+    number: str | None = None,
+    only: Sequence[sa.ColumnElement[bool]] | None = None,
+    by: str,
+    now: datetime,
 ) -> Resolved:
     """Apply what a person found out about everything of a run that is held, or about one number of it.
+
+    `only`: about the people who meet these conditions, and about no contact list.
 
     Not sent: pending again in the same batch, and the run continues, unless it was cancelled. Sent: accepted without a
     gateway ID, so nothing is waited for. Who decided and when is kept as an event for each batch.
@@ -99,6 +109,7 @@ def resolve_held(
     who = [recipients.c.run_id == run_id, recipients.c.state == RecipientState.HELD]
     if number is not None:
         who.append(recipients.c.number == number)
+    who += only or ()
     moved = session.execute(
         move_recipients(to, *who, reason=declared.reason).returning(recipients.c.id, recipients.c.batch_id)
     ).all()
@@ -106,13 +117,14 @@ def resolve_held(
     for id_, batch_id in moved:
         by_batch[batch_id].append(id_)
     # A contact list has no numbers here: a decision about one number does not apply to the list.
-    lists = held_lists(session, run_id) if number is None else []
+    is_about_all = number is None and only is None
+    lists = held_lists(session, run_id) if is_about_all else []
     for held in lists:
         by_batch[held.batch_id] = []
     if declared is Declared.SENT:
-        _close_batches(session, run_id, now)
+        _close_batches(session, run_id, now, with_lists=is_about_all)
     else:
-        _open_batches(session, run_id, now)
+        _open_batches(session, run_id, now, with_lists=is_about_all)
     for batch_id, ids in by_batch.items():
         detail = {"as": declared.value, "by": by, "recipients": ids}
         record_event(session, EventName.HELD_RESOLVED, now, run_id=run_id, batch_id=batch_id, detail=detail)
@@ -142,7 +154,7 @@ def _waits(state: RecipientState) -> sa.Exists:
     return sa.exists().where(recipients.c.batch_id == batches.c.id, recipients.c.state == state)
 
 
-def _open_batches(session: Session, run_id: int, now: datetime) -> None:
+def _open_batches(session: Session, run_id: int, now: datetime, *, with_lists: bool) -> None:
     """Send batches with pending people again; a request that is under way or in doubt takes care of its own people."""
     session.execute(
         move_batch(
@@ -151,7 +163,7 @@ def _open_batches(session: Session, run_id: int, now: datetime) -> None:
             batches.c.state.in_([BatchState.HELD, BatchState.ACCEPTED]),
             sa.or_(
                 _waits(RecipientState.PENDING),
-                sa.and_(batches.c.list_id.is_not(None), batches.c.state == BatchState.HELD),
+                sa.and_(sa.literal(with_lists), batches.c.list_id.is_not(None), batches.c.state == BatchState.HELD),
             ),
             not_before=now,
             latest=None,  # the person who decides this knows what time it is
@@ -162,9 +174,11 @@ def _open_batches(session: Session, run_id: int, now: datetime) -> None:
     )
 
 
-def _close_batches(session: Session, run_id: int, now: datetime) -> None:
+def _close_batches(session: Session, run_id: int, now: datetime, *, with_lists: bool) -> None:
     """Close these batches: nothing in them is left to decide or to watch for, because a person has looked."""
     decided = [batches.c.state == BatchState.HELD, ~_waits(RecipientState.HELD)]
+    if not with_lists:
+        decided.append(batches.c.list_id.is_(None))
     closed = move_batch(BatchState.ACCEPTED, batches.c.run_id == run_id, *decided, reason=Declared.SENT.reason)
     ids = list(session.scalars(closed.returning(batches.c.id)))
     for part in in_parts(ids):

@@ -54,11 +54,11 @@ def unfinished_resends(session: Session, root_id: int) -> list[int]:
 
 def failures(session: Session, root_id: int) -> list[Failure]:
     """Return everybody whose last text failed, by reason; the proven ones first."""
-    is_proven = _proven()
-    columns: tuple[Any, ...] = (recipients.c.reason, recipients.c.result_code, is_proven, sa.func.count())
+    proven = is_proven()
+    columns: tuple[Any, ...] = (recipients.c.reason, recipients.c.result_code, proven, sa.func.count())
     query = sa.select(*columns).where(*_last_failed(session, root_id))
-    rows = session.execute(query.group_by(recipients.c.reason, recipients.c.result_code, is_proven))
-    found = [Failure(reason, code, bool(proven), people) for reason, code, proven, people in rows]
+    rows = session.execute(query.group_by(recipients.c.reason, recipients.c.result_code, proven))
+    found = [Failure(reason, code, bool(is_proof), people) for reason, code, is_proof, people in rows]
     return sorted(found, key=lambda failure: (not failure.is_proven, -failure.people, failure.reason))
 
 
@@ -71,38 +71,46 @@ class FailedMessage:
     gateway_id: int
 
 
-def failed_messages(session: Session, root_id: int) -> list[FailedMessage]:
-    """Return the messages of the people who would be sent to again, group by group."""
+def failed_messages(session: Session, root_id: int, only: Sequence[sa.ColumnElement[bool]] = ()) -> list[FailedMessage]:
+    """Return the messages of the people who would be sent to again, group by group; `only`: further conditions."""
     columns: tuple[Any, ...] = (
         recipients.c.batch_id, sa.func.coalesce(recipients.c.group_id, ""), recipients.c.gateway_id,
     )  # fmt: skip
-    query = sa.select(*columns).where(*_last_failed(session, root_id), _proven(), recipients.c.gateway_id.is_not(None))
+    is_there = recipients.c.gateway_id.is_not(None)
+    query = sa.select(*columns).where(*_last_failed(session, root_id), is_proven(), is_there, *only)
     return [FailedMessage(*row) for row in session.execute(query.order_by(*columns[1:]))]
 
 
-def _proven() -> sa.ColumnElement[bool]:
+def is_proven() -> sa.ColumnElement[bool]:
     """Match texts left out or refused by the gateway, or reported by the phone with a code that is proof."""
     codes = ", ".join(str(code) for code in sorted(PROVEN_NOT_SENT))
     # Written out: PostgreSQL takes the same expression with other parameters for a different one, and refuses to group.
     return sa.literal_column(f"(recipient.gateway_id IS NULL OR recipient.result_code IN ({codes}))", sa.Boolean)
 
 
-def _last_failed(session: Session, root_id: int) -> tuple[sa.ColumnElement[bool], ...]:
-    chain = [root_id, *resends_of(session, root_id)]
+def has_later_text(session: Session, root_id: int) -> sa.ColumnElement[bool]:
+    """Match rows of people to whom a later run of the chain sent again."""
     later = recipients.alias()
-    is_last = ~sa.exists().where(
+    return sa.exists().where(
         later.c.number == recipients.c.number,
         later.c.slot == recipients.c.slot,
-        later.c.run_id.in_(chain),
+        later.c.run_id.in_([root_id, *resends_of(session, root_id)]),
         later.c.run_id > recipients.c.run_id,
     )
-    waits = sa.exists().where(retries.c.recipient_id == recipients.c.id, retries.c.due_at.is_not(None))
+
+
+def retry_waits() -> sa.ColumnElement[bool]:
+    """Match texts that are sent again automatically (`follow.retry_failed`)."""
+    return sa.exists().where(retries.c.recipient_id == recipients.c.id, retries.c.due_at.is_not(None))
+
+
+def _last_failed(session: Session, root_id: int) -> tuple[sa.ColumnElement[bool], ...]:
     return (
-        recipients.c.run_id.in_(chain),
+        recipients.c.run_id.in_([root_id, *resends_of(session, root_id)]),
         recipients.c.state == RecipientState.FAILED,
         recipients.c.occurrence == 0,
-        is_last,
-        ~waits,  # it is sent again automatically (`follow.retry_failed`)
+        ~has_later_text(session, root_id),
+        ~retry_waits(),
     )
 
 
@@ -116,17 +124,20 @@ def create_resend(
     account_id: int,
     limits: BatchLimits,
     suppressed: Suppressed,
+    only: Sequence[sa.ColumnElement[bool]] = (),
     now: datetime,
 ) -> int | None:
     """Make a planned run with everybody whose last text failed and was proven not sent; None if there is nobody.
+
+    `only`: further conditions that their rows meet.
 
     This is one transaction, under the root's lock: another request at the same time finds these people pending, and a
     process that is killed leaves all of it or nothing. Same text, same variant, another device if there is one; people
     who have opted out meanwhile are `suppressed`.
     """
     lock_run(session, root.id)
-    query = sa.select(recipients.c.id).where(*_last_failed(session, root.id), _proven()).order_by(recipients.c.id)
-    ids = list(session.scalars(query))
+    chosen = (*_last_failed(session, root.id), is_proven(), *only)
+    ids = list(session.scalars(sa.select(recipients.c.id).where(*chosen).order_by(recipients.c.id)))
     if not ids:
         return None
     number = (

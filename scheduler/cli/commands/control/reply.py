@@ -39,7 +39,7 @@ def reply(
 
     settings = load_settings()
     if id_ is not None and text is not None:
-        from scheduler.processes.replying import answer
+        from scheduler.processes.handing_in import answer
 
         done = answer(settings, this_user(), id_, text, seen=seen)
         if json:

@@ -1,12 +1,13 @@
 """Campaigns, their runs, plans and recipients."""
 
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import Query, Request, Response
 from fastapi.responses import JSONResponse
 
 from campaigns.lifecycle import RecipientState
+from campaigns.optout import Meaning
 from scheduler.actions.answers import plan_json, recipient_json
 from scheduler.actions.reading.plans import read_plan
 from scheduler.actions.reading.recipients import read_recipients
@@ -22,6 +23,9 @@ from scheduler.web.api.problems import PLAIN, answered, declared
 from worker.store.reports.exports import COLUMNS
 
 router = guarded_router()
+
+REPLIED: Final = f"^({'|'.join(('any', 'none', *Meaning))})$"
+"""A meaning of what somebody wrote, or whether they wrote at all."""
 
 
 @router.get("/campaigns", responses=of_list(ProgressShape) | declared(406))
@@ -67,13 +71,14 @@ async def recipients(
     reason: Annotated[str | None, Query(max_length=1_000, pattern=PLAIN, description="Only with this reason.")] = None,
     device: Annotated[int | None, Query(ge=0, le=MOST_ID, description="Only by this phone.")] = None,
     variant: Annotated[str | None, Query(max_length=100, pattern=PLAIN, description="Only of this variant.")] = None,
+    reply: Annotated[str | None, Query(pattern=REPLIED, description="Only who wrote back, or did not.")] = None,
 ) -> Response:
     """The recipients of a run in the order of the audience: all, or those that every given filter matches.
 
     As `campaigns export NAME`, with `id` and `run`. With a filter, a page may have fewer rows than `limit`, even none:
     what counts is `next`.
     """
-    given = {"state": state, "reason": reason, "device": device, "variant": variant}
+    given = {"state": state, "reason": reason, "device": device, "variant": variant, "reply": reply}
     filters = {column: value for column, value in given.items() if value is not None}
     read = partial(read_recipients, runtime.store, name, run, filters)
     shown = partial(recipient_json, full=sees_numbers(actor))

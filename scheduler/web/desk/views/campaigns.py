@@ -1,30 +1,25 @@
 """Now, the list of campaigns, one campaign, and its people."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from campaigns.access import Scope
 from campaigns.following.course import BRAKES
-from campaigns.lifecycle import RecipientState, RunState
+from campaigns.lifecycle import RunState
 from scheduler.actions import approving, control
 from scheduler.actions.reading.alerts import read_alerts
-from scheduler.actions.reading.people import read_person
-from scheduler.actions.reading.recipients import read_recipients
 from scheduler.actions.reading.replies import count_to_review
 from scheduler.actions.reading.runs import read_at_work, read_brakes, read_campaigns, read_course, read_runs
 from scheduler.actions.throttling import place_of, read_limits
 from scheduler.report.course import Pace, pace
 from scheduler.report.devices import failure_words
 from scheduler.report.limits import Limit
-from scheduler.report.story import chapter_lines
 from scheduler.report.summary import RunProgress, alarm_words, approved_words, phone_lines, waits_for
 from scheduler.report.variants import groups_of
 from scheduler.web.desk.pages import DeskPage, DeskPlace, Go, Visit
-from scheduler.web.desk.values import after_of, filters_of, number_of
+from scheduler.web.desk.values import after_of, number_of
 
 ROWS: Final = 100
-
-FILTERS: Final = ("state", "reason", "device", "variant", "batch_id")
 
 
 def now(asked: Visit) -> DeskPage:
@@ -140,32 +135,6 @@ def cancel(asked: Visit) -> Go:
     return Go(f"/campaigns/{name}", f"{name} is cancelled")
 
 
-def people(asked: Visit) -> DeskPage:
-    """The recipients of a run, by state, reason, phone and variant."""
-    name, number = asked.path["name"], number_of(asked, "run")
-    filters: dict[str, Any] = filters_of(asked, FILTERS)
-    page = read_recipients(asked.runtime.store, name, number, filters, after=after_of(asked), limit=ROWS)
-    return DeskPage(
-        "people.html",
-        {
-            "campaign": name,
-            "run": number,
-            "rows": page.rows,
-            "next": page.next,
-            "filters": filters,
-            "states": list(RecipientState),
-        },
-    )
-
-
-def person(asked: Visit) -> DeskPage:
-    """Everything that is known about one number. It is sent in a form, so that no address or log has it."""
-    number = asked.value("number")
-    known = read_person(asked.runtime.store, number, asked.runtime.settings.region, now=asked.now)
-    told = [[line.strip() for line in chapter_lines(chapter, asked.zone)][1:] for chapter in known.story.chapters]
-    return DeskPage("person.html", {"known": known, "told": told})
-
-
 PLACES: Final = (
     DeskPlace("/", now),
     DeskPlace("/campaigns", campaigns),
@@ -174,6 +143,4 @@ PLACES: Final = (
     DeskPlace("/campaigns/{name}/pause", act=pause, act_scope=Scope.CONTROL),
     DeskPlace("/campaigns/{name}/resume", act=resume, act_scope=Scope.CONTROL),
     DeskPlace("/campaigns/{name}/cancel", act=cancel, act_scope=Scope.CONTROL),
-    DeskPlace("/campaigns/{name}/people", people),
-    DeskPlace("/person", act=person, act_scope=Scope.READ_NUMBERS),
 )

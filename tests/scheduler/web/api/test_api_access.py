@@ -31,6 +31,7 @@ TABLE = {
     ("POST", "/campaigns/{name}/throttle"): Scope.CONTROL,
     ("POST", "/campaigns/{name}/resend"): Scope.CONTROL,
     ("POST", "/campaigns/{name}/resolve"): Scope.CONTROL,
+    ("POST", "/campaigns/{name}/people"): Scope.CONTROL,
     ("PUT", "/tables/{name}"): Scope.SUBMIT,
     ("GET", "/people/{number}"): Scope.READ,
     ("POST", "/suppressions"): Scope.SUPPRESS,

@@ -8,11 +8,15 @@ import httpx
 import pytest
 
 from campaigns.access import Role
+from campaigns.lifecycle import RecipientState
 from campaigns.optout import Meaning
+from campaigns.protocol.declarations import Declared
 from scheduler.actions.reading.lists import read_suppressions
 from scheduler.actions.reading.replies import read_conversation, read_replies
+from scheduler.actions.resolving import resolve, to_decide
 from scheduler.web.access import COOKIE
 from tests.scheduler.web.desk.conftest import Desk
+from tests.scheduler.web.desk.seeded import ROOT
 
 
 @pytest.fixture
@@ -47,6 +51,37 @@ def test_every_figure_leads_to_rows_whose_count_it_is(desk: Desk, admin: httpx.C
     found = links(admin.get(path).text)
     assert found
     assert {url: figure for url, figure in found if rows(admin, url) != figure} == {}
+
+
+def test_what_is_done_for_many_is_what_its_plan_showed(desk: Desk, admin: httpx.Client) -> None:
+    """Each figure of a plan leads to its rows; what changed since is refused, and the new plan can be done."""
+    here = "/campaigns/held-sale/people"
+    plan = admin.get(f"{here}/plan?do=sent&state=held").text
+    run_id = int(re.findall(r'name="run" value="(\d+)"', plan)[0])
+    found = links(plan)
+    assert [figure for _, figure in found] == [6]
+    assert {url: figure for url, figure in found if rows(admin, url) != figure} == {}
+    everybody = admin.get("/campaigns/spring-sale/people/plan?do=resend").text
+    assert len(links(everybody)) >= 2
+    assert {url: figure for url, figure in links(everybody) if rows(admin, url) != figure} == {}
+    form = {
+        "do": "sent",
+        "state": "held",
+        "run": str(run_id),
+        "plan": re.findall(r'name="plan" value="(\w+)"', plan)[0],
+    }
+    # when somebody decides about one of them meanwhile
+    one = desk.world.recipients(run_id)[0].number
+    about = to_decide(desk.runtime.store, "held-sale", number=one)
+    resolve(desk.runtime.store, ROOT, about, Declared.SENT, now=desk.runtime.clock.now())
+    late = admin.post(f"{here}/do", data=form)
+    assert (late.status_code, "have changed since you looked" in late.text) == (412, True)
+    assert desk.world.states(run_id)[RecipientState.HELD] == 5
+    form["plan"] = re.findall(r'name="plan" value="(\w+)"', late.text)[0]
+    done = admin.post(f"{here}/do", data=form)
+    assert (done.status_code, done.headers["location"]) == (303, f"{here}?run={run_id}")
+    assert desk.world.states(run_id)[RecipientState.HELD] == 0
+    assert admin.get(f"{here}/plan?do=nonsense").status_code == 422
 
 
 def test_a_reply_is_decided_and_waits_no_more(desk: Desk, admin: httpx.Client) -> None:

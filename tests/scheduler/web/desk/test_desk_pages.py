@@ -20,6 +20,7 @@ PAGES = (
     "/campaigns/in-completed",
     "/campaigns/spring-sale/people",
     "/campaigns/spring-sale/people?state=failed",
+    "/campaigns/spring-sale/people/plan?do=resend",
     "/fleet",
     "/replies",
     "/replies?meaning=stop",

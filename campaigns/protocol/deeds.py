@@ -1,0 +1,53 @@
+"""What can be done for many people of a run at once, and why it is not done for some of them."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final
+
+from campaigns.protocol.declarations import Declared
+
+
+class Deed(StrEnum):
+    """What is done for everybody whom a filter matches."""
+
+    RESEND = "resend"
+    SENT = "sent"  # those who are held got their text
+    NOT_SENT = "not-sent"  # they did not, and are sent to again
+    OPT_OUT = "opt-out"
+
+
+DECLARED: Final[Mapping[Deed, Declared]] = {Deed.SENT: Declared.SENT, Deed.NOT_SENT: Declared.NOT_SENT}
+
+
+class Cause(StrEnum):
+    """Why it is done for somebody, or not."""
+
+    DONE = "done"
+    NOT_FAILED = "not_failed"
+    DUPLICATE = "duplicate"
+    SENT_AGAIN = "sent_again"
+    RETRY_WAITS = "retry_waits"
+    NOT_PROVEN = "not_proven"
+    OPTED_OUT = "opted_out"
+    NOT_HELD = "not_held"
+    NO_NUMBER = "no_number"
+
+
+WHY: Final[Mapping[Cause, str]] = {
+    Cause.NOT_FAILED: "their text has not failed",
+    Cause.DUPLICATE: "the number is in the audience more than once",
+    Cause.SENT_AGAIN: "a later run has sent to them again",
+    Cause.RETRY_WAITS: "they are sent to again automatically",
+    Cause.NOT_PROVEN: "their text may have been sent: nothing proves that it was not",
+    Cause.OPTED_OUT: "they have opted out",
+    Cause.NOT_HELD: "they are not held",
+    Cause.NO_NUMBER: "the row has no phone number",
+}
+"""What people are shown for everybody who is left out."""
+
+SENTENCES: Final[Mapping[Deed, str]] = {
+    Deed.RESEND: "would be sent to again",
+    Deed.SENT: "would count as sent, and never be sent to again",
+    Deed.NOT_SENT: "would be sent to again; anyone who did get the text gets it twice",
+    Deed.OPT_OUT: "would get nothing more, from any campaign",
+}

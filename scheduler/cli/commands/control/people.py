@@ -1,0 +1,75 @@
+"""`people`: one action for everybody of a run whom a filter matches."""
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from campaigns.counting import amount
+from campaigns.lifecycle import RecipientState
+from campaigns.protocol.deeds import SENTENCES, WHY, Deed
+from scheduler.cli.options import AsJson, RunNumber, Slug
+from scheduler.cli.rendering.output import print_json, say, warn
+
+if TYPE_CHECKING:
+    from scheduler.actions.many import ManyDone, ManyPlan
+
+
+def people(
+    campaign: Slug,
+    do: Annotated[Deed, typer.Option("--do", help="What to do for everybody who matches.", show_default=False)],
+    state: Annotated[RecipientState | None, typer.Option("--state", help="Only those in this state.")] = None,
+    reason: Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Only with exactly this.")] = None,
+    device: Annotated[int | None, typer.Option("--device", metavar="ID", help="Only by this phone.")] = None,
+    variant: Annotated[str | None, typer.Option("--variant", metavar="NAME", help="Only of this variant.")] = None,
+    batch: Annotated[int | None, typer.Option("--batch", metavar="N", help="Only of this request.")] = None,
+    reply: Annotated[
+        str | None, typer.Option("--reply", metavar="MEANING", help="Only who wrote back: a meaning, any or none.")
+    ] = None,
+    number_of_run: RunNumber = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show how many and why not, and do nothing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
+    json: AsJson = False,
+) -> None:
+    """Do something for everybody of a run who matches every option: first shown, then done as one action.
+
+    `resend` sends failed texts again, `sent` and `not-sent` decide about held ones, `opt-out` stops all texts to these
+    people. If the people have changed since the plan was shown, nothing is done.
+    """
+    from scheduler.actions.answers import many_json
+    from scheduler.actions.many import ManyChosen, known_reply, plan_many
+    from scheduler.actions.opening import campaign_store
+    from scheduler.cli.user import this_user
+    from scheduler.processes.handing_in import do as do_it
+    from worker.settings.settings import load_settings
+
+    settings = load_settings()
+    given = {
+        "state": state and state.value,
+        "reason": reason,
+        "device": device,
+        "variant": variant,
+        "batch_id": batch,
+        "reply": reply and known_reply(reply),
+    }
+    chosen = ManyChosen(campaign, number_of_run, {name: value for name, value in given.items() if value is not None})
+    with campaign_store(settings) as store:
+        plan = plan_many(store, do, chosen)
+    if not json:
+        _show(plan)
+    done: ManyDone | None = None
+    if plan.people and not dry_run:
+        if sys.stdin.isatty() and not yes and not typer.confirm("Do it?", err=True):
+            warn("nothing was changed")
+            return
+        done = do_it(settings, this_user(), do, chosen, plan.seal)
+    if json:
+        print_json(many_json(plan, done))
+    elif done:
+        say(f"done for {amount(done.people, 'person', 'people')}")
+
+
+def _show(plan: "ManyPlan") -> None:
+    say(f"{amount(plan.people, 'person', 'people')} of run {plan.run.id} of {plan.run.campaign} {SENTENCES[plan.deed]}")
+    for cause, count in plan.left_out.items():
+        say(f"  {count:,} not: {WHY[cause]}")

@@ -1,0 +1,69 @@
+"""One action for everybody of a run whom a filter matches, once its plan was looked at."""
+
+from typing import Annotated, Any, Final
+
+from fastapi import Response
+from pydantic import Field
+
+from campaigns.access import Scope
+from campaigns.lifecycle import RecipientState
+from campaigns.protocol.deeds import Deed
+from scheduler.actions.answers import many_json
+from scheduler.actions.many import ManyChosen, ask_first, do_many, plan_many
+from scheduler.actions.refusals import Refusal, Refused
+from scheduler.actions.shapes.done import ManyShape
+from scheduler.web.api.guard import guarded_router, require
+from scheduler.web.api.idempotency import MadeOnce
+from scheduler.web.api.parameters import MOST_ID, MOST_ROW, Behind, CampaignName, Controller
+from scheduler.web.api.problems import PLAIN, answered, declared
+from scheduler.web.api.routes.campaigns import REPLIED
+from scheduler.web.api.routes.control import Asked, Run
+
+router = guarded_router()
+
+MOST_OPT_OUTS: Final = 1_000
+"""In one call, whose answer and changes are one transaction that requests wait for."""
+
+
+class People(Asked):
+    """Whom, as the options of `campaigns people`, and what to do for them."""
+
+    do: Deed = Field(description="What to do for everybody who matches.")
+    plan: Annotated[str, Field(max_length=64, pattern=PLAIN)] | None = Field(
+        default=None, description="The `plan` of an earlier answer: do it for exactly those. Without it, only say whom."
+    )
+    run: Run = None
+    state: RecipientState | None = None
+    reason: Annotated[str, Field(max_length=1_000, pattern=PLAIN)] | None = None
+    device: Annotated[int, Field(ge=0, le=MOST_ID)] | None = None
+    variant: Annotated[str, Field(max_length=100, pattern=PLAIN)] | None = None
+    batch: Annotated[int, Field(ge=1, le=MOST_ROW)] | None = None
+    reply: Annotated[str, Field(pattern=REPLIED)] | None = None
+
+
+@router.post("/campaigns/{name}/people", responses=answered(ManyShape) | declared(404, 409, 412, 502))
+def people(name: CampaignName, runtime: Behind, actor: Controller, once: MadeOnce, asked: People) -> Response:
+    """Do something for everybody of a run who matches. As `campaigns people NAME --json`; 412 if they have changed.
+
+    `opt-out` also needs the scope `suppress`.
+    """
+    if asked.do is Deed.OPT_OUT:
+        require(actor, Scope.SUPPRESS)
+    if (known := once.kept()) is not None:
+        return known
+    filters: dict[str, Any] = asked.model_dump(include={"state", "reason", "device", "variant", "reply"})
+    filters["batch_id"] = asked.batch
+    chosen = ManyChosen(name, asked.run, {column: value for column, value in filters.items() if value is not None})
+    plan = plan_many(runtime.store, asked.do, chosen)
+    seal, now = asked.plan, runtime.clock.now()
+    if seal is None:
+        return once(lambda: many_json(plan))
+    if asked.do is Deed.OPT_OUT and plan.people > MOST_OPT_OUTS:
+        sentence = f"one call opts out at most {MOST_OPT_OUTS:,} people; use the desk, or campaigns people {name}"
+        raise Refused(Refusal.INVALID, sentence)
+    ask_first(runtime, asked.do, chosen)
+
+    def act() -> ManyShape:
+        return many_json(plan, do_many(runtime, actor, asked.do, chosen, seal, now=now))
+
+    return once(act)

@@ -1,0 +1,129 @@
+"""The people of a run, what can be done for many of them at once, and everything about one."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from campaigns.access import Scope
+from campaigns.counting import amount
+from campaigns.lifecycle import RecipientState
+from campaigns.optout import Meaning
+from campaigns.protocol.deeds import SENTENCES, WHY, Cause, Deed
+from scheduler.actions.many import ManyChosen, ManyPlan, OtherPeople, ask_first, do_many, known_reply, plan_many
+from scheduler.actions.reading.people import read_person
+from scheduler.actions.reading.recipients import read_recipients
+from scheduler.actions.refusals import Refusal, Refused
+from scheduler.report.story import chapter_lines
+from scheduler.web.api.guard import require
+from scheduler.web.api.problems import STATUSES
+from scheduler.web.desk.pages import DeskPage, DeskPlace, Go, Visit
+from scheduler.web.desk.values import after_of, filters_of, number_of, one_of
+
+ROWS: Final = 100
+
+FILTERS: Final = ("state", "reason", "device", "variant", "batch_id", "reply")
+
+BUTTONS: Final[Mapping[Deed, tuple[str, Scope]]] = {
+    Deed.RESEND: ("Send failed texts again", Scope.CONTROL),
+    Deed.SENT: ("Held texts were sent", Scope.CONTROL),
+    Deed.NOT_SENT: ("Held texts were not sent", Scope.CONTROL),
+    Deed.OPT_OUT: ("Opt these people out", Scope.SUPPRESS),
+}
+"""What the page offers, and the scope that it needs."""
+
+
+def people(asked: Visit) -> DeskPage:
+    """The recipients of a run, by state, reason, phone, variant and reply; or those whom a plan counted."""
+    name, number = asked.path["name"], number_of(asked, "run")
+    filters = _filters(asked)
+    deed, cause = one_of(asked, "do", Deed), one_of(asked, "cause", Cause)
+    page = read_recipients(
+        asked.runtime.store,
+        name,
+        number,
+        filters,
+        among=(deed, cause) if deed and cause else None,
+        after=after_of(asked),
+        limit=ROWS,
+    )
+    offered = {deed.value: words for deed, (words, scope) in BUTTONS.items() if asked.may(scope)}
+    return DeskPage(
+        "people.html",
+        {
+            "campaign": name,
+            "run": number,
+            "rows": page.rows,
+            "next": page.next,
+            "filters": filters,
+            "states": list(RecipientState),
+            "meanings": list(Meaning),
+            "offered": offered,
+            "among": {"do": deed.value, "cause": cause.value} if deed and cause else {},
+            "why": WHY.get(cause) if cause else None,
+        },
+    )
+
+
+def _filters(asked: Visit) -> dict[str, Any]:
+    filters: dict[str, Any] = filters_of(asked, FILTERS)
+    if "reply" in filters:
+        filters["reply"] = known_reply(filters["reply"])
+    return filters
+
+
+def _asked_for(asked: Visit) -> tuple[Deed, ManyChosen]:
+    """Return what is to be done, and for whom. Raises `Refused` if the reader may not."""
+    deed = one_of(asked, "do", Deed)
+    if deed is None:
+        raise Refused(Refusal.INVALID, "choose what to do for these people; open the page again")
+    require(asked.who, BUTTONS[deed][1])
+    return deed, ManyChosen(asked.path["name"], number_of(asked, "run"), _filters(asked))
+
+
+def plan(asked: Visit) -> DeskPage:
+    """For how many people it would be done, and for how many not, and why."""
+    deed, chosen = _asked_for(asked)
+    return _shown(plan_many(asked.runtime.store, deed, chosen), chosen)
+
+
+def _shown(planned: ManyPlan, chosen: ManyChosen, refused: Refused | None = None) -> DeskPage:
+    values = {
+        "plan": planned,
+        "filters": chosen.filters,
+        "does": SENTENCES[planned.deed],
+        "button": BUTTONS[planned.deed][0],
+        "why": WHY,
+        "refused": refused,
+    }
+    return DeskPage("people_plan.html", values, STATUSES[refused.code] if refused else 200)
+
+
+def do(asked: Visit) -> DeskPage | Go:
+    """Do it for exactly the people whom the page counted; if they are others now, nothing is done."""
+    deed, chosen = _asked_for(replace(asked, query=asked.form))
+    runtime = asked.runtime
+    try:
+        ask_first(runtime, deed, chosen)
+        done = do_many(runtime, asked.who, deed, chosen, asked.value("plan"), now=asked.now)
+    except OtherPeople as refused:
+        return _shown(refused.plan, chosen, refused)
+    what = f"{BUTTONS[deed][0].lower()}: done for {amount(done.people, 'person', 'people')}"
+    if deed is Deed.RESEND and done.run_id is None:
+        what = "nobody is left to send to"
+    return Go(f"/campaigns/{chosen.campaign}/people?run={done.run_id or chosen.run or ''}", what)
+
+
+def person(asked: Visit) -> DeskPage:
+    """Everything that is known about one number. It is sent in a form, so that no address or log has it."""
+    number = asked.value("number")
+    known = read_person(asked.runtime.store, number, asked.runtime.settings.region, now=asked.now)
+    told = [[line.strip() for line in chapter_lines(chapter, asked.zone)][1:] for chapter in known.story.chapters]
+    return DeskPage("person.html", {"known": known, "told": told})
+
+
+PLACES: Final = (
+    DeskPlace("/campaigns/{name}/people", people),
+    DeskPlace("/campaigns/{name}/people/plan", plan, Scope.CONTROL),
+    DeskPlace("/campaigns/{name}/people/do", act=do, act_scope=Scope.CONTROL),
+    DeskPlace("/person", act=person, act_scope=Scope.READ_NUMBERS),
+)

@@ -1,0 +1,184 @@
+"""One action for everybody whom a filter matches: for exactly those whom its plan counted, or not at all."""
+
+from collections import Counter
+from datetime import timedelta
+from typing import Any, Final
+
+import pytest
+import sqlalchemy as sa
+
+from campaigns.access import Actor, ActorKind
+from campaigns.lifecycle import BatchState, RecipientState, RunState
+from campaigns.optout import Meaning
+from campaigns.protocol.deeds import Cause, Deed
+from scheduler.actions.many import ManyChosen, ManyPlan, OtherPeople, do_many, plan_many
+from scheduler.actions.reading.audit import read_audit
+from scheduler.actions.reading.recipients import read_recipients
+from scheduler.actions.refusals import Refusal, Refused
+from scheduler.actions.suppressing.opt_outs import suppress
+from tests.store.store_world import NOW, World, people
+from worker.runtime import Runtime
+from worker.store.people.stored_replies import Incoming, store_replies
+from worker.store.reports.choices import AT_ONCE
+from worker.store.tables import batches, campaigns, recipients, replies, runs
+
+ANNA: Final = Actor(ActorKind.USER, "anna")
+SALE: Final = "spring-sale"
+NO_SUCH: Final = "no such number"
+
+
+@pytest.fixture
+def world(on_both: Runtime) -> World:
+    """A finished run of twelve: six failed (two without proof), two delivered, three held, one is in it twice."""
+    world = World(on_both.store)
+    run_id = world.run(people(12))
+    world.sent(run_id)
+    failed, delivered, held = RecipientState.FAILED, RecipientState.DELIVERED, RecipientState.HELD
+    states = [*[failed] * 6, *[delivered] * 2, *[held] * 3, failed]
+    with world.store.write() as session:
+        rows = session.execute(sa.select(recipients.c.id, recipients.c.batch_id).order_by(recipients.c.id)).all()
+        for place, ((id_, batch), state) in enumerate(zip(rows, states, strict=True)):
+            values: dict[str, Any] = {"state": state, "device": 1 + place % 2, "gateway_id": 1_000 + place}
+            if state is failed:
+                values |= {"reason": NO_SUCH if place < 4 else "generic failure", "result_code": None}
+            if place < 4:
+                values |= {"gateway_id": None}  # refused by the gateway: proof that nothing was sent
+            if place == 11:
+                values |= {"occurrence": 1}
+            session.execute(sa.update(recipients).where(recipients.c.id == id_).values(values))
+            if state is held:
+                session.execute(sa.update(batches).where(batches.c.id == batch).values(state=BatchState.HELD))
+    world.set_run(run_id, state=RunState.COMPLETED, finished_at=NOW)
+    with world.store.write() as session:
+        session.execute(sa.update(campaigns).values(rehearsal=True))
+    return world
+
+
+def chosen(**filters: Any) -> ManyChosen:
+    return ManyChosen(SALE, None, filters)
+
+
+def done(runtime: Runtime, deed: Deed, whom: ManyChosen, plan: ManyPlan | None = None) -> int:
+    seal = (plan or plan_many(runtime.store, deed, whom)).seal
+    return do_many(runtime, ANNA, deed, whom, seal, now=NOW).people
+
+
+def numbers(world: World, *where: sa.ColumnElement[bool]) -> list[str]:
+    with world.store.read() as session:
+        return list(session.scalars(sa.select(recipients.c.number).where(*where).order_by(recipients.c.id)))
+
+
+def person(place: int) -> str:
+    return f"+39333{place:07}"
+
+
+@pytest.mark.parametrize("deed", Deed)
+def test_each_figure_of_a_plan_is_the_count_of_its_rows(on_both: Runtime, world: World, deed: Deed) -> None:
+    suppress(on_both.store, ANNA, [person(0), person(6)], now=NOW)
+    for filters in ({}, {"state": "failed"}, {"device": 1}, {"reason": NO_SUCH}, {"reply": "none"}, {"reply": "any"}):
+        plan = plan_many(on_both.store, deed, chosen(**filters))
+        everybody = read_recipients(on_both.store, SALE, None, filters, after=0, limit=100).rows
+        assert plan.people + sum(plan.left_out.values()) == len(everybody)
+        for cause, count in {Cause.DONE: plan.people, **plan.left_out}.items():
+            rows = read_recipients(on_both.store, SALE, None, filters, among=(deed, cause), after=0, limit=100).rows
+            assert len(rows) == count, (filters, cause)
+
+
+def test_what_failed_is_sent_again_to_those_alone_whom_the_filter_matches(on_both: Runtime, world: World) -> None:
+    # given
+    suppress(on_both.store, ANNA, [person(0)], now=NOW)
+    whom = chosen(device=1)
+    # when
+    plan = plan_many(on_both.store, Deed.RESEND, whom)
+    assert (plan.people, plan.left_out) == (1, {Cause.NOT_FAILED: 3, Cause.NOT_PROVEN: 1, Cause.OPTED_OUT: 1})
+    made = do_many(on_both, ANNA, Deed.RESEND, whom, plan.seal, now=NOW)
+    # then
+    assert numbers(world, recipients.c.run_id == made.run_id) == [person(2)]
+    (entry, *_) = read_audit(on_both.store, action="resend", after=0, limit=9).rows
+    assert entry.detail["filter"] == "device=1"
+    assert (entry.detail["planned"], "opted_out=1" in entry.detail["left_out"]) == (1, True)
+    again = plan_many(on_both.store, Deed.RESEND, ManyChosen(SALE, plan.run.id, {"device": 1}))
+    assert (again.people, again.left_out[Cause.SENT_AGAIN]) == (0, 1)
+    with pytest.raises(Refused) as refused:
+        done(on_both, Deed.RESEND, ManyChosen(SALE, plan.run.id, {"device": 1}))
+    assert refused.value.code is Refusal.WRONG_STATE
+
+
+@pytest.mark.parametrize(
+    ("deed", "state"), [(Deed.SENT, RecipientState.ACCEPTED), (Deed.NOT_SENT, RecipientState.PENDING)]
+)
+def test_held_texts_are_decided_for_those_whom_the_filter_matches(
+    on_both: Runtime, world: World, deed: Deed, state: RecipientState
+) -> None:
+    assert done(on_both, deed, chosen(device=1)) == 2
+    assert numbers(world, recipients.c.state == state) == [person(8), person(10)]
+    assert numbers(world, recipients.c.state == RecipientState.HELD) == [person(9)]
+    (entry, *_) = read_audit(on_both.store, action="resolve", after=0, limit=9).rows
+    assert (entry.campaign, entry.detail["filter"], entry.detail["people"]) == (SALE, "device=1", 2)
+    with world.store.read() as session:
+        run_state = session.scalars(sa.select(runs.c.state)).one()
+    assert run_state is (RunState.RUNNING if deed is Deed.NOT_SENT else RunState.COMPLETED)
+
+
+def test_a_contact_list_is_not_decided_by_a_filter(on_both: Runtime, world: World) -> None:
+    with world.store.write() as session:
+        run_id = session.scalars(sa.select(runs.c.id)).one()
+        ids = list(session.scalars(sa.select(batches.c.id).order_by(batches.c.id)))
+        session.execute(sa.update(batches).where(batches.c.id == ids[0]).values(list_id=7, state=BatchState.HELD))
+    for deed in (Deed.SENT, Deed.NOT_SENT):
+        done(on_both, deed, ManyChosen(SALE, run_id, {"device": 1 if deed is Deed.SENT else 2}))
+    assert world.batch_state(ids[0]) is BatchState.HELD
+
+
+def test_people_are_opted_out_in_parts_with_one_entry(on_both: Runtime, world: World) -> None:
+    large = world.run(people(AT_ONCE + 5, first=1_000), campaign="large", per_request=500)
+    whom = ManyChosen("large", large, {})
+    assert done(on_both, Deed.OPT_OUT, whom) == AT_ONCE + 5
+    plan = plan_many(on_both.store, Deed.OPT_OUT, whom)
+    assert (plan.people, plan.left_out) == (0, {Cause.OPTED_OUT: AT_ONCE + 5})
+    assert world.states(large) == {RecipientState.SUPPRESSED: AT_ONCE + 5}
+    assert Counter(entry.action for entry in read_audit(on_both.store, after=0, limit=99).rows)["suppress"] == 1
+
+
+def test_who_wrote_back_is_chosen_by_meaning(on_both: Runtime, world: World) -> None:
+    with world.store.write() as session:
+        said = [
+            Incoming(1, person(6), "Thanks", 1, 0, NOW + timedelta(minutes=1), Meaning.REPLY),
+            Incoming(2, person(7), "HELP", 1, 0, NOW + timedelta(minutes=1), Meaning.HELP),
+        ]
+        store_replies(session, world.account_id, said, came_by="poll", now=NOW)
+        whose = sa.select(recipients.c.id).where(recipients.c.number == replies.c.number).scalar_subquery()
+        session.execute(sa.update(replies).values(run_id=sa.select(runs.c.id).scalar_subquery(), recipient_id=whose))
+
+    def wrote(reply: str) -> list[str]:
+        page = read_recipients(on_both.store, SALE, None, {"reply": reply}, after=0, limit=99)
+        return [row.values.number for row in page.rows]
+
+    assert {reply: wrote(reply) for reply in ("any", "help", "stop")} == {
+        "any": [person(6), person(7)],
+        "help": [person(7)],
+        "stop": [],
+    }
+    assert len(wrote("none")) == 10
+
+
+@pytest.mark.parametrize("deed", Deed)
+def test_nothing_is_done_if_the_people_have_changed_since_the_plan(on_both: Runtime, world: World, deed: Deed) -> None:
+    # given as many people as before, but others
+    plan = plan_many(on_both.store, deed, chosen())
+    with world.store.write() as session:
+        ids = list(session.scalars(sa.select(recipients.c.id).order_by(recipients.c.id)))
+        swap = {ids[0]: ("delivered", 9), ids[6]: ("failed", None), ids[8]: ("failed", 9), ids[11]: ("held", 9)}
+        for id_, (state, gateway_id) in swap.items():
+            values = {"state": RecipientState(state), "gateway_id": gateway_id, "occurrence": int(id_ == ids[0])}
+            session.execute(sa.update(recipients).where(recipients.c.id == id_).values(values))
+    states = world.states(plan.run.id)
+    # when
+    with pytest.raises(OtherPeople) as refused:
+        done(on_both, deed, chosen(), plan)
+    # then
+    assert refused.value.code is Refusal.OTHER_PLAN
+    assert refused.value.plan.people == plan.people
+    assert world.states(plan.run.id) == states
+    assert [entry.action for entry in read_audit(on_both.store, after=0, limit=99).rows] == []
+    assert done(on_both, deed, chosen(), refused.value.plan) == plan.people

@@ -1,0 +1,106 @@
+"""Which people of a run a filter matches, and why something is done for one of them or not.
+
+One expression decides: a plan counts by it, a list shows whom it counts, and the action takes those whom it names.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlmodel import Session
+
+from campaigns.lifecycle import RecipientState
+from campaigns.protocol.deeds import Cause, Deed
+from worker.store.runs.resends import has_later_text, is_proven, retry_waits
+from worker.store.tables import recipients, replies, runs, suppressions
+
+ANY_REPLY: Final = "any"
+NO_REPLY: Final = "none"
+"""Values of the filter `reply` besides a meaning."""
+
+AT_ONCE: Final = 1_000
+"""How many people are read at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """How many rows have this cause. `total` is the sum of their ids: it differs if they are others."""
+
+    cause: Cause
+    people: int
+    total: int
+
+
+def matches(run_id: int, filters: Mapping[str, Any]) -> list[sa.ColumnElement[bool]]:
+    """Return the conditions of a filter: values of columns by their names, and `reply`."""
+    return [
+        _replied(run_id, value) if name == "reply" else recipients.c[name] == value for name, value in filters.items()
+    ]
+
+
+def recipient_of(run_id: int) -> sa.ColumnElement[bool]:
+    """Match the people of a run."""
+    return recipients.c.run_id == run_id
+
+
+def _replied(run_id: int, meaning: str) -> sa.ColumnElement[bool]:
+    wrote = sa.select(replies.c.recipient_id).where(replies.c.run_id == run_id, replies.c.recipient_id.is_not(None))
+    if meaning not in {ANY_REPLY, NO_REPLY}:
+        wrote = wrote.where(replies.c.meaning == meaning)
+    return recipients.c.id.not_in(wrote) if meaning == NO_REPLY else recipients.c.id.in_(wrote)
+
+
+def is_for(session: Session, deed: Deed, run_id: int, cause: Cause) -> sa.ColumnElement[bool]:
+    """Return the condition that a deed is done, or not done, for this cause."""
+    return _cause(session, deed, run_id) == cause.value
+
+
+def _cause(session: Session, deed: Deed, run_id: int) -> sa.ColumnElement[str]:
+    kind, parent = session.execute(sa.select(runs.c.kind, runs.c.parent_id).where(runs.c.id == run_id)).one()
+    listed = sa.exists().where(suppressions.c.number == recipients.c.number, suppressions.c.ended_at.is_(None))
+    is_duplicate = recipients.c.occurrence != 0
+    if deed is Deed.RESEND:
+        return sa.case(
+            (recipients.c.state != RecipientState.FAILED, Cause.NOT_FAILED.value),
+            (is_duplicate, Cause.DUPLICATE.value),
+            (has_later_text(session, parent or run_id), Cause.SENT_AGAIN.value),
+            (retry_waits(), Cause.RETRY_WAITS.value),
+            # Without a result it is neither true nor false.
+            (~sa.func.coalesce(is_proven(), sa.false()), Cause.NOT_PROVEN.value),
+            (listed.where(suppressions.c.kind.in_(["", kind])), Cause.OPTED_OUT.value),
+            else_=Cause.DONE.value,
+        )
+    if deed is Deed.OPT_OUT:
+        return sa.case(
+            (recipients.c.number.not_like("+%"), Cause.NO_NUMBER.value),
+            (is_duplicate, Cause.DUPLICATE.value),
+            (listed.where(suppressions.c.kind == ""), Cause.OPTED_OUT.value),
+            else_=Cause.DONE.value,
+        )
+    return sa.case((recipients.c.state != RecipientState.HELD, Cause.NOT_HELD.value), else_=Cause.DONE.value)
+
+
+def count_causes(session: Session, deed: Deed, run_id: int, filters: Mapping[str, Any]) -> list[Counted]:
+    """Return for how many people whom a filter matches it would be done, and for how many not."""
+    chosen = (
+        sa.select(recipients.c.id, _cause(session, deed, run_id).label("cause"))
+        .where(recipients.c.run_id == run_id, *matches(run_id, filters))
+        .subquery()
+    )
+    query = sa.select(chosen.c.cause, sa.func.count(), sa.func.sum(chosen.c.id)).group_by(chosen.c.cause)
+    found = [Counted(Cause(cause), people, int(total)) for cause, people, total in session.execute(query)]
+    return sorted(found, key=lambda counted: list(Cause).index(counted.cause))
+
+
+def numbers_for(
+    session: Session, deed: Deed, run_id: int, filters: Mapping[str, Any], *, after: int
+) -> list[tuple[int, str]]:
+    """Return the next people for whom it would be done, at most `AT_ONCE`: the id of the row and the number."""
+    query = sa.select(recipients.c.id, recipients.c.number).where(
+        recipients.c.run_id == run_id,
+        recipients.c.id > after,
+        *matches(run_id, filters),
+        is_for(session, deed, run_id, Cause.DONE),
+    )
+    return [(id_, number) for id_, number in session.execute(query.order_by(recipients.c.id).limit(AT_ONCE))]
