@@ -9,8 +9,8 @@ from sqlmodel.sql import sqltypes
 
 from worker.store.kept import phones
 
-revision = "0011"
-down_revision = "0010"
+revision = "0012"
+down_revision = "0011"
 branch_labels = None
 depends_on = None
 
