@@ -29,6 +29,7 @@ from scheduler.cli.commands.reading.audit import audit
 from scheduler.cli.commands.reading.devices import devices
 from scheduler.cli.commands.reading.export import export
 from scheduler.cli.commands.reading.status import status
+from scheduler.cli.commands.reading.top import top
 from scheduler.cli.commands.reading.why import why
 from scheduler.cli.commands.sending.dashboard import dashboard
 from scheduler.cli.commands.sending.resend import resend
@@ -105,7 +106,7 @@ def _campaigns(
 for command in (
     *(init, check, plan, schema),
     *(run, up, worker, scheduler, dashboard, send_test),
-    *(status, alerts, export, why, audit),
+    *(status, top, alerts, export, why, audit),
     *(pause, resume, cancel, approve, throttle, held, resolve, resend, people, reply),
     *(recover, balance, devices, migrate, sandbox, move, doctor, notify, completion),
 ):

@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from campaigns.counting import amount
-from campaigns.following.course import Brake, Braked, Course, Line, behind_seconds
+from campaigns.following.course import BRAKES, Brake, Braked, Course, Line, behind_seconds
 from campaigns.lifecycle import NOT_AT_THE_GATEWAY, RunState
-from scheduler.report.summary import RunProgress
+from scheduler.report.summary import RunProgress, waits_for
 from worker.store.runs.runs import RunView
 
 STAGE_WORDS: Final = ("handed over", "sent by a phone", "delivered")
@@ -86,6 +87,11 @@ def seen_course(seen: RunProgress, run: RunView, lines: tuple[Line, ...], known:
     is_open = run.started_at is not None and run.finished_at is None
     ahead = found.ends_at.timestamp() if is_open and found.ends_at is not None else None
     return SeenCourse(lines, forecast_of(run), found.behind_seconds or 0.0, ahead, spans(known, first, until))
+
+
+def reason(seen: RunProgress, brake: Brake | None, zone: ZoneInfo) -> str:
+    """Return what a run waits for, or else what keeps it from sending faster; empty if nothing does."""
+    return waits_for(seen, zone) or (f"kept back by {BRAKES[brake]}" if brake is not None else "")
 
 
 @dataclass(frozen=True, slots=True)

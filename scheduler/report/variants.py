@@ -65,6 +65,60 @@ def groups_of(groups: Sequence[GroupOutcome]) -> OutcomeTable:
     return OutcomeTable(*(outcome_table(groups) if groups else ((), [])))
 
 
+TOO_FEW: Final = "too few to tell"
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedShare:
+    """A share with its interval, and how it differs from that of the group it is compared with; empty for that one."""
+
+    share: str
+    verdict: str
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedGroup:
+    """A group with a cell for each figure."""
+
+    name: str
+    people: int
+    cells: tuple[ComparedShare, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Groups beside each other; no row of none."""
+
+    rows: tuple[ComparedGroup, ...]
+    figures: tuple[str, ...] = tuple(figure.replace("_", " ") for figure in FIGURES)
+    about: str = (
+        f"{CONFIDENCE}. Below it: how many points more or less than the control group, or, where that can do nothing "
+        f"of the kind or there is none, than the first group. {TOO_FEW.capitalize()}: the difference may be chance."
+    )
+
+
+def compared(groups: Sequence[GroupOutcome]) -> Comparison:
+    """Return groups beside each other."""
+    control = _control(groups)
+
+    def cell(group: GroupOutcome, figure: str) -> ComparedShare:
+        if figure not in _figures(group):
+            return ComparedShare("", "")
+        base = control if control is not None and figure in OF_ANYBODY else groups[0]
+        count = getattr(group, figure)
+        if group is base:
+            return ComparedShare(_share(count, group.people), "")
+        low, high = difference(count, group.people, getattr(base, figure), base.people)
+        verdict = TOO_FEW if low <= 0 <= high else f"{100 * low:+.1f} to {100 * high:+.1f} points"
+        return ComparedShare(_share(count, group.people), verdict)
+
+    return Comparison(
+        tuple(
+            ComparedGroup(_name(group), group.people, tuple(cell(group, each) for each in FIGURES)) for group in groups
+        )
+    )
+
+
 def outcome_lines(groups: Sequence[GroupOutcome]) -> Iterator[str]:
     """Yield a sentence for each group, for people who never see a table."""
     for group in groups:

@@ -1,19 +1,20 @@
 """How far campaigns are, and which of their runs are meant."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from operator import attrgetter
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from sqlmodel import Session
 
 from campaigns.codes import RunType
-from campaigns.following.course import Brake
 from campaigns.lifecycle import RunState
 from scheduler.actions.naming import latest_run
 from scheduler.actions.reading.pages import Page
 from scheduler.intake.approving import awaited
-from scheduler.report.course import SeenCourse, seen_course
+from scheduler.report.course import Pace, SeenCourse, pace, reason, seen_course
 from scheduler.report.limits import slowed_devices
 from scheduler.report.summary import RunProgress
 from worker.definitions import Definitions
@@ -24,7 +25,7 @@ from worker.store.people.unsubscriptions import reached_all_the_same
 from worker.store.reports import courses
 from worker.store.reports.counts import books, books_of, failures, kept, states, together
 from worker.store.reports.lists import campaigns_after
-from worker.store.reports.variants import group_outcomes
+from worker.store.reports.variants import GroupOutcome, group_outcomes, whole_outcome
 from worker.store.reports.waiting import outlooks
 from worker.store.runs.approvals import approval_of
 from worker.store.runs.reminders import every_day
@@ -85,10 +86,39 @@ def read_course(store: Store, seen: RunProgress, *, now: datetime) -> SeenCourse
     return seen_course(seen, run, lines, known, now)
 
 
-def read_brakes(store: Store, run_ids: Collection[int]) -> Mapping[int, Brake]:
-    """Return what keeps these runs back, as it was last written down."""
+@dataclass(frozen=True, slots=True)
+class RunLine:
+    """A run on a list: why it is not further (empty: nothing is in its way), and how it keeps its forecast."""
+
+    seen: RunProgress
+    reason: str
+    pace: Pace
+
+
+def run_lines(store: Store, rows: Sequence[RunProgress], zone: ZoneInfo, *, now: datetime) -> list[RunLine]:
+    """Return runs as lines of a list."""
     with store.read() as session:
-        return courses.last_brakes(session, run_ids)
+        brakes = courses.last_brakes(session, [seen.run.id for seen in rows if seen.run.state is RunState.RUNNING])
+    return [RunLine(seen, reason(seen, brakes.get(seen.run.id), zone), pace(seen, now)) for seen in rows]
+
+
+def read_now(store: Store, zone: ZoneInfo, *, now: datetime) -> list[RunLine]:
+    """Return the runs that have not ended, the oldest first."""
+    return run_lines(store, read_at_work(store, now=now), zone, now=now)
+
+
+def read_line(store: Store, campaign: str, zone: ZoneInfo, *, number: int | None = None, now: datetime) -> RunLine:
+    """Return one run, as `read_runs` finds it. Raises `Refused`."""
+    return run_lines(store, read_runs(store, campaign, number, now=now)[:1], zone, now=now)[0]
+
+
+def read_comparison(store: Store, campaigns: Sequence[str], *, now: datetime) -> Sequence[GroupOutcome]:
+    """Return the groups of one campaign, or each of several as a whole: of its latest run. Raises `Refused`."""
+    seen = [read_runs(store, campaign, now=now)[0] for campaign in campaigns]
+    if len(seen) == 1:
+        return seen[0].groups
+    with store.read() as session:
+        return [whole_outcome(session, each.run, each.books.by_state) for each in seen]
 
 
 def _progress(

@@ -8,12 +8,13 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import BaseRoute
 
 from scheduler.web.desk.pages import PageRoute
-from scheduler.web.desk.views import campaigns, lists, oversight, people, replies, submit, users
+from scheduler.web.desk.views import ahead, campaigns, lists, oversight, people, replies, submit, users
 from scheduler.web.door_routes import DoorRoute
 
 PLACES: Final = (
     *campaigns.PLACES,
     *people.PLACES,
+    *ahead.PLACES,
     *lists.PLACES,
     *replies.PLACES,
     *oversight.PLACES,

@@ -9,13 +9,14 @@ from campaigns.definition import Definition, Rate
 from campaigns.following.course import Brake
 from scheduler.actions.acting import Actor, ActorKind
 from scheduler.actions.control import pause
-from scheduler.actions.reading.runs import read_brakes, read_course, read_runs
+from scheduler.actions.reading.runs import read_course, read_runs
 from scheduler.report.course import Pace, SeenCourse
 from scheduler.report.course import pace as pace_of
 from scheduler.ticks.following.courses import slowest
 from tests.protocol.world.harness import Installation
 from tests.store.store_world import SMALLEST
 from worker.limits.limits_in_force import Ceilings
+from worker.store.reports.courses import last_brakes
 from worker.store.sending import accounts
 
 MINUTE, SECOND = Rate(1, timedelta(minutes=1)), Rate(1, timedelta(seconds=1))
@@ -26,6 +27,11 @@ ROOT = Actor(ActorKind.CLI, "root")
 def course_of(bench: Installation) -> SeenCourse:
     now = bench.clock.now()
     return read_course(bench.store, read_runs(bench.store, "sale", now=now)[0], now=now)
+
+
+def brakes(bench: Installation, run_ids: list[int]) -> dict[int, Brake]:
+    with bench.store.read() as session:
+        return last_brakes(session, run_ids)
 
 
 def pace(bench: Installation) -> Pace:
@@ -62,7 +68,7 @@ def test_a_course_grows_with_the_run_to_its_end(bench_on_both: Installation) -> 
 def test_what_keeps_a_run_back_is_written_down(bench: Installation, more: str, brake: Brake) -> None:
     run_id = bench.campaign(9, per_request=1, more=more)
     bench.pass_time(70, step=5)
-    assert read_brakes(bench.store, [run_id]) in ({run_id: brake}, {})
+    assert brakes(bench, [run_id]) in ({run_id: brake}, {})
     assert {each.brake for each in course_of(bench).kept} >= ({brake} if bench.run(run_id).started_at else set())
 
 
@@ -89,10 +95,10 @@ def test_a_pause_and_a_gateway_that_is_away_are_told_apart(bench: Installation) 
             session, bench.runtime.account_id, PausedBy.GATEWAY, "away", now=bench.clock.now(), probe_at=None
         )
     bench.pass_time(120, step=5)
-    assert read_brakes(bench.store, [run_id]) == {run_id: Brake.GATEWAY}
+    assert brakes(bench, [run_id]) == {run_id: Brake.GATEWAY}
     pause(bench.store, ROOT, "sale", now=bench.clock.now())
     bench.pass_time(600, step=30)
-    assert read_brakes(bench.store, [run_id]) == {run_id: Brake.PAUSE}
+    assert brakes(bench, [run_id]) == {run_id: Brake.PAUSE}
     late = pace(bench)
     assert late.ends_at is None
     assert late.words.endswith("minutes later than forecast")

@@ -125,6 +125,8 @@ PAGES = {
     ("GET", "/campaigns/{name}/people/plan"): "control",
     ("POST", "/campaigns/{name}/people/do"): "control",
     ("GET", "/campaigns/{name}/plan"): "read",
+    ("GET", "/calendar"): "read",
+    ("GET", "/compare"): "read",
     ("GET", "/fleet"): "read",
     ("GET", "/needs"): "read",
     ("GET", "/opt-outs"): "read",

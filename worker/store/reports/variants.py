@@ -1,7 +1,7 @@
 """The outcome of each variant and of the control group."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeAlias
@@ -9,7 +9,8 @@ from typing import Any, Final, TypeAlias
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from campaigns.lifecycle import RecipientState
+from campaigns.lifecycle import NEVER_SENT, RecipientState
+from campaigns.optout import Meaning
 from worker.store.runs.runs import RunView
 from worker.store.tables import recipients, replies, suppressions
 
@@ -76,6 +77,19 @@ def group_outcomes(
         GroupOutcome(*group, people[group], sent[group], delivered[group], replied[group], opted_out[group])
         for group in sorted(people, key=lambda group: (group[1], group[0]))
     )
+
+
+def whole_outcome(session: Session, run: RunView, by_state: Mapping[RecipientState, int]) -> GroupOutcome:
+    """Return everybody whom a run was to send to as one group, named after its campaign.
+
+    Replies are those to its own texts. By the kept counts and an index: however large it is, it costs what they do.
+    """
+    number = sa.func.count(sa.distinct(replies.c.number))
+    query = sa.select(number, number.filter(replies.c.meaning == Meaning.STOP.value)).where(replies.c.run_id == run.id)
+    replied, opted_out = session.execute(query).one()
+    sent, delivered = (by_state.get(state, 0) for state in (RecipientState.SENT, RecipientState.DELIVERED))
+    people = sum(count for state, count in by_state.items() if state not in NEVER_SENT)
+    return GroupOutcome(run.campaign, False, people, sent + delivered, delivered, replied, opted_out)
 
 
 def _counted(session: Session, run_ids: Sequence[int], *where: sa.ColumnElement[bool]) -> Counter[Group]:

@@ -4,17 +4,15 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from campaigns.access import Scope
-from campaigns.following.course import BRAKES
 from campaigns.lifecycle import RunState
 from scheduler.actions import approving, control
 from scheduler.actions.reading.alerts import read_alerts
 from scheduler.actions.reading.replies import count_to_review
-from scheduler.actions.reading.runs import read_at_work, read_brakes, read_campaigns, read_course, read_runs
+from scheduler.actions.reading.runs import read_campaigns, read_course, read_line, read_now, run_lines
 from scheduler.actions.throttling import place_of, read_limits
-from scheduler.report.course import Pace, pace
 from scheduler.report.devices import failure_words
 from scheduler.report.limits import Limit
-from scheduler.report.summary import RunProgress, alarm_words, approved_words, phone_lines, waits_for
+from scheduler.report.summary import alarm_words, approved_words, phone_lines
 from scheduler.report.variants import groups_of
 from scheduler.web.desk.pages import DeskPage, DeskPlace, Go, Visit
 from scheduler.web.desk.values import after_of, number_of
@@ -25,9 +23,8 @@ ROWS: Final = 100
 def now(asked: Visit) -> DeskPage:
     """What is at work, what needs somebody, and until when it takes."""
     store = asked.runtime.store
-    at_work = read_at_work(store, now=asked.now)
-    lines = _lines(asked, at_work)
-    sending = [line for line in lines if line[0].run.state in {RunState.RUNNING, RunState.SETTLING}]
+    lines = read_now(store, asked.zone, now=asked.now)
+    sending = [line for line in lines if line.seen.run.state in {RunState.RUNNING, RunState.SETTLING}]
     return DeskPage(
         "now.html",
         {
@@ -38,38 +35,25 @@ def now(asked: Visit) -> DeskPage:
     )
 
 
-def _lines(asked: Visit, rows: Sequence[RunProgress]) -> Sequence[tuple[RunProgress, str, Pace]]:
-    """Return what each run waits for, or what keeps it from sending faster, and how it keeps its forecast."""
-    brakes = read_brakes(asked.runtime.store, [seen.run.id for seen in rows if seen.run.state is RunState.RUNNING])
-    return [
-        (
-            seen,
-            waits_for(seen, asked.zone)
-            or (f"kept back by {BRAKES[brakes[seen.run.id]]}" if seen.run.id in brakes else ""),
-            pace(seen, asked.now),
-        )
-        for seen in rows
-    ]
-
-
 def campaigns(asked: Visit) -> DeskPage:
     """All campaigns, the oldest first, a page at a time."""
     page = read_campaigns(asked.runtime.store, after=after_of(asked), limit=ROWS, now=asked.now)
-    lines = _lines(asked, page.rows)
+    lines = run_lines(asked.runtime.store, page.rows, asked.zone, now=asked.now)
     return DeskPage("campaigns.html", {"lines": lines, "next": page.next})
 
 
 def campaign(asked: Visit) -> DeskPage:
     """How far one campaign is: a bar of its states, what it waits for, and what can be done."""
     name = asked.path["name"]
-    seen = read_runs(asked.runtime.store, name, number_of(asked, "run"), now=asked.now)[0]
+    line = read_line(asked.runtime.store, name, asked.zone, number=number_of(asked, "run"), now=asked.now)
+    seen = line.seen
     return DeskPage(
         "campaign.html",
         {
             "seen": seen,
             "course": read_course(asked.runtime.store, seen, now=asked.now),
-            "pace": pace(seen, asked.now),
-            "waits_for": waits_for(seen, asked.zone),
+            "pace": line.pace,
+            "waits_for": line.reason,
             "alarm": alarm_words(seen),
             "phones": phone_lines(seen, asked.zone),
             "approved": approved_words(seen, asked.zone),

@@ -7,6 +7,8 @@ import sqlalchemy as sa
 
 from campaigns.access import Role
 from campaigns.alerts.figures import AlertName
+from campaigns.display import utc
+from campaigns.following.course import Brake, Course
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from campaigns.optout import Meaning
 from scheduler.actions.access.users import add_user
@@ -17,6 +19,7 @@ from worker.store.access import sessions, users
 from worker.store.people import suppressions
 from worker.store.people.stored_replies import Incoming, store_replies
 from worker.store.people.suppressions import Entry
+from worker.store.reports.courses import save_course
 from worker.store.tables import alerts, recipients
 
 ROOT: Final = Actor(ActorKind.CLI, "root")
@@ -31,6 +34,7 @@ def seeded(runtime: Runtime) -> World:
         intent = world.intent(batch_id)
         world.accept(intent, world.placed(intent))
     _spread(world, sending)
+    _course(world, sending, now)
     for place, state in enumerate(sorted(set(RunState) - {RunState.RUNNING}), start=1):
         run_id = world.run(people(8, first=100 * place), campaign=f"in-{state.value.replace('_', '-')}", state=state)
         ended = state in {RunState.COMPLETED, RunState.CANCELLED, RunState.FAILED}
@@ -53,6 +57,24 @@ def _spread(world: World, run_id: int) -> None:
         for id_, state in zip(ids, states, strict=False):
             reason = "no such number" if state is RecipientState.FAILED else ""
             session.execute(sa.update(recipients).where(recipients.c.id == id_).values(state=state, reason=reason))
+
+
+def _course(world: World, run_id: int, now: datetime) -> None:
+    """Give a run a past of five hours, and a forecast of which what is left is due in an hour."""
+    began = now - timedelta(hours=5)
+    course, forecast = Course(3), Course(1)
+    for place in range(20):
+        at = (began + timedelta(minutes=5 * place)).timestamp()
+        forecast.add(at, 1)
+        course.add(at, 1, 1, place % 2)
+    forecast.add((now + timedelta(hours=1)).timestamp(), 10)
+    ends = {"first_send_at": utc(began), "last_send_at": utc(now + timedelta(hours=1))}
+    more = {"limited_by": "12/hour", "too_late": 0, "days": []}
+    plan = {"counts": {"pending": 30}, "segments": 30, "course": forecast.to_json(), "forecast": ends | more}
+    world.set_run(run_id, plan_summary=plan, started_at=began)
+    with world.store.write() as session:
+        since = int(began.timestamp())
+        save_course(session, run_id, course, [(since, Brake.RATE), (since + 7_200, Brake.WINDOW)])
 
 
 def _replies(world: World, now: datetime) -> None:

@@ -21,6 +21,8 @@ PAGES = (
     "/campaigns/spring-sale/people",
     "/campaigns/spring-sale/people?state=failed",
     "/campaigns/spring-sale/people/plan?do=resend",
+    "/calendar",
+    "/compare?campaign=spring-sale&campaign=held-sale",
     "/fleet",
     "/replies",
     "/replies?meaning=stop",

@@ -1,0 +1,93 @@
+"""What lies ahead and what came of what was: the calendar, and campaigns beside each other."""
+
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
+from typing import Any, Final
+from urllib.parse import parse_qs, urlsplit
+
+from scheduler.actions.plans.calendar import Calendar, CalendarDay, read_calendar
+from scheduler.actions.reading.runs import read_comparison
+from scheduler.actions.refusals import Refusal
+from scheduler.report.variants import compared
+from scheduler.web.api.problems import CallProblem
+from scheduler.web.desk.pages import DeskPage, DeskPlace, Visit
+
+WEEK: Final = 7
+
+MOST_COMPARED: Final = 8
+
+
+def calendar(asked: Visit) -> DeskPage:
+    """All that will be sent, by hour: seven days, or one."""
+    today = asked.now.astimezone(asked.zone).date()
+    is_day = "day" in asked.query
+    first = _date(asked, "day" if is_day else "from") or today
+    runtime, days = asked.runtime, 1 if is_day else WEEK
+    found = read_calendar(
+        runtime.store,
+        runtime.settings,
+        runtime.ceilings.current(),
+        first,
+        days,
+        asked.zone,
+        rehearsal=runtime.rehearsal,
+        now=asked.now,
+    )
+    step = timedelta(days=days)
+    return DeskPage(
+        "calendar.html",
+        {
+            "found": found,
+            "is_day": is_day,
+            "first": first,
+            "before": first - step,
+            "after": first + step,
+            "rows": _rows(found, asked),
+        },
+    )
+
+
+def _date(asked: Visit, name: str) -> date | None:
+    written = asked.query.get(name, "")
+    if not written:
+        return None
+    try:
+        found = date.fromisoformat(written)
+        datetime(found.year + 1, 1, 1)  # noqa: DTZ001  the days after it exist, too
+    except ValueError:
+        raise CallProblem(Refusal.INVALID, f"{name} in the address is not a date; write 2026-12-01") from None
+    return found
+
+
+def _rows(found: Calendar, asked: Visit) -> list[tuple[str, list[Any]]]:
+    """Return by hour of the clock the hours of each day, from the first to the last in which anything is sent.
+
+    When clocks go back, an hour comes twice in a day, and when they go forward, one is missing.
+    """
+    hours = [_by_clock(day, asked) for day in found.days]
+    busy = sorted({clock for day in hours for clock, each in day.items() if any(hour.texts for hour in each)})
+    if not busy:
+        return []
+    return [(f"{clock:02}:00", [day.get(clock, []) for day in hours]) for clock in range(busy[0], busy[-1] + 1)]
+
+
+def _by_clock(day: CalendarDay, asked: Visit) -> Mapping[int, list[Any]]:
+    found: dict[int, list[Any]] = {}
+    for hour in day.hours:
+        found.setdefault(hour.begins.astimezone(asked.zone).hour, []).append(hour)
+    return found
+
+
+def compare(asked: Visit) -> DeskPage:
+    """The variants of a campaign, or campaigns, beside each other: rates with intervals."""
+    names = list(dict.fromkeys(filter(None, parse_qs(urlsplit(asked.url).query).get("campaign", []))))
+    if len(names) > MOST_COMPARED:
+        raise CallProblem(Refusal.INVALID, f"at most {MOST_COMPARED} campaigns can be compared at once")
+    groups = read_comparison(asked.runtime.store, names, now=asked.now) if names else ()
+    return DeskPage("compare.html", {"names": names, "found": compared(groups), "is_whole": len(names) > 1})
+
+
+PLACES: Final = (
+    DeskPlace("/calendar", calendar),
+    DeskPlace("/compare", compare),
+)
