@@ -10,17 +10,18 @@ from scheduler.actions.plans.calendar import Calendar, read_calendar
 from tests.protocol.world.harness import Installation
 from worker.limits.limits_in_force import Ceilings
 
+UTC_ZONE = ZoneInfo("UTC")
 ROME = ZoneInfo("Europe/Rome")
 
 
-def calendar(bench: Installation, first: date, days: int = 1, **ceilings: object) -> Calendar:
+def calendar(
+    bench: Installation, first: date, days: int = 1, ceilings: Ceilings | None = None, zone: ZoneInfo = UTC_ZONE
+) -> Calendar:
     """What is shown of these days in UTC, unless a test says otherwise."""
-    zone = ceilings.pop("zone", ZoneInfo("UTC"))
-    assert isinstance(zone, ZoneInfo)
     return read_calendar(
         bench.store,
         bench.settings,
-        Ceilings(**ceilings),  # type: ignore[arg-type]  # whatever a test sets
+        ceilings or Ceilings(),
         first,
         days,
         zone,
@@ -48,20 +49,18 @@ def test_each_hour_has_what_is_forecast_for_it(bench: Installation) -> None:
 @pytest.mark.parametrize(
     ("ceilings", "is_over"),
     [
-        ({}, False),
-        ({"account_rate": Rate(60, timedelta(hours=1))}, True),
-        ({"device_rate": Rate(200, timedelta(hours=1))}, False),
-        ({"account_daily": 100}, True),
+        (Ceilings(), False),
+        (Ceilings(account_rate=Rate(60, timedelta(hours=1))), True),
+        (Ceilings(device_rate=Rate(200, timedelta(hours=1))), False),
+        (Ceilings(account_daily=100), True),
     ],
 )
-def test_what_campaigns_plan_together_may_be_too_much(
-    bench: Installation, ceilings: dict[str, object], is_over: bool
-) -> None:
+def test_what_campaigns_plan_together_may_be_too_much(bench: Installation, ceilings: Ceilings, is_over: bool) -> None:
     day = tomorrow(bench)
     for place in range(2):
         at = f"schedule: {{start: '{day} 09:00', spread: 1h}}\n"
         bench.campaign(60, name=f"sale-{place}", first=100 * place, per_request=1, more=at, text=f"Ciao {place}")
-    found = calendar(bench, day, **ceilings)
+    found = calendar(bench, day, ceilings=ceilings)
     assert found.days[0].texts == 120
     assert found.days[0].is_over is is_over
 
