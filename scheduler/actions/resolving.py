@@ -36,13 +36,20 @@ def to_decide(store: Store, campaign: str, run: int | None = None, *, number: st
     return ToDecide(run_id, people, lists, number)
 
 
-def resolve(store: Store, actor: Actor, about: ToDecide, declared: Declared, *, now: datetime) -> Resolved:
-    """Carry out what a person found out: the texts were sent; or they were not, and are sent again."""
+def resolve(
+    store: Store, actor: Actor, about: ToDecide, declared: Declared, *, exactly: bool = False, now: datetime
+) -> Resolved:
+    """Carry out what a person found out: the texts were sent; or they were not, and are sent again.
+
+    `exactly`: about as many people and lists as `about` says. Raises `Refused` if there are more or fewer by then.
+    """
     subject = mask(about.number) if about.number else ""
     with acting(store, actor, "resolve", subject=subject, now=now) as session:
         run = run_view(session, about.run_id)
         audited(session, campaign=run.campaign, run_id=run.id, plan_hash=run.plan_hash, declared=declared)
         resolved = resolve_held(session, about.run_id, declared, number=about.number, by=actor.name, now=now)
+        if exactly and (resolved.people, resolved.lists) != (about.people, about.lists):
+            raise Refused(Refusal.OTHER_PLAN, "what is held has changed since you looked: nothing was done; look again")
         audited(session, people=resolved.people, lists=resolved.lists)
         if not (resolved.people or resolved.lists or resolved.cancelled):
             nothing_done(session)

@@ -8,11 +8,12 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import BaseRoute
 
 from scheduler.web.desk.pages import PageRoute
-from scheduler.web.desk.views import ahead, campaigns, lists, oversight, people, replies, submit, users
+from scheduler.web.desk.views import ahead, campaigns, lists, oversight, people, replies, steering, submit, users
 from scheduler.web.door_routes import DoorRoute
 
 PLACES: Final = (
     *campaigns.PLACES,
+    *steering.PLACES,
     *people.PLACES,
     *ahead.PLACES,
     *lists.PLACES,

@@ -120,7 +120,10 @@ def last_news(database: sa.Connection) -> int:
 
 @dataclass(frozen=True, slots=True)
 class HeldBatch:
-    """A request that a person has to decide on: how many people it is for, and the first of their numbers."""
+    """A request that a person has to decide on: how many people it is for, and the first of their numbers.
+
+    `due_at`: when it was to be sent at the earliest.
+    """
 
     id: int
     campaign: str
@@ -129,12 +132,20 @@ class HeldBatch:
     reason: str
     people: int
     numbers: tuple[str, ...]
+    due_at: datetime | None = None
 
 
 def held_after(session: Session, *, after: int, limit: int) -> tuple[list[HeldBatch], int | None]:
     """Return held requests of all campaigns, and the id to go on after."""
     is_held = batches.c.state == BatchState.HELD
-    columns = (batches.c.id, campaigns.c.slug, batches.c.run_id, batches.c.list_id, batches.c.reason)
+    columns = (
+        batches.c.id,
+        campaigns.c.slug,
+        batches.c.run_id,
+        batches.c.list_id,
+        batches.c.reason,
+        batches.c.not_before,
+    )
     query = (
         sa.select(*columns)
         .join(runs, runs.c.id == batches.c.run_id)
@@ -147,9 +158,9 @@ def held_after(session: Session, *, after: int, limit: int) -> tuple[list[HeldBa
     people = _held_people(session, [row[0] for row in rows])
     found = []
     for row in rows:
-        id_, campaign, run_id, list_id, reason = tuple(row)
+        id_, campaign, run_id, list_id, reason, due_at = tuple(row)
         numbers = people.get(id_, [])
-        found.append(HeldBatch(id_, campaign, run_id, list_id, reason, len(numbers), tuple(numbers[:SHOWN])))
+        found.append(HeldBatch(id_, campaign, run_id, list_id, reason, len(numbers), tuple(numbers[:SHOWN]), due_at))
     return found, place
 
 

@@ -48,6 +48,12 @@ def inbox_entry(session: Session, path: str) -> InboxEntry | None:
     return None if row is None else InboxEntry(*row)
 
 
+def broken_files(session: Session, *, most: int) -> list[InboxEntry]:
+    """Return files that cannot be used as they are, those that have been so for longest first."""
+    query = _ENTRIES.where(inbox_files.c.problem != "").order_by(inbox_files.c.seen_at, inbox_files.c.path).limit(most)
+    return [InboxEntry(*row) for row in session.execute(query)]
+
+
 def files_of(session: Session, campaign_id: int, *, prefix: str = "") -> list[str]:
     """Return the known files whose path begins with `prefix` and that belong to runs of this campaign."""
     mine = (

@@ -5,7 +5,7 @@ from typing import Final
 
 from campaigns.access import Scope
 from campaigns.lifecycle import RunState
-from scheduler.actions import approving, control
+from scheduler.actions import control
 from scheduler.actions.reading.alerts import read_alerts
 from scheduler.actions.reading.replies import count_to_review
 from scheduler.actions.reading.runs import read_campaigns, read_course, read_line, read_now, run_lines
@@ -14,7 +14,7 @@ from scheduler.report.devices import failure_words
 from scheduler.report.limits import Limit
 from scheduler.report.summary import alarm_words, approved_words, phone_lines
 from scheduler.report.variants import groups_of
-from scheduler.web.desk.pages import DeskPage, DeskPlace, Go, Visit
+from scheduler.web.desk.pages import DeskPage, DeskPlace, Visit
 from scheduler.web.desk.values import after_of, number_of
 
 ROWS: Final = 100
@@ -79,52 +79,13 @@ def _can(asked: Visit, state: RunState, *, awaits: bool) -> Mapping[str, bool]:
         "approve": awaits and asked.may(Scope.APPROVE),
         "pause": steers and state in {RunState.SCHEDULED, RunState.RUNNING},
         "resume": steers and state is RunState.PAUSED,
-        "cancel": steers and state in {RunState.SCHEDULED, RunState.RUNNING, RunState.PAUSED},
+        "cancel": steers and state in control.AT_WORK,
+        "steer": steers,
     }
-
-
-def approve(asked: Visit) -> Go:
-    """Approve exactly the plan that the page showed."""
-    name, settings = asked.path["name"], asked.runtime.settings
-    done = approving.approve(
-        asked.runtime.store,
-        asked.who,
-        name,
-        asked.value("plan"),
-        inbox=settings.inbox,
-        four_eyes=settings.four_eyes,
-        now=asked.now,
-    )
-    return Go(f"/campaigns/{name}", f"{name} is approved: plan {done.plan[:12]}")
-
-
-def pause(asked: Visit) -> Go:
-    """Send nothing more until it is resumed."""
-    name = asked.path["name"]
-    control.pause(asked.runtime.store, asked.who, name, now=asked.now)
-    return Go(f"/campaigns/{name}", f"{name} is paused")
-
-
-def resume(asked: Visit) -> Go:
-    """Go on."""
-    name = asked.path["name"]
-    control.resume(asked.runtime.store, asked.who, name, now=asked.now)
-    return Go(f"/campaigns/{name}", f"{name} goes on")
-
-
-def cancel(asked: Visit) -> Go:
-    """Send nothing more, for good."""
-    name = asked.path["name"]
-    control.cancel(asked.runtime.store, asked.who, name, now=asked.now)
-    return Go(f"/campaigns/{name}", f"{name} is cancelled")
 
 
 PLACES: Final = (
     DeskPlace("/", now),
     DeskPlace("/campaigns", campaigns),
     DeskPlace("/campaigns/{name}", campaign),
-    DeskPlace("/campaigns/{name}/approve", act=approve, act_scope=Scope.APPROVE),
-    DeskPlace("/campaigns/{name}/pause", act=pause, act_scope=Scope.CONTROL),
-    DeskPlace("/campaigns/{name}/resume", act=resume, act_scope=Scope.CONTROL),
-    DeskPlace("/campaigns/{name}/cancel", act=cancel, act_scope=Scope.CONTROL),
 )

@@ -7,7 +7,7 @@ from campaigns.access import Scope
 from campaigns.counting import amount
 from campaigns.definition import Kind
 from scheduler.actions.numbers import normalised
-from scheduler.actions.reading.lists import read_all_held, read_suppressions
+from scheduler.actions.reading.lists import read_all_held, read_broken_files, read_suppressions
 from scheduler.actions.reading.phones import read_phones
 from scheduler.actions.reading.replies import read_replies
 from scheduler.actions.reading.runs import read_at_work
@@ -32,6 +32,7 @@ def needs(asked: Visit) -> DeskPage:
             "approvals": [seen for seen in read_at_work(store, now=asked.now) if seen.awaits],
             "replies": read_replies(store, waiting=True, after=0, limit=ROWS),
             "held": read_all_held(store, after=0, limit=ROWS),
+            "broken": read_broken_files(store, limit=ROWS),
         },
     )
 

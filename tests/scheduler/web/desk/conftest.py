@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext
 
@@ -63,3 +64,10 @@ def opened(desk: Desk, browser: Browser) -> Iterator[Opened]:
     yield context
     for each in made:
         each.close()
+
+
+@pytest.fixture
+def admin(desk: Desk) -> Iterator[httpx.Client]:
+    headers = {"Cookie": f"{COOKIE}={desk.sessions[Role.ADMIN]}", "Sec-Fetch-Site": "same-origin"}
+    with httpx.Client(base_url=desk.url, headers=headers, timeout=60) as client:
+        yield client

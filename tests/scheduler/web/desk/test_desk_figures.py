@@ -2,28 +2,18 @@
 
 import html
 import re
-from collections.abc import Iterator
 
 import httpx
 import pytest
 
-from campaigns.access import Role
 from campaigns.lifecycle import RecipientState
 from campaigns.optout import Meaning
 from campaigns.protocol.declarations import Declared
 from scheduler.actions.reading.lists import read_suppressions
 from scheduler.actions.reading.replies import read_conversation, read_replies
 from scheduler.actions.resolving import resolve, to_decide
-from scheduler.web.access import COOKIE
 from tests.scheduler.web.desk.conftest import Desk
 from tests.scheduler.web.desk.seeded import ROOT
-
-
-@pytest.fixture
-def admin(desk: Desk) -> Iterator[httpx.Client]:
-    headers = {"Cookie": f"{COOKIE}={desk.sessions[Role.ADMIN]}", "Sec-Fetch-Site": "same-origin"}
-    with httpx.Client(base_url=desk.url, headers=headers, timeout=60) as client:
-        yield client
 
 
 def links(page: str) -> list[tuple[str, int]]:

@@ -17,6 +17,7 @@ PAGES = (
     "/campaigns",
     "/campaigns/spring-sale",
     "/campaigns/in-paused",
+    "/campaigns/in-paused/cancel",
     "/campaigns/in-completed",
     "/campaigns/spring-sale/people",
     "/campaigns/spring-sale/people?state=failed",

@@ -1,0 +1,112 @@
+"""What is done to campaigns, held texts and files in the browser: asked without one."""
+
+import re
+
+import httpx
+import pytest
+import sqlalchemy as sa
+
+from campaigns.access import Role
+from campaigns.lifecycle import BatchState, RecipientState, RunState
+from scheduler.web.access import COOKIE
+from tests.scheduler.web.desk.conftest import Desk
+from tests.store.store_world import NOW, people
+from worker.store.runs.inbox_files import forget_file, remember_file
+from worker.store.tables import batches
+
+
+def go(admin: httpx.Client, path: str, **values: object) -> httpx.Response:
+    return admin.post(path, data={name: str(value) for name, value in values.items()})
+
+
+def fields(page: str) -> dict[str, str]:
+    """The hidden fields of the first form that has some."""
+    form = next(each for each in re.findall(r"<form.*?</form>", page, re.DOTALL) if 'name="run"' in each)
+    return dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', form))
+
+
+def test_a_campaign_is_cancelled_once_its_page_has_asked(desk: Desk, admin: httpx.Client) -> None:
+    run_id = desk.world.run(people(4, first=7_000), campaign="to-cancel")
+    here = "/campaigns/to-cancel"
+    assert f'href="{here}/cancel"' in admin.get(here).text
+    asked = admin.get(f"{here}/cancel").text
+    assert "4 people who wait now get nothing" in asked
+    assert desk.world.run_state(run_id) is RunState.RUNNING
+    done = go(admin, f"{here}/cancel")
+    assert (done.status_code, desk.world.run_state(run_id)) == (303, RunState.CANCELLED)
+    assert f'href="{here}/cancel"' not in admin.get(here).text
+    assert go(admin, f"{here}/cancel").status_code == 409
+
+
+def test_limits_are_changed_and_forgotten(desk: Desk, admin: httpx.Client) -> None:
+    desk.world.run(people(4, first=7_100), campaign="to-throttle")
+    here = "/campaigns/to-throttle"
+    assert go(admin, f"{here}/throttle", rate="7/minute", daily="", weight="3").status_code == 303
+    assert "7/min" in admin.get(here).text
+    wrong = go(admin, f"{here}/throttle", rate="fast", daily="", weight="")
+    assert (wrong.status_code, go(admin, f"{here}/throttle").status_code) == (422, 422)
+    assert go(admin, f"{here}/throttle", clear="1").status_code == 303
+    assert "7/min" not in admin.get(here).text
+
+
+def test_what_is_held_is_decided_from_what_needs_somebody(desk: Desk, admin: httpx.Client) -> None:
+    run_id = desk.world.run(people(3, first=7_200, state=RecipientState.HELD), campaign="to-decide", per_request=3)
+    desk.world.set_batches(run_id, state=BatchState.HELD, reason="nobody knows")
+    (sent, _) = re.findall(r'href="([^"]*to-decide/people/plan[^"]*)"', admin.get("/needs").text)
+    plan = admin.get(sent.replace("&amp;", "&")).text
+    done = go(admin, "/campaigns/to-decide/people/do", **fields(plan))
+    assert (done.status_code, desk.world.states(run_id)) == (303, {RecipientState.ACCEPTED: 3})
+    assert "to-decide" not in admin.get("/needs").text
+
+
+def test_a_contact_list_is_decided_once_its_page_has_asked(desk: Desk, admin: httpx.Client) -> None:
+    run_id = desk.world.run(people(1, first=7_300, state=RecipientState.HELD), campaign="to-a-list")
+    (batch_id,) = desk.world.batches(run_id)
+    with desk.world.store.write() as session:
+        session.execute(sa.update(batches).where(batches.c.id == batch_id).values(list_id=9, state=BatchState.HELD))
+    (ask,) = re.findall(r'href="(/campaigns/to-a-list/resolve[^"]*)"', admin.get("/needs").text)
+    asked = admin.get(ask).text
+    assert "1 person and 1 contact list" in asked
+    sent = fields(asked)
+    late = go(admin, "/campaigns/to-a-list/resolve", **(sent | {"lists": "2"}))
+    assert (late.status_code, desk.world.batch_state(batch_id)) == (412, BatchState.HELD)
+    foreign = go(admin, "/campaigns/to-decide/resolve", **sent)
+    assert foreign.status_code == 404
+    assert go(admin, "/campaigns/to-a-list/resolve", **sent).status_code == 303
+    assert desk.world.batch_state(batch_id) is BatchState.ACCEPTED
+
+
+def test_a_broken_file_is_shown_until_it_is_mended(desk: Desk, admin: httpx.Client) -> None:
+    said = "broken.yaml cannot be used.\n\nline 3: mesage is <unknown>"
+    with desk.world.store.write() as session:
+        remember_file(session, "/in/broken.yaml", fingerprint="f", run_id=None, problem=said, now=NOW)
+    shown = admin.get("/needs").text
+    assert ("mesage is &lt;unknown&gt;" in shown, "nothing of it is sent" in shown, "/in/" in shown) == (
+        True,
+        True,
+        False,
+    )
+    with desk.world.store.write() as session:
+        forget_file(session, "/in/broken.yaml")
+    assert "broken.yaml" not in admin.get("/needs").text
+
+
+def test_a_person_is_opted_out_and_brought_back_from_their_page(desk: Desk, admin: httpx.Client) -> None:
+    number = "+393330000020"
+    assert 'action="/opt-outs/add"' in go(admin, "/person", number=number).text
+    assert go(admin, "/opt-outs/add", number=number, kind="").status_code == 303
+    assert 'action="/opt-outs/remove"' in go(admin, "/person", number=number).text
+    assert go(admin, "/opt-outs/remove", number=number, kind="").status_code == 303
+    assert 'action="/opt-outs/remove"' not in go(admin, "/person", number=number).text
+
+
+@pytest.mark.parametrize("path", ["/campaigns/spring-sale", "/campaigns/held-sale", "/needs", "/replies/5"])
+def test_a_viewer_is_offered_nothing_and_refused_everything(desk: Desk, path: str) -> None:
+    headers = {"Cookie": f"{COOKIE}={desk.sessions[Role.VIEWER]}", "Sec-Fetch-Site": "same-origin"}
+    with httpx.Client(base_url=desk.url, headers=headers, timeout=60) as viewer:
+        page = viewer.get(path).text
+        main = page.split("<main")[1].split("</main>")[0]
+        assert ("<form" in main, "people/plan" in main, "/cancel" in main) == (False, False, False)
+        for form in ("people/do", "cancel", "resume", "throttle", "resolve", "pause"):
+            assert viewer.post(f"/campaigns/spring-sale/{form}", data={"run": "1"}).status_code == 403
+        assert viewer.post("/replies/5/answer", data={"text": "Hi", "seen": "0"}).status_code == 403
