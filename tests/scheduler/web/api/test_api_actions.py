@@ -173,3 +173,36 @@ def test_what_cannot_be_done_changes_nothing(
     answer.problem(status, code)
     assert b"+3933300" not in answer.body
     assert audited(api_runtime) == before
+
+
+def test_a_reply_is_answered_once_by_one_key(world: World, admin: Caller, api_runtime: Runtime) -> None:
+    with world.store.write() as session:
+        said = [Incoming(4_711, "+393330000777", "When do you open?", 1, 0, NOW, Meaning.REPLY)]
+        (reply,) = store_replies(session, world.account_id, said, came_by="poll", now=NOW)
+    path, body = f"/replies/{reply.id}/answer", b'{"text": "At nine."}'
+    first, again = (post(admin, path, body, Idempotency_Key="answer") for _ in range(2))
+    assert (first.status, first.body) == (200, again.body)
+    assert (first.json["reply"], first.json["answer"]) == (reply.id, 1)
+    assert "answered reply" in post(admin, path, body).problem(409, "answered")
+    assert post(admin, path, b'{"text": "And at two.", "seen": 1}').json["answer"] == 2
+    seen = admin.get(f"/replies/{reply.id}").json
+    assert [each["text"] for each in seen["answers"]] == ["At nine.", "And at two."]
+    assert [line["text"] for line in seen["lines"]] == ["When do you open?", "At nine.", "And at two."]
+    post(admin, "/replies/999999/answer", body).problem(404, "unknown_reply")
+
+
+def test_what_is_done_for_many_needs_the_plan_of_an_earlier_answer(world: World, admin: Caller) -> None:
+    run_id = world.run(people(4, first=600, state=RecipientState.HELD), campaign="for-many", per_request=2)
+    world.set_batches(run_id, state="held")
+    path = "/campaigns/for-many/people"
+    plan = post(admin, path, b'{"do": "sent", "state": "held"}').json
+    assert (plan["done"], plan["people"], plan["left_out"], plan["run"]) == (False, 4, [], run_id)
+    assert world.states(run_id) == {RecipientState.HELD: 4}
+    other = b'{"do": "not-sent", "state": "held", "plan": "%s"}' % plan["plan"].encode()
+    post(admin, path, other).problem(412, "other_plan")
+    act = b'{"do": "sent", "state": "held", "plan": "%s"}' % plan["plan"].encode()
+    done, again = (post(admin, path, act, Idempotency_Key="many") for _ in range(2))
+    assert (done.json["done"], done.json["people"], again.body) == (True, 4, done.body)
+    assert world.states(run_id) == {RecipientState.ACCEPTED: 4}
+    assert len(admin.get("/campaigns/for-many/recipients?reply=none").json["items"]) == 4
+    assert admin.get("/campaigns/for-many/recipients?reply=help").json["items"] == []

@@ -5,11 +5,12 @@ import re
 import httpx
 import pytest
 import sqlalchemy as sa
+from playwright.sync_api import expect
 
 from campaigns.access import Role
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from scheduler.web.access import COOKIE
-from tests.scheduler.web.desk.conftest import Desk
+from tests.scheduler.web.desk.conftest import Desk, Opened
 from tests.store.store_world import NOW, people
 from worker.store.runs.inbox_files import forget_file, remember_file
 from worker.store.tables import batches
@@ -110,3 +111,21 @@ def test_a_viewer_is_offered_nothing_and_refused_everything(desk: Desk, path: st
         for form in ("people/do", "cancel", "resume", "throttle", "resolve", "pause"):
             assert viewer.post(f"/campaigns/spring-sale/{form}", data={"run": "1"}).status_code == 403
         assert viewer.post("/replies/5/answer", data={"text": "Hi", "seen": "0"}).status_code == 403
+
+
+def test_a_filter_leads_to_its_plan_and_a_reply_to_its_answer_without_script(desk: Desk, opened: Opened) -> None:
+    run_id = desk.world.run(people(3, first=7_400, state=RecipientState.HELD), campaign="no-script", per_request=3)
+    desk.world.set_batches(run_id, state=BatchState.HELD)
+    page = opened(java_script_enabled=False).new_page()
+    page.goto(desk.url + "/campaigns/no-script/people?state=held")
+    page.get_by_label("For everybody who matches").select_option("sent")
+    page.get_by_role("button", name="See what it would do").click()
+    expect(page.locator("main")).to_contain_text("3 people would count as sent")
+    page.get_by_role("button", name="Held texts were sent: 3 people").click()
+    expect(page.get_by_role("status")).to_contain_text("done for 3 people")
+    page.goto(desk.url + "/replies?answered=no&meaning=reply")
+    page.locator("tbody a").first.click()
+    page.get_by_label("Answer").fill("We open at nine.")
+    page.get_by_role("button", name="Send the answer").click()
+    expect(page.get_by_role("status")).to_contain_text("the answer is on its way: 1 segment")
+    expect(page.locator("main")).to_contain_text("a-admin answered this reply")
