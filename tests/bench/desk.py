@@ -8,7 +8,10 @@ counts rows if it has an aggregate, and the database reads more than `MOST_COUNT
 
 import argparse
 import gzip
+import json
+import os
 import re
+import subprocess
 import sys
 import tempfile
 import time
@@ -17,8 +20,9 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http.client import HTTPConnection
+from statistics import median
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import sqlalchemy as sa
 from pydantic import SecretStr
@@ -32,7 +36,7 @@ from scheduler.actions.acting import Actor, ActorKind
 from scheduler.web.access import COOKIE
 from scheduler.web.desk.app import desk_routes
 from scheduler.web.desk.pages import PageRoute, Visit, shown
-from tests.bench.installation import Installation, Servers, servers
+from tests.bench.installation import Installation, Servers, cpu_seconds, servers
 from tests.bench.messages import percentile
 from tests.bench.stored.filling import fill
 from tests.bench.stored.pages import LARGE, statements
@@ -55,6 +59,14 @@ STEPS_A_ROW: Final = 8
 """Of SQLite's virtual machine, to look at one row of an index and count it."""
 
 COUNTS: Final = re.compile(r"\b(count|sum|avg|min|max|total)\s*\(|GROUP BY|SELECT DISTINCT", re.IGNORECASE)
+
+PAGES: Final = 100
+WATCHED: Final = ("/?part=now", "/campaigns/sale-0?part=campaign", "/fleet?part=fleet")
+LIVE_SECONDS: Final = 30.0
+WARM_SECONDS: Final = 4.0
+TURNS: Final = 6
+TURN_SECONDS: Final = 5.0
+BESIDE_RECIPIENTS: Final = 300_000
 
 PASSWORD: Final = "correct horse battery"
 
@@ -104,7 +116,7 @@ def measure_views(where: Servers | None, *, recipients: int, campaigns: int, cal
         began = time.monotonic()
         with closing(Store(world.database_url)) as store:
             migrate(store)
-            cookie = signed_in(store)
+            (cookie,) = signed_in(store)
             fill(store, recipients=recipients, campaigns=campaigns, running=RUNNING)
         Console(stderr=True).print(f"filled in {time.monotonic() - began:.0f} s")
         found = []
@@ -118,14 +130,15 @@ def measure_views(where: Servers | None, *, recipients: int, campaigns: int, cal
         return found
 
 
-def signed_in(store: Store, name: str = "bench") -> str:
-    """Return the cookie of a new user, who may do everything."""
-    now = datetime.now(UTC)
+def signed_in(store: Store, browsers: int = 1) -> list[str]:
+    """Return the cookies of so many browsers of a new user, who may do everything."""
+    now, name = datetime.now(UTC), "bench"
     add_user(store, Actor(ActorKind.CLI, "root"), name, Role.ADMIN, PASSWORD, now=now)
     with store.write() as session:
         user = users.credentials(session, name)
         assert user is not None
-        return f"{COOKIE}={sessions.create(session, user.user_id, name, Role.ADMIN, now=now)}"
+        made = [sessions.create(session, user.user_id, name, Role.ADMIN, now=now) for _ in range(browsers)]
+    return [f"{COOKIE}={secret}" for secret in made]
 
 
 def call(door: str, cookie: str, address: str, calls: int) -> tuple[list[float], float]:
@@ -168,14 +181,14 @@ def _read(runtime: Runtime, address: str) -> tuple[int, int, list[str]]:
 def make(runtime: Runtime, address: str) -> bytes:
     """Return a page as the operator sees it."""
     url = urlsplit(f"http://desk{address}")
-    query = dict(pair.split("=") for pair in url.query.split("&")) if url.query else {}
+    query = dict(parse_qsl(url.query))
     for route in desk_routes():
         matched, scope = route.matches({"type": "http", "path": url.path, "method": "GET", "root_path": ""})
         if matched is Match.FULL and isinstance(route, PageRoute) and route.place.view is not None:
             who = Actor(ActorKind.USER, "bench", SCOPES_OF[Role.ADMIN])
             path, now = scope["path_params"], runtime.clock.now()
             visit = Visit(runtime, who, address, path, query, now, runtime.settings.zone)
-            return bytes(shown(route.place.view(visit), visit, query.get("part", "")).body)
+            return bytes(shown(route.place.view(visit), visit).body)
     raise ValueError(f"no view is at {address}")
 
 
@@ -208,6 +221,62 @@ def _steps(connection: sa.Connection, statement: str, values: Any) -> int:
     return steps
 
 
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What a process used of a core with nobody there and with all pages open; how many events they got, and the
+    seconds until the first of each."""
+
+    idle_share: float
+    share: float
+    events: int
+    seconds: Sequence[float]
+
+
+def measure_live(where: Servers | None, *, recipients: int, campaigns: int) -> Watched:
+    """Open a hundred pages of a filled installation, as many browsers do, and let them follow what changes."""
+    with Installation(where, {"http": "127.0.0.1:0"}, has_ledger=False) as world:
+        with closing(Store(world.database_url)) as store:
+            migrate(store)
+            cookies = signed_in(store, PAGES)
+            fill(store, recipients=recipients, campaigns=campaigns, running=RUNNING)
+        (process,) = world.start("dashboard")
+        _watch(world.door(), cookies, WARM_SECONDS)
+        shares, seconds, events = [], list[float](), 0
+        for pages in (0, PAGES):
+            before, began = cpu_seconds(process), time.monotonic()
+            seconds, events = _watch(world.door(), cookies[:pages], LIVE_SECONDS)
+            shares.append((cpu_seconds(process) - before) / (time.monotonic() - began))
+        return Watched(shares[0], shares[1], events, seconds)
+
+
+def measure_beside() -> tuple[list[float], list[float]]:
+    """Send with `up` on SQLite; return the texts a second in turns without pages, and with all of them open."""
+    rates: tuple[list[float], list[float]] = ([], [])
+    with Installation(None, {"http": "127.0.0.1:0", "device_rate": "none", "first_poll_seconds": "3600"}) as world:
+        world.start("up")
+        with closing(Store(world.database_url)) as store:
+            cookies = signed_in(store, PAGES)
+        world.drop("sale-0", recipients=BESIDE_RECIPIENTS, batch_size=100)
+        world.wait(lambda: world.stored() > 5_000, "sending")
+        for turn in range(2 * TURNS):
+            before, began = world.stored(), time.monotonic()
+            _watch(world.door(), cookies if turn % 2 else [], TURN_SECONDS)
+            stored = world.stored()
+            if stored >= BESIDE_RECIPIENTS:
+                break
+            rates[turn % 2].append((stored - before) / (time.monotonic() - began))
+    return rates
+
+
+def _watch(door: str, cookies: Sequence[str], seconds: float) -> tuple[list[float], int]:
+    """Have pages open for so long."""
+    command = [sys.executable, "-m", "tests.bench.stored.watching", door, str(seconds)]
+    told = "\n".join(f"{cookie} {WATCHED[place % len(WATCHED)]}" for place, cookie in enumerate(cookies))
+    done = subprocess.run(command, input=told, capture_output=True, text=True, check=True)
+    taken, events = json.loads(done.stdout)
+    return taken, events
+
+
 def table_of(name: str, opened: Sequence[Opened], unit: str) -> Table:
     """The figures of one database, and what misses its target."""
     table = Table(title=f"Views of the desk on {name}")
@@ -236,6 +305,7 @@ def main(arguments: Sequence[str]) -> int:
     for name, value in (("recipients", RECIPIENTS), ("campaigns", CAMPAIGNS), ("calls", CALLS)):
         parser.add_argument(f"--{name}", type=int, default=value, help=f"default {value}")
     parser.add_argument("--only", choices=("sqlite", "postgresql"), help="one of the databases")
+    parser.add_argument("--part", choices=("views", "live", "beside"), help="one of the parts")
     options = parser.parse_args(arguments)
     wanted = {"recipients": options.recipients, "campaigns": options.campaigns, "calls": options.calls}
     console = Console(width=160)
@@ -243,12 +313,26 @@ def main(arguments: Sequence[str]) -> int:
         configure_logs("json", stream=log)
         for name, where, unit in (("sqlite", None, "steps"), ("postgresql", world, "rows")):
             if options.only in (None, name):
-                opened = measure_views(where, **wanted)
                 title = f"{name}: {options.recipients:,} recipients in {options.campaigns} campaigns"
-                console.print(table_of(title, opened, unit))
-                for each in opened:
-                    for statement in each.counted:
-                        console.print(f"{each.address} counts rows: {statement}", markup=False)
+                if options.part in (None, "views"):
+                    opened = measure_views(where, **wanted)
+                    console.print(table_of(title, opened, unit))
+                    for each in opened:
+                        for statement in each.counted:
+                            console.print(f"{each.address} counts rows: {statement}", markup=False)
+                if options.part in (None, "live"):
+                    seen = measure_live(where, recipients=options.recipients, campaigns=options.campaigns)
+                    slow = 1_000 * percentile(seen.seconds, 0.95)
+                    console.print(
+                        f"{title}: {PAGES} open pages took {seen.share:.1%} of a core ({seen.idle_share:.1%} without), "
+                        f"{seen.events} events, the first of a page within {slow:.0f} ms (p95)"
+                    )
+        if options.part in (None, "beside"):
+            without, beside = measure_beside()
+            console.print(f"up on SQLite, texts a second without pages: {[round(rate) for rate in without]}")
+            console.print(f"beside {PAGES} open pages: {[round(rate) for rate in beside]}")
+            console.print(f"ratio of the medians: {median(beside) / median(without):.3f}")
+        console.print("load average: {:.1f} {:.1f} {:.1f}".format(*os.getloadavg()))
     return 0
 
 

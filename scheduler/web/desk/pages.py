@@ -1,18 +1,19 @@
 """What a page is: a view reads, and a template shows. A form acts, and leads to a page."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+import json
+from collections.abc import AsyncIterator, Callable, Hashable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
-from urllib.parse import parse_qs, quote, unquote
+from urllib.parse import quote, unquote
 from zoneinfo import ZoneInfo
 
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection, Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from campaigns.access import Actor, Scope, is_allowed
@@ -21,9 +22,11 @@ from scheduler.actions.access.signing_in import FIRST_NAME
 from scheduler.actions.refusals import Refusal
 from scheduler.web.access import authenticate, is_known_host
 from scheduler.web.api.guard import admitted, require
+from scheduler.web.api.listing import moving
 from scheduler.web.api.problems import STATUSES, CallProblem, Fault, answer, as_problem
-from scheduler.web.desk.receiving import Form, SentFile, form_with_files
-from scheduler.web.desk.rendering import render
+from scheduler.web.desk.live import EVENTS, FOLLOWED_SECONDS, SIGNED_IN_SECONDS, Shared
+from scheduler.web.desk.receiving import Form, SentFile, form_with_files, plain_form
+from scheduler.web.desk.rendering import is_live, render
 from scheduler.web.door_routes import SIGN_IN, KnownHosts
 from worker.runtime import Runtime
 
@@ -39,9 +42,8 @@ POLICY: Final = (
 )
 """Only our own script and stylesheet: what somebody writes in a name or a reply is never run."""
 
-MOST_FORM_BYTES: Final = 256 * 1024
-MOST_FIELDS: Final = 500
-FORM_SECONDS: Final = 10.0
+RETRY_MS: Final = 2_000
+"""How long a browser waits before it follows again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +126,7 @@ class PageRoute(Route):
 
     def __init__(self, place: DeskPlace) -> None:
         self.place = place
+        self._parts: Shared[LivePart] = Shared()
         methods = [*(["GET"] if place.view else []), *(["POST"] if place.act else [])]
         super().__init__(place.path, self._answer, methods=methods, middleware=[Middleware(KnownHosts)])
 
@@ -133,12 +136,70 @@ class PageRoute(Route):
         try:
             actor = await admitted(request, Scope.READ)
             require(actor, (place.act_scope or place.scope) if is_form else place.scope)
+            if not is_form and is_live(part := request.query_params.get("part", "")):
+                return await self._live(request, asked_of(request, actor, {}), part)
             make = place.act if is_form else place.view
             async with _sent(request, place) as (fields, files):
                 asked = asked_of(request, actor, fields, files)
-                return await run_in_threadpool(_made, make, asked, request.query_params.get("part", ""))
+                return await run_in_threadpool(_made, make, asked)
         except Exception as error:  # the server would log it with its values
             return await run_in_threadpool(_failed, request, actor, error)
+
+    async def _live(self, request: Request, asked: Visit, part: str) -> Response:
+        """Return the part of a page that changes, or follow it, as it is made for all who may see the same."""
+        found, _ = await self._part(asked, part)
+        if EVENTS not in request.headers.get("accept", ""):
+            return HTMLResponse(found.html, found.status, headers={"content-security-policy": POLICY})
+        headers = {"x-accel-buffering": "no"}  # a proxy that keeps events until they are many would show nothing
+        return StreamingResponse(
+            moving(request, self._followed(request, asked, part)), media_type=EVENTS, headers=headers
+        )
+
+    async def _part(self, asked: Visit, part: str) -> tuple["LivePart", float]:
+        return await self._parts.get(live_key(asked), lambda: run_in_threadpool(_part, self.place, asked, part))
+
+    async def _followed(self, request: Request, asked: Visit, part: str) -> AsyncIterator[bytes]:
+        """Yield the part each time that it has changed, and a sign that the line is open in between."""
+        loop, leaving, shown = asyncio.get_running_loop(), request.app.state.leaving, b""
+        began = checked = loop.time()
+        while loop.time() < began + FOLLOWED_SECONDS and not leaving.is_set():
+            if loop.time() >= checked + SIGNED_IN_SECONDS:
+                try:
+                    actor = await admitted(request, Scope.READ)
+                    require(actor, self.place.scope)
+                except CallProblem:
+                    return  # the browser comes back, and is told why
+                asked, checked = replace(asked, actor=actor), loop.time()
+                yield b":\n\n"
+            found, until = await self._part(replace(asked, now=asked.runtime.clock.now()), part)
+            if found.event != shown:
+                shown = found.event
+                yield shown
+            await asyncio.sleep(max(0.0, until - loop.time()))
+
+
+def live_key(asked: Visit) -> Hashable:
+    """Return what a live part depends on, apart from the moment: it never shows who the reader is."""
+    return asked.url, asked.zone.key, asked.who.scopes
+
+
+@dataclass(frozen=True, slots=True)
+class LivePart:
+    """A part of a page: as an answer, and as an event."""
+
+    html: bytes
+    event: bytes
+    status: int
+
+
+def _part(place: DeskPlace, asked: Visit, part: str) -> LivePart:
+    assert place.view is not None  # noqa: S101  the methods of the route say so
+    page = place.view(asked)
+    if page.template != f"{part}.html":  # a whole page shows whose it is, and is for nobody else
+        raise CallProblem(Fault.NOT_FOUND, "this page has no such part")
+    html = render(page.template, page.values, asked, part=part)
+    event = f"retry: {RETRY_MS}\ndata: {json.dumps(html)}\n\n"
+    return LivePart(html.encode(), event.encode(), page.status)
 
 
 @asynccontextmanager
@@ -149,7 +210,7 @@ async def _sent(request: Request, place: DeskPlace) -> AsyncIterator[Form]:
         async with form_with_files(request) as form:
             yield form
     else:
-        yield await _form(request), {}
+        yield await plain_form(request), {}
 
 
 def asked_of(
@@ -175,7 +236,7 @@ def asked_of(
     )
 
 
-def _made(make: Callable[[Visit], DeskPage | Go] | None, asked: Visit, part: str) -> Response:
+def _made(make: Callable[[Visit], DeskPage | Go] | None, asked: Visit) -> Response:
     assert make is not None  # noqa: S101  the methods of the route say so
     made = make(asked)
     if isinstance(made, Go):
@@ -183,14 +244,14 @@ def _made(make: Callable[[Visit], DeskPage | Go] | None, asked: Visit, part: str
         if made.done:
             response.set_cookie(DONE_COOKIE, quote(made.done[:500]), path="/", httponly=True, samesite="strict")
         return response
-    return shown(made, asked, part)
+    return shown(made, asked)
 
 
-def shown(page: DeskPage, asked: Visit, part: str = "") -> Response:
+def shown(page: DeskPage, asked: Visit) -> Response:
     """Return a page as an answer."""
     headers = {"content-security-policy": POLICY}
-    response = HTMLResponse(render(page.template, page.values, asked, part=part), page.status, headers=headers)
-    if asked.done and not part:
+    response = HTMLResponse(render(page.template, page.values, asked), page.status, headers=headers)
+    if asked.done:
         response.delete_cookie(DONE_COOKIE, path="/")
     return response
 
@@ -230,20 +291,3 @@ def _stray(request: Request, problem: CallProblem) -> Response:
         with suppress(Exception):  # the page says what is wrong all the same
             actor = authenticate(request)
     return problem_page(request, actor, problem)
-
-
-async def _form(request: Request) -> Mapping[str, str]:
-    """Return the first value of each field."""
-    body = bytearray()
-    try:
-        async with asyncio.timeout(FORM_SECONDS):
-            async for part in request.stream():
-                body += part
-                if len(body) > MOST_FORM_BYTES:
-                    raise CallProblem(Fault.TOO_LARGE, f"a form may have at most {MOST_FORM_BYTES // 1024} kB")
-        fields = parse_qs(body.decode(), keep_blank_values=True, max_num_fields=MOST_FIELDS)
-    except TimeoutError:
-        raise CallProblem(Fault.TOO_SLOW, "the form did not arrive in time; send it again") from None
-    except ValueError:
-        raise CallProblem(Refusal.INVALID, "the form cannot be read; open the page again") from None
-    return {name: values[0] for name, values in fields.items()}

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import BinaryIO, Final
+from urllib.parse import parse_qs
 
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
@@ -22,6 +23,12 @@ MOST_BYTES: Final = 64 * 1024 * 1024
 """A hundred thousand people with ten columns take a tenth of it. The API takes larger tables."""
 
 MOST_SECONDS: Final = 300.0
+
+
+MOST_FORM_BYTES: Final = 256 * 1024
+MOST_PLAIN_FIELDS: Final = 500
+FORM_SECONDS: Final = 10.0
+"""For a form without files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,3 +83,20 @@ async def form_with_files(request: Request) -> AsyncIterator[Form]:
         yield fields, files
     finally:
         await form.close()
+
+
+async def plain_form(request: Request) -> Mapping[str, str]:
+    """Return the first value of each field of a form without files. Raises `CallProblem`."""
+    body = bytearray()
+    try:
+        async with asyncio.timeout(FORM_SECONDS):
+            async for part in request.stream():
+                body += part
+                if len(body) > MOST_FORM_BYTES:
+                    raise CallProblem(Fault.TOO_LARGE, f"a form may have at most {MOST_FORM_BYTES // 1024} kB")
+        fields = parse_qs(body.decode(), keep_blank_values=True, max_num_fields=MOST_PLAIN_FIELDS)
+    except TimeoutError:
+        raise CallProblem(Fault.TOO_SLOW, "the form did not arrive in time; send it again") from None
+    except ValueError:
+        raise CallProblem(Refusal.INVALID, "the form cannot be read; open the page again") from None
+    return {name: values[0] for name, values in fields.items()}

@@ -45,7 +45,7 @@ NEEDED: Final = {"/system": Scope.CONTROL, "/audit": Scope.CONTROL, "/users": Sc
 
 def render(template: str, values: Mapping[str, Any], asked: "Visit", *, part: str = "") -> str:
     """Return a page, or only its part that changes: `part` is its name, and that of the page."""
-    is_part = bool(part) and template == f"{part}.html" and (TEMPLATES / "live" / template).exists()
+    is_part = is_live(part) and template == f"{part}.html"
     found = _environment().get_template(f"live/{template}" if is_part else template)
     views = [(url, name) for url, name in VIEWS if asked.may(NEEDED.get(url, Scope.READ))]
     return found.render({**values, "asked": asked, "views": views})
@@ -63,6 +63,16 @@ def render_file(template: str, values: Mapping[str, Any], zone: ZoneInfo) -> str
     """Return a page that is complete in one file: the stylesheet is in it."""
     style = Markup(STYLESHEET.read_text(encoding="utf-8"))  # noqa: S704  our own file
     return _environment().get_template(template).render({**values, "asked": FileReader(zone), "style": style})
+
+
+def is_live(part: str) -> bool:
+    """Return whether pages have a live part of this name."""
+    return part in _live_parts()
+
+
+@cache
+def _live_parts() -> frozenset[str]:
+    return frozenset(path.stem for path in (TEMPLATES / "live").glob("*.html"))
 
 
 @cache

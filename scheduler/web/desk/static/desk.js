@@ -1,7 +1,7 @@
 // Pages work without this. It renews live parts, keeps the reader's time zone, and takes files that are dropped.
 "use strict";
 
-const EVERY = 2000; // milliseconds between two looks at a live part; none while the page is hidden
+const EVERY = 2000; // milliseconds until a live part is followed, and followed again
 
 document.cookie = "campaigns_zone=" + encodeURIComponent(Intl.DateTimeFormat().resolvedOptions().timeZone) +
   "; path=/; max-age=31536000; samesite=strict";
@@ -12,11 +12,7 @@ function address(part) {
   return url;
 }
 
-async function renew(place) {
-  const answer = await fetch(address(place.dataset.live), { credentials: "same-origin" });
-  if (answer.redirected || answer.status === 401) { location.reload(); return; }
-  if (!answer.ok) throw new Error(answer.status);
-  const text = await answer.text();
+function show(place, text) {
   if (text === place.dataset.shown) return;
   const made = new DOMParser().parseFromString(text, "text/html").body;
   const held = document.activeElement;
@@ -34,17 +30,36 @@ async function renew(place) {
   }
 }
 
-async function look() {
-  let wait = EVERY;
-  if (!document.hidden) {
-    for (const place of document.querySelectorAll("[data-live]")) {
-      try { await renew(place); } catch { wait = 5 * EVERY; } // the service may be starting again
-    }
-  }
-  setTimeout(look, wait);
+async function renew(place) { // where a part cannot be followed; and it learns why
+  const answer = await fetch(address(place.dataset.live), { credentials: "same-origin" });
+  if (answer.redirected || answer.status === 401) { location.reload(); return; }
+  if (answer.ok) show(place, await answer.text());
 }
 
-if (document.querySelector("[data-live]")) setTimeout(look, EVERY);
+const followed = new Map();
+
+function follow() { // the server tells what has changed; nothing is followed while the page is hidden
+  for (const place of document.querySelectorAll("[data-live]")) {
+    if (document.hidden) {
+      followed.get(place)?.close();
+      followed.delete(place);
+    } else if (!followed.has(place)) {
+      const source = new EventSource(address(place.dataset.live));
+      followed.set(place, source);
+      source.onmessage = (event) => show(place, JSON.parse(event.data));
+      source.onerror = () => {
+        if (source.readyState !== EventSource.CLOSED) return; // it comes back by itself
+        followed.delete(place);
+        renew(place).catch(() => {}); // the service may be starting again
+      };
+    }
+  }
+}
+
+if (document.querySelector("[data-live]")) {
+  setInterval(follow, EVERY);
+  document.addEventListener("visibilitychange", follow);
+}
 
 for (const field of document.querySelectorAll("[data-drop]")) {
   const input = field.querySelector("input[type=file]");

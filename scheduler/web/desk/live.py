@@ -1,0 +1,67 @@
+"""Live parts of pages: made once for all who see the same, however many pages are open, and kept for two seconds.
+
+A page follows its part: it is told what has changed, by the events of one long answer. A hundred pages that asked every
+two seconds took a sixth of a core.
+"""
+
+import asyncio
+import math
+from collections.abc import Awaitable, Callable, Hashable
+from dataclasses import dataclass
+from functools import partial
+from typing import Final, Generic, TypeVar
+
+KEPT_SECONDS: Final = 2.0
+FOLLOWED_SECONDS: Final = 600.0
+"""Then an answer ends, and the browser comes back."""
+
+SIGNED_IN_SECONDS: Final = 10.0
+"""Whether a reader who follows is still signed in, and may see the same, is looked at this often."""
+
+EVENTS: Final = "text/event-stream"
+
+MOST_KEPT: Final = 500
+"""Different parts and readers at a time. Those beyond are made for each who asks."""
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class _Kept(Generic[T]):
+    """What is being made since `began`, or was made, and until when it is kept."""
+
+    made: "asyncio.Future[T]"
+    began: float
+    until: float = math.inf
+
+
+class Shared(Generic[T]):
+    """What was made in the last seconds, by what it was made for. Of those who ask at once, one makes it."""
+
+    def __init__(self) -> None:
+        self._kept: dict[Hashable, _Kept[T]] = {}
+
+    async def get(self, key: Hashable, make: Callable[[], Awaitable[T]]) -> tuple[T, float]:
+        """Return what is kept for the key, or make it; and when it is too old, by the clock of the loop.
+
+        What is raised is raised for all who wait, and is not kept.
+        """
+        loop = asyncio.get_running_loop()
+        found = self._kept.get(key)
+        if found is None or loop.time() >= found.until:
+            self._forget(loop.time())
+            found = _Kept(asyncio.ensure_future(make()), loop.time())
+            if len(self._kept) >= MOST_KEPT:
+                return await found.made, found.began + KEPT_SECONDS
+            self._kept[key] = found
+            found.made.add_done_callback(partial(self._made, key, found))
+        return await asyncio.shield(found.made), found.began + KEPT_SECONDS
+
+    def _made(self, key: Hashable, mine: _Kept[T], _: object) -> None:
+        mine.until = mine.began + KEPT_SECONDS  # what was read is as old as its beginning
+        if (mine.made.cancelled() or mine.made.exception() is not None) and self._kept.get(key) is mine:
+            del self._kept[key]
+
+    def _forget(self, now: float) -> None:
+        for key in [key for key, each in self._kept.items() if now >= each.until]:
+            del self._kept[key]
