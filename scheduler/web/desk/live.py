@@ -41,6 +41,9 @@ class Shared(Generic[T]):
     def __init__(self) -> None:
         self._kept: dict[Hashable, _Kept[T]] = {}
 
+    def __len__(self) -> int:
+        return len(self._kept)
+
     async def get(self, key: Hashable, make: Callable[[], Awaitable[T]]) -> tuple[T, float]:
         """Return what is kept for the key, or make it; and when it is too old, by the clock of the loop.
 

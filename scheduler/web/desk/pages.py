@@ -124,6 +124,8 @@ class DeskPlace:
 class PageRoute(Route):
     """The route of a place. Whatever is raised in it is shown as a page with the sentence."""
 
+    signed_in_seconds = SIGNED_IN_SECONDS
+
     def __init__(self, place: DeskPlace) -> None:
         self.place = place
         self._parts: Shared[LivePart] = Shared()
@@ -156,14 +158,15 @@ class PageRoute(Route):
         )
 
     async def _part(self, asked: Visit, part: str) -> tuple["LivePart", float]:
-        return await self._parts.get(live_key(asked), lambda: run_in_threadpool(_part, self.place, asked, part))
+        mine = for_everybody(asked)
+        return await self._parts.get(live_key(mine), lambda: run_in_threadpool(_part, self.place, mine, part))
 
     async def _followed(self, request: Request, asked: Visit, part: str) -> AsyncIterator[bytes]:
         """Yield the part each time that it has changed, and a sign that the line is open in between."""
         loop, leaving, shown = asyncio.get_running_loop(), request.app.state.leaving, b""
         began = checked = loop.time()
         while loop.time() < began + FOLLOWED_SECONDS and not leaving.is_set():
-            if loop.time() >= checked + SIGNED_IN_SECONDS:
+            if loop.time() >= checked + self.signed_in_seconds:
                 try:
                     actor = await admitted(request, Scope.READ)
                     require(actor, self.place.scope)
@@ -178,8 +181,13 @@ class PageRoute(Route):
             await asyncio.sleep(max(0.0, until - loop.time()))
 
 
+def for_everybody(asked: Visit) -> Visit:
+    """Return a visit of nobody in particular who may see the same: a part that many get can show nothing of one."""
+    return replace(asked, actor=Actor(asked.who.kind, "", asked.who.scopes), done="")
+
+
 def live_key(asked: Visit) -> Hashable:
-    """Return what a live part depends on, apart from the moment: it never shows who the reader is."""
+    """Return what a live part depends on, apart from the moment."""
     return asked.url, asked.zone.key, asked.who.scopes
 
 

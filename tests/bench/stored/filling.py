@@ -65,7 +65,7 @@ def fill(store: Store, *, recipients: int, campaigns: int, running: int = 0, reh
         _insert(session, _of_the_installation(recipients), 1)
     if not store.is_sqlite:
         with store.look() as connection:  # as autovacuum does within minutes
-            connection.execute(sa.text("ANALYZE"))
+            connection.execute(sa.text("VACUUM ANALYZE"))
 
 
 def _campaign(session: Session, slug: str, place: int, people: int, *, is_running: bool, rehearsal: bool) -> None:

@@ -1,5 +1,6 @@
 """Every page in a real browser: readable for everybody, in both themes, on a phone, without script, by keyboard."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import product
@@ -152,12 +153,10 @@ def test_a_live_part_is_renewed_where_the_reader_is(desk: Desk, opened: Opened) 
     page.evaluate("scrollTo(0, 200)")
     before = page.evaluate("scrollY")
     desk.world.set_run(_run_of(desk), reason="changed meanwhile")
-    with page.expect_response(lambda answer: "part=campaign" in answer.url, timeout=10_000):
-        pass
-    page.wait_for_timeout(300)
+    expect(page.locator("[data-live]")).to_have_attribute("data-shown", re.compile("Whose texts failed"), timeout=10_000)
     assert page.evaluate("document.activeElement.textContent") == "Whose texts failed"
     assert page.evaluate("scrollY") == before
-    assert asked
+    assert [url for url in asked if "part=campaign" in url]
     # when
     page.evaluate("Object.defineProperty(document, 'hidden', {get: () => true})")
     page.wait_for_timeout(500)
