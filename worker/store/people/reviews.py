@@ -14,7 +14,9 @@ from worker.store.transitions import changed
 
 WAITS: Final[tuple[sa.ColumnElement[bool], ...]] = (
     replies.c.reviewed_at.is_(None),
-    sa.literal_column(f"inbound.meaning IN ('{Meaning.REVIEW}', '{Meaning.STOP}')", sa.Boolean),
+    replies.c.meaning.in_(
+        sa.bindparam("b_waits", [Meaning.REVIEW.value, Meaning.STOP.value], expanding=True, literal_execute=True)
+    ),
 )
 """Possible stops, and stops from unknown senders: word for word as in their index."""
 

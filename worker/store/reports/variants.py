@@ -1,7 +1,6 @@
 """The outcome of each variant and of the control group."""
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeAlias
@@ -53,30 +52,34 @@ def group_outcomes(
     """
     if not is_split(run):
         return ()
-    runs = [run.id, *again]
     state = recipients.c.state
-    people = _counted(session, [run.id])
-    sent = _counted(session, runs, state.in_([RecipientState.SENT, RecipientState.DELIVERED]))
-    delivered = _counted(session, runs, state == RecipientState.DELIVERED)
-    replied: Counter[Group] = Counter()
-    opted_out: Counter[Group] = Counter()
+    is_control = state == RecipientState.HOLDOUT
+    is_first = recipients.c.run_id == run.id
+    is_sent = state.in_([RecipientState.SENT, RecipientState.DELIVERED])
+    counted = [is_first, is_sent, state == RecipientState.DELIVERED]
     if run.started_at is not None:
-        until = (run.sent_at or now) + timedelta(seconds=run.follow_seconds)
-        at = replies.c.received_at
-        wrote = sa.select(replies.c.number).where(
-            replies.c.account_id == run.account_id, at >= run.started_at, at <= until
-        )
-        since = suppressions.c.since
-        left = sa.select(suppressions.c.number).where(
-            since >= run.started_at, since <= until, ~suppressions.c.source.startswith(IMPORTED)
-        )
-        number = recipients.c.number
-        replied = _counted(session, [run.id], number.in_(wrote))
-        opted_out = _counted(session, [run.id], number.in_(left))
-    return tuple(
-        GroupOutcome(*group, people[group], sent[group], delivered[group], replied[group], opted_out[group])
-        for group in sorted(people, key=lambda group: (group[1], group[0]))
+        counted += [sa.and_(is_first, recipients.c.number.in_(each)) for each in _answered(run, run.started_at, now)]
+    query = (
+        sa.select(recipients.c.variant, is_control, *(sa.func.count(sa.case((each, 1))) for each in counted))
+        # A person who was assigned has a text or is in the control group.
+        .where(recipients.c.run_id.in_([run.id, *again]), sa.or_(is_control, recipients.c.text != ""))
+        .group_by(recipients.c.variant, is_control)
     )
+    # All in one pass: five took twice as long.
+    found = ((variant, bool(control), counts) for variant, control, *counts in session.execute(query))
+    groups = sorted((control, variant, counts) for variant, control, counts in found if counts[0])
+    return tuple(GroupOutcome(variant, control, *(*counts, 0, 0)[:5]) for control, variant, counts in groups)
+
+
+def _answered(run: RunView, started_at: datetime, now: datetime) -> tuple[sa.Select[Any], sa.Select[Any]]:
+    """Return the numbers that wrote, and those that opted out, from the run's start until it is no longer followed."""
+    until = (run.sent_at or now) + timedelta(seconds=run.follow_seconds)
+    at, since = replies.c.received_at, suppressions.c.since
+    wrote = sa.select(replies.c.number).where(replies.c.account_id == run.account_id, at >= started_at, at <= until)
+    left = sa.select(suppressions.c.number).where(
+        since >= started_at, since <= until, ~suppressions.c.source.startswith(IMPORTED)
+    )
+    return wrote, left
 
 
 def whole_outcome(session: Session, run: RunView, by_state: Mapping[RecipientState, int]) -> GroupOutcome:
@@ -90,13 +93,3 @@ def whole_outcome(session: Session, run: RunView, by_state: Mapping[RecipientSta
     sent, delivered = (by_state.get(state, 0) for state in (RecipientState.SENT, RecipientState.DELIVERED))
     people = sum(count for state, count in by_state.items() if state not in NEVER_SENT)
     return GroupOutcome(run.campaign, False, people, sent + delivered, delivered, replied, opted_out)
-
-
-def _counted(session: Session, run_ids: Sequence[int], *where: sa.ColumnElement[bool]) -> Counter[Group]:
-    is_control = recipients.c.state == RecipientState.HOLDOUT
-    # A person who was assigned has a text or is in the control group.
-    shared_out = sa.or_(is_control, recipients.c.text != "")
-    columns: tuple[Any, ...] = (recipients.c.variant, is_control, sa.func.count())
-    query = sa.select(*columns).where(recipients.c.run_id.in_(run_ids), shared_out, *where)
-    rows = session.execute(query.group_by(recipients.c.variant, is_control))
-    return Counter({(variant, bool(control)): count for variant, control, count in rows})

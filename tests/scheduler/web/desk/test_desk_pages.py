@@ -153,7 +153,9 @@ def test_a_live_part_is_renewed_where_the_reader_is(desk: Desk, opened: Opened) 
     page.evaluate("scrollTo(0, 200)")
     before = page.evaluate("scrollY")
     desk.world.set_run(_run_of(desk), reason="changed meanwhile")
-    expect(page.locator("[data-live]")).to_have_attribute("data-shown", re.compile("Whose texts failed"), timeout=10_000)
+    expect(page.locator("[data-live]")).to_have_attribute(
+        "data-shown", re.compile("Whose texts failed"), timeout=10_000
+    )
     assert page.evaluate("document.activeElement.textContent") == "Whose texts failed"
     assert page.evaluate("scrollY") == before
     assert [url for url in asked if "part=campaign" in url]
