@@ -64,7 +64,7 @@ COUNTS: Final = re.compile(r"\b(count|sum|avg|min|max|total)\s*\(|GROUP BY|SELEC
 OF_LARGE: Final = re.compile(rf"(FROM|JOIN) ({'|'.join(LARGE)})\b")
 
 PAGES: Final = 100
-WATCHED: Final = ("/?part=now", "/campaigns/sale-0?part=campaign", "/fleet?part=fleet")
+WATCHED: Final = ("/?part=now", "/campaigns/sale-1?part=campaign", "/fleet?part=fleet")
 LIVE_SECONDS: Final = 30.0
 WARM_SECONDS: Final = 4.0
 TURNS: Final = 6
@@ -100,8 +100,7 @@ def addresses(recipients: int, campaigns: int) -> tuple[str, ...]:
         if isinstance(route, PageRoute) and route.place.view
     ]
     further = (
-        "/?part=now", "/fleet?part=fleet", f"/campaigns/{sale}?part=campaign", "/campaigns/sale-0",
-        "/campaigns/sale-10", "/campaigns/sale-0?part=campaign", "/campaigns?after=100",
+        "/replies/1", "/campaigns/sale-0", "/campaigns/sale-1", "/campaigns/sale-10", "/campaigns?after=100",
         f"/campaigns/{sale}/people?after={place + each // 2}", f"/campaigns/{sale}/people?state=failed",
         f"/campaigns/{sale}/people?state=held",
         f"/campaigns/{sale}/people?state=expired", f"/campaigns/{sale}/people?reason=no+such+number",

@@ -5,11 +5,19 @@ two seconds took a sixth of a core.
 """
 
 import asyncio
+import json
 import math
 from collections.abc import Awaitable, Callable, Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
+
+from campaigns.access import Actor
+from scheduler.web.api.problems import CallProblem, Fault
+from scheduler.web.desk.rendering import render
+
+if TYPE_CHECKING:
+    from scheduler.web.desk.pages import DeskPlace, Visit
 
 KEPT_SECONDS: Final = 2.0
 FOLLOWED_SECONDS: Final = 600.0
@@ -19,6 +27,8 @@ SIGNED_IN_SECONDS: Final = 10.0
 """Whether a reader who follows is still signed in, and may see the same, is looked at this often."""
 
 EVENTS: Final = "text/event-stream"
+RETRY_MS: Final = 2_000
+"""How long a browser waits before it follows again."""
 
 MOST_KEPT: Final = 500
 """Different parts and readers at a time. Those beyond are made for each who asks."""
@@ -68,3 +78,33 @@ class Shared(Generic[T]):
     def _forget(self, now: float) -> None:
         for key in [key for key, each in self._kept.items() if now >= each.until]:
             del self._kept[key]
+
+
+def for_everybody(asked: "Visit") -> "Visit":
+    """Return a visit of nobody in particular who may see the same: a part that many get can show nothing of one."""
+    return replace(asked, actor=Actor(asked.who.kind, "", asked.who.scopes), done="")
+
+
+def live_key(asked: "Visit") -> Hashable:
+    """Return what a live part depends on, apart from the moment."""
+    return asked.url, asked.zone.key, asked.who.scopes
+
+
+@dataclass(frozen=True, slots=True)
+class LivePart:
+    """A part of a page: as an answer, and as an event."""
+
+    html: bytes
+    event: bytes
+    status: int
+
+
+def make_part(place: "DeskPlace", asked: "Visit", part: str) -> LivePart:
+    """Return the part of this name of a page. Raises `CallProblem` if the page has another one, or none."""
+    assert place.view is not None  # noqa: S101  the methods of the route say so
+    page = place.view(asked)
+    if page.template != f"{part}.html":  # a whole page shows whose it is, and is for nobody else
+        raise CallProblem(Fault.NOT_FOUND, "this page has no such part")
+    html = render(page.template, page.values, asked, part=part)
+    event = f"retry: {RETRY_MS}\ndata: {json.dumps(html)}\n\n"
+    return LivePart(html.encode(), event.encode(), page.status)

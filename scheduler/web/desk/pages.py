@@ -1,8 +1,7 @@
 """What a page is: a view reads, and a template shows. A form acts, and leads to a page."""
 
 import asyncio
-import json
-from collections.abc import AsyncIterator, Callable, Hashable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -24,7 +23,16 @@ from scheduler.web.access import authenticate, is_known_host
 from scheduler.web.api.guard import admitted, require
 from scheduler.web.api.listing import moving
 from scheduler.web.api.problems import STATUSES, CallProblem, Fault, answer, as_problem
-from scheduler.web.desk.live import EVENTS, FOLLOWED_SECONDS, SIGNED_IN_SECONDS, Shared
+from scheduler.web.desk.live import (
+    EVENTS,
+    FOLLOWED_SECONDS,
+    SIGNED_IN_SECONDS,
+    LivePart,
+    Shared,
+    for_everybody,
+    live_key,
+    make_part,
+)
 from scheduler.web.desk.receiving import Form, SentFile, form_with_files, plain_form
 from scheduler.web.desk.rendering import is_live, render
 from scheduler.web.door_routes import SIGN_IN, KnownHosts
@@ -41,9 +49,6 @@ POLICY: Final = (
     "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
 """Only our own script and stylesheet: what somebody writes in a name or a reply is never run."""
-
-RETRY_MS: Final = 2_000
-"""How long a browser waits before it follows again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,9 +162,9 @@ class PageRoute(Route):
             moving(request, self._followed(request, asked, part)), media_type=EVENTS, headers=headers
         )
 
-    async def _part(self, asked: Visit, part: str) -> tuple["LivePart", float]:
+    async def _part(self, asked: Visit, part: str) -> tuple[LivePart, float]:
         mine = for_everybody(asked)
-        return await self._parts.get(live_key(mine), lambda: run_in_threadpool(_part, self.place, mine, part))
+        return await self._parts.get(live_key(mine), lambda: run_in_threadpool(make_part, self.place, mine, part))
 
     async def _followed(self, request: Request, asked: Visit, part: str) -> AsyncIterator[bytes]:
         """Yield the part each time that it has changed, and a sign that the line is open in between."""
@@ -179,35 +184,6 @@ class PageRoute(Route):
                 shown = found.event
                 yield shown
             await asyncio.sleep(max(0.0, until - loop.time()))
-
-
-def for_everybody(asked: Visit) -> Visit:
-    """Return a visit of nobody in particular who may see the same: a part that many get can show nothing of one."""
-    return replace(asked, actor=Actor(asked.who.kind, "", asked.who.scopes), done="")
-
-
-def live_key(asked: Visit) -> Hashable:
-    """Return what a live part depends on, apart from the moment."""
-    return asked.url, asked.zone.key, asked.who.scopes
-
-
-@dataclass(frozen=True, slots=True)
-class LivePart:
-    """A part of a page: as an answer, and as an event."""
-
-    html: bytes
-    event: bytes
-    status: int
-
-
-def _part(place: DeskPlace, asked: Visit, part: str) -> LivePart:
-    assert place.view is not None  # noqa: S101  the methods of the route say so
-    page = place.view(asked)
-    if page.template != f"{part}.html":  # a whole page shows whose it is, and is for nobody else
-        raise CallProblem(Fault.NOT_FOUND, "this page has no such part")
-    html = render(page.template, page.values, asked, part=part)
-    event = f"retry: {RETRY_MS}\ndata: {json.dumps(html)}\n\n"
-    return LivePart(html.encode(), event.encode(), page.status)
 
 
 @asynccontextmanager
