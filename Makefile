@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # Where an image forbids bytecode, six processes would each rewrite every assert anew, and every start would compile.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup demo test test-fast check bench prove prove-quick openapi lock clean
+.PHONY: help setup demo test test-fast check bench prove prove-quick screenshots openapi lock clean
 
 help:           ## what can be done here
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
@@ -65,6 +65,9 @@ prove: prove-quick ## that, and the proof in its long form: hours; every line na
 	$(BIN)/python -m tests.prove.timing --count 5000 --seed 1
 	$(BIN)/python -m tests.prove.year
 	$(BIN)/python -m tests.prove.week --count 12 --seed 1
+
+screenshots: .setup-dev  ## take the pictures of the guide to the desk anew, in Chromium
+	$(BIN)/python -m tests.scheduler.web.desk.screenshots
 
 openapi: .setup-run  ## write the document of the API anew, from its routes
 	$(BIN)/python -m scheduler.web.api

@@ -47,6 +47,7 @@ DESK: Final = "scheduler/web/desk/README.md"
 SETTINGS: Final = "deploy/SETTINGS.md"
 
 README_BYTES: Final = 14_000
+PICTURES_BYTES: Final = 1_500_000
 CELL_CHARACTERS: Final = 200
 """A longer cell cannot be read on a phone: it becomes a paragraph under its table."""
 
@@ -460,6 +461,18 @@ def test_links_lead_to_files_and_headings(document: str) -> None:
         if "://" not in link and not (target.exists() and name and (not anchor or anchor in anchors(name))):
             broken.append(link)
     assert broken == []
+
+
+def test_every_picture_is_shown_and_all_are_small() -> None:
+    pictures = {path for name in FOLDERS for path in (ROOT / name).rglob("*.png")}
+    shown = {
+        ((ROOT / document).parent / link).resolve()
+        for document in DOCUMENTS
+        for words, link in re.findall(r"!\[([^\]]*)\]\(([^)]+)\)", prose(document))
+        if words
+    }
+    assert pictures == shown
+    assert sum(path.stat().st_size for path in pictures) < PICTURES_BYTES
 
 
 @each_document

@@ -101,6 +101,8 @@ def values_of(path: Path) -> set[str]:
     text = path.read_text(encoding="utf-8")
     if path in UNITS:
         return {key for _, key, _ in directives(path)}
+    if path.parent.name == "proxy":
+        return set(re.findall(r"^\s+([a-z]\w*) ", text, re.MULTILINE))
     if path.suffix == ".conf":
         return set(settings_lines(path))
     if path in COMPOSE:

@@ -20,10 +20,12 @@ from worker.store.people import suppressions
 from worker.store.people.stored_replies import Incoming, store_replies
 from worker.store.people.suppressions import Entry
 from worker.store.reports.courses import save_course
-from worker.store.tables import alerts, recipients
+from worker.store.tables import alerts, recipients, runs
 
 ROOT: Final = Actor(ActorKind.CLI, "root")
 PASSWORD: Final = "correct horse battery"
+
+_AUDIENCES: Final = sa.select(recipients.c.run_id, sa.func.count()).group_by(recipients.c.run_id)
 
 
 def seeded(runtime: Runtime) -> World:
@@ -41,6 +43,10 @@ def seeded(runtime: Runtime) -> World:
         world.set_run(run_id, reason="" if place % 2 else "a colleague asked", finished_at=now if ended else None)
     held = world.run(people(6, first=5_000, state=RecipientState.HELD), campaign="held-sale", per_request=3)
     world.set_batches(held, state=BatchState.HELD, reason="the gateway never said what became of it")
+    with runtime.store.write() as session:
+        for run_id, audience in session.execute(_AUDIENCES).all():
+            summary = {"audience": audience, "counts": {"pending": audience}}
+            session.execute(sa.update(runs).where(runs.c.id == run_id).values(plan_summary=summary))
     _replies(world, now)
     with runtime.store.write() as session:
         entries = [Entry(f"+3933399{place:05}", "", f"reason {place}", "import", now) for place in range(120)]

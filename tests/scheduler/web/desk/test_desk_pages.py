@@ -10,6 +10,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from campaigns.access import Role
+from scheduler.web.desk.app import PLACES
 from tests.scheduler.web.desk.conftest import Desk, Opened
 
 PAGES = (
@@ -33,6 +34,8 @@ PAGES = (
     "/system",
     "/audit?verify=1",
     "/campaigns/no-such-campaign",
+    "/no-such-page",
+    "/users",
     "/signin",
     "/submit",
     "/campaigns/spring-sale/plan",
@@ -55,6 +58,12 @@ def listened_to(page: Page, *, answers_with: tuple[str, ...] = ()) -> Iterator[l
 def sideways(page: Page) -> int:
     """By how many pixels the page is wider than its window."""
     return int(page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"))
+
+
+def test_every_view_is_among_the_pages_that_are_looked_at() -> None:
+    views = [re.sub(r"\{\w+\}", "[^/]+", place.path) for place in PLACES if place.view]
+    looked_at = [page.partition("?")[0] for page in PAGES]
+    assert [view for view in views if not any(re.fullmatch(view, page) for page in looked_at)] == []
 
 
 @pytest.mark.long
