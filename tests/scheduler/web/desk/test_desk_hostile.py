@@ -17,7 +17,9 @@ from campaigns.alerts.figures import AlertName
 from campaigns.lifecycle import RecipientState, RunState
 from campaigns.optout import Meaning
 from campaigns.printable import one_line
+from scheduler.actions.reading.exports import read_report
 from scheduler.web.access import COOKIE
+from scheduler.web.desk.report import write_report
 from tests.scheduler.web.caller import Door
 from tests.scheduler.web.conftest import runtime_of
 from tests.scheduler.web.desk.seeded import signed_in
@@ -183,6 +185,18 @@ def test_what_people_write_is_shown_as_text_and_never_run(written: tuple[Runtime
     for path in ("/needs", "/replies/7", "/campaigns/hostile", "/campaigns/hostile/plan", "/audit?verify=1"):
         watched.page.goto(written[1] + path)
         watched.text()
+    assert watched.said == []
+
+
+def test_the_report_shows_reasons_as_text(written: tuple[Runtime, str], reader: BrowserContext, tmp_path: Path) -> None:
+    """It is a file, and is opened beside other files of the reader."""
+    runtime, watched = written[0], Watched(reader.new_page())
+    with (tmp_path / "report.html").open("w", encoding="utf-8") as stream:
+        report = read_report(runtime.store, "hostile", None, now=runtime.clock.now())
+        assert write_report(report, stream, runtime.settings.zone) == len(HOSTILE)
+    watched.page.goto((tmp_path / "report.html").as_uri())
+    shown = watched.text()
+    assert sum(text in shown for text in HOSTILE) >= 10
     assert watched.said == []
 
 

@@ -1,5 +1,6 @@
 """A real `campaigns up --sandbox`, and hands that walk through its desk: by mouse, without script, or by keyboard."""
 
+import json
 import os
 import re
 import subprocess
@@ -29,6 +30,7 @@ SETTINGS: Final[Mapping[str, str]] = {
 }
 """The protocol's times, a hundredth of the usual: what takes minutes in service takes seconds here."""
 
+COMMAND: Final = (sys.executable, "-c", "from scheduler.cli import main; main()")
 PATIENCE_SECONDS: Final = 60.0
 MOST_TABS: Final = 150
 
@@ -48,6 +50,7 @@ class Service:
     link: str
     sandbox: str
     key: str
+    folder: Path
 
     def answers(self, number: str, words: str) -> None:
         """A person answers."""
@@ -57,18 +60,34 @@ class Service:
         """A phone is `off`, `on` again, or `failing`."""
         self._post("phones", device=str(device), state=state)
 
+    def leave_some_out(self) -> None:
+        """Of each of the next two requests, the gateway takes one text only, and says so."""
+        rule = {"requests": ["send"], "rate": 1, "until_request": 2, "faults": {"rows_skipped": 1}}
+        plan = json.dumps({"seed": 1, "rules": [rule], "key": self.key}).encode()
+        with urlopen(f"{self.sandbox}/sandbox/faults", plan, 10):
+            pass
+
+    def command(self, *words: str) -> None:
+        """Somebody types a command in the folder of the service."""
+        subprocess.run([*COMMAND, *words], cwd=self.folder, env=environment(), check=True, capture_output=True)
+
     def _post(self, what: str, **form: str) -> None:
         with urlopen(f"{self.sandbox}/sandbox/{what}", urlencode(form | {"key": self.key}).encode(), 10):
             pass
 
 
+def environment() -> dict[str, str]:
+    """That of the service, and of commands beside it."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("CAMPAIGNS_")}
+    return {**kept, **SETTINGS, "PYTHONPATH": str(Path(__file__).parents[4])}
+
+
 @contextmanager
 def rehearsal(folder: Path) -> Iterator[Service]:
     """`campaigns up --sandbox` in an empty folder, stopped after the block."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("CAMPAIGNS_")}
-    command = [str(Path(sys.executable).with_name("campaigns")), "up", "--sandbox"]
+    command = [*COMMAND, "up", "--sandbox"]
     with (folder / "up.txt").open("w") as out:
-        process = subprocess.Popen(command, cwd=folder, env={**kept, **SETTINGS}, stdout=out, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(command, cwd=folder, env=environment(), stdout=out, stderr=subprocess.STDOUT)
     try:
         yield _told(folder / "up.txt", process)
     finally:
@@ -83,7 +102,7 @@ def _told(log: Path, process: subprocess.Popen[bytes]) -> Service:
         link = re.search(r"http://\S+/first\?code=\S+", said)
         curl = re.search(r"curl (http://\S+)/sandbox/inbound -d key=(\S+)", said)
         if link and curl and "front_door.opened" in said:
-            return Service(link[0], curl[1], curl[2])
+            return Service(link[0], curl[1], curl[2], log.parent)
         time.sleep(0.05)
     raise RuntimeError(log.read_text(encoding="utf-8"))
 
