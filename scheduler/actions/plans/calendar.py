@@ -100,23 +100,22 @@ class Calendar:
 def read_calendar(
     store: Store,
     settings: Settings,
+    definitions: Definitions,
     ceilings: Ceilings,
     first: date,
     days: int,
     zone: ZoneInfo,
     *,
-    rehearsal: bool,
     now: datetime,
 ) -> Calendar:
     """Return what all plans that are not over will send on these days, and the runs that campaigns will make."""
     marks = [datetime.combine(first + timedelta(days=place), time(), zone).astimezone(UTC) for place in range(days + 1)]
     begins, ends = marks[0], marks[-1]
-    definitions = Definitions(store)
     with store.read() as session:
-        planned = [run for run in list_runs(session, AT_WORK) if run.rehearsal == rehearsal]
+        planned = list_runs(session, AT_WORK)
         found = {run.id: definitions.find(run.definition_id) for run in planned}
         loads = [load for run in planned if (load := _planned(run, begins, ends, now)) is not None]
-        expected = list(_expected(session, definitions, planned, begins, ends, now, rehearsal=rehearsal))
+        expected = list(_expected(session, definitions, planned, begins, ends, now))
     known = {run.campaign: found[run.id] for run in planned} | {load.campaign: of for load, of in expected}
     loads = sorted([*loads, *(load for load, _ in expected)], key=lambda load: (load.begins, load.campaign))
     shown = {load.campaign: known[load.campaign] for load in loads}
@@ -163,23 +162,29 @@ def _expected(
     begins: datetime,
     ends: datetime,
     now: datetime,
-    *,
-    rehearsal: bool,
 ) -> Iterator[tuple[Load, Definition]]:
     """Yield the runs that campaigns will make: as large and as long as their last one that was planned."""
     made = {(run.campaign_id, run.fires_at) for run in planned if run.plan_summary.get("course")}
-    for repeating in all_repeating(session, rehearsal=rehearsal):
+    every = [*all_repeating(session, rehearsal=False), *all_repeating(session, rehearsal=True)]
+    for repeating in every:
         definition = definitions.find(repeating.definition_id)
         recurrence = recurrence_of(definition.schedule) if definition is not None else None
         before = [run for run in runs_of_campaigns(session, [repeating.campaign_id]) if run.plan_summary.get("course")]
         last = max(before, key=lambda run: run.starts_at, default=None)
-        if definition is None or recurrence is None or last is None or last.fires_at is None:
+        if definition is None or recurrence is None:
             continue
-        course = Course.from_json(last.plan_summary["course"], kinds=1)
+        course, model = _model(last)
         for at in islice(recurrence.between(max(now, begins), ends), MOST_FIRINGS):
             if (repeating.campaign_id, at) not in made:
-                texts = _spread(course, (at - last.fires_at).total_seconds(), begins, ends)
+                texts = _spread(course, (at - model).total_seconds(), begins, ends)
                 yield Load(repeating.campaign, None, at, None, texts, _per_person(last)), definition
+
+
+def _model(last: RunView | None) -> tuple[Course, datetime]:
+    """Return the course of a campaign's last run, and its moment; an empty one before its first plan."""
+    if last is None or last.fires_at is None:
+        return Course(1), datetime.min.replace(tzinfo=UTC)
+    return Course.from_json(last.plan_summary["course"], kinds=1), last.fires_at
 
 
 def _spread(course: Course, later_seconds: float, begins: datetime, ends: datetime) -> tuple[float, ...]:
@@ -198,7 +203,9 @@ def _spread(course: Course, later_seconds: float, begins: datetime, ends: dateti
     return tuple(found)
 
 
-def _per_person(run: RunView) -> float:
+def _per_person(run: RunView | None) -> float:
+    if run is None:
+        return 1.0
     people = run.plan_summary.get("counts", {}).get(RecipientState.PENDING.value, 0)
     return float(run.plan_summary.get("segments", people)) / people if people else 1.0
 

@@ -1,9 +1,13 @@
-"""Which process runs the clock."""
+"""Which process runs the clock, and what is in the queue."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
+from campaigns.lifecycle import RecipientState
+from worker.runtime import Runtime
 from worker.store import leases
 from worker.store.engine import Store
+from worker.store.reports import facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,3 +27,23 @@ def read_clock_holder(store: Store) -> ClockHolder | None:
         return None
     with store.read() as session:
         return ClockHolder(leases.holder(session, leases.CLOCK), leases.age(session, rehearsal=False))
+
+
+@dataclass(frozen=True, slots=True)
+class QueueView:
+    """How many requests have a job, and how many jobs there are; None: the queue cannot be asked.
+
+    `due_since`: since when the oldest text is due that was not handed over yet; None: none is.
+    """
+
+    requests: int
+    jobs: int | None
+    due_since: datetime | None
+
+
+def read_queue(runtime: Runtime, *, now: datetime) -> QueueView:
+    """Return what is in the queue of the account."""
+    with runtime.store.read() as session:
+        requests = facts.queued_batches(session, runtime.account_id)
+        since = facts.oldest(session, runtime.account_id, now=now)
+    return QueueView(requests, runtime.queue.outstanding(), since.get(RecipientState.PENDING))

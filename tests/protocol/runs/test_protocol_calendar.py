@@ -21,11 +21,11 @@ def calendar(
     return read_calendar(
         bench.store,
         bench.settings,
+        bench.runtime.definitions,
         ceilings or Ceilings(),
         first,
         days,
         zone,
-        rehearsal=False,
         now=bench.clock.now(),
     )
 

@@ -8,10 +8,11 @@ from sqlmodel import Session, col
 
 from campaigns.lifecycle import RecipientState
 from campaigns.planning.row_planner import PlannedRecipient
-from scheduler.report.variants import outcome_lines, outcome_table, outcomes_json
+from scheduler.report.variants import TOO_FEW, compared, outcome_lines, outcome_table, outcomes_json
 from tests.store.store_world import AT_ONCE, NOW, World
 from worker.store.models import Inbound, Recipient, Suppression
-from worker.store.reports.variants import GroupOutcome, group_outcomes
+from worker.store.reports import counts
+from worker.store.reports.variants import GroupOutcome, group_outcomes, whole_outcome
 from worker.store.runs import runs
 from worker.store.sending import accounts
 
@@ -127,3 +128,36 @@ def test_groups_in_words(world: World, run_id: int) -> None:
     assert [variant["name"] for variant in told["variants"]] == ["a", "b"]
     assert told["variants"][0]["sent"] == {"count": 2, "share": 0.6667, "low": 0.2077, "high": 0.9385}
     assert told["control"]["recipients"] == 4
+
+
+def test_a_run_as_a_whole_is_told_by_its_books_and_the_replies_to_it(world: World, run_id: int) -> None:
+    with world.store.write() as session:
+        for gateway_id, place in enumerate((0, 0, 1), start=10):
+            write(session, world.account_id, place, LATER, gateway_id)
+        session.execute(sa.update(Inbound).where(col(Inbound.number) == number(1)).values(meaning="stop"))
+        session.execute(sa.update(Inbound).values(run_id=run_id))
+    with world.store.read() as session:
+        run = runs.run_view(session, run_id)
+        found = whole_outcome(session, run, counts.books(session, run_id).by_state)
+    assert found == GroupOutcome("spring-sale", False, 5, 3, 2, 2, 1)
+
+
+def test_a_difference_that_may_be_chance_is_not_called_one() -> None:
+    few = compared([GroupOutcome("a", False, 10, 10, 9, 1, 0), GroupOutcome("b", False, 10, 10, 8, 2, 0)])
+    assert [cell.verdict for cell in few.rows[0].cells] == [""] * 4
+    assert {cell.verdict for cell in few.rows[1].cells} == {TOO_FEW}
+    many = compared(
+        [GroupOutcome("a", False, 5_000, 5_000, 4_500, 1, 0), GroupOutcome("b", False, 5_000, 5_000, 4_000, 2, 0)]
+    )
+    assert [cell.verdict for cell in many.rows[1].cells] == [TOO_FEW, "-11.4 to -8.6 points", TOO_FEW, TOO_FEW]
+
+
+def test_replies_are_compared_with_those_who_got_nothing() -> None:
+    sent = GroupOutcome("a", False, 1_000, 1_000, 950, 100, 3)
+    found = compared([sent, GroupOutcome("", True, 1_000, 0, 0, 10, 3)])
+    variant, control = found.rows
+    assert (variant.name, control.name) == ("a", "control group")
+    assert [cell.verdict for cell in variant.cells] == ["", "", "+7.1 to +11.1 points", TOO_FEW]
+    assert [cell.share for cell in control.cells[:2]] == ["", ""]
+    assert [cell.verdict for cell in control.cells] == [""] * 4
+    assert compared([]).rows == ()

@@ -26,11 +26,11 @@ def calendar(asked: Visit) -> DeskPage:
     found = read_calendar(
         runtime.store,
         runtime.settings,
+        runtime.definitions,
         runtime.ceilings.current(),
         first,
         days,
         asked.zone,
-        rehearsal=runtime.rehearsal,
         now=asked.now,
     )
     step = timedelta(days=days)
@@ -43,6 +43,8 @@ def calendar(asked: Visit) -> DeskPage:
             "before": first - step,
             "after": first + step,
             "rows": _rows(found, asked),
+            "shown": [load for load in found.loads if load.people],
+            "windows": {campaign: _windows(found, campaign, asked) for campaign in found.windows},
         },
     )
 
@@ -69,6 +71,21 @@ def _rows(found: Calendar, asked: Visit) -> list[tuple[str, list[Any]]]:
     if not busy:
         return []
     return [(f"{clock:02}:00", [day.get(clock, []) for day in hours]) for clock in range(busy[0], busy[-1] + 1)]
+
+
+def _windows(found: Calendar, campaign: str, asked: Visit) -> list[str]:
+    """Return when a campaign may send, in words: days with the same hours together."""
+    said: dict[str, list[str]] = {}
+    for day, spans in zip(found.days, found.windows[campaign], strict=True):
+        hours = (
+            f"{opens.astimezone(asked.zone):%H:%M} to {closes.astimezone(asked.zone):%H:%M}"
+            for opens, closes in spans or ()
+        )
+        words = "at any time" if spans is None else ", ".join(hours) or "closed"
+        said.setdefault(words, []).append(f"{day.date:%a}")
+    if len(said) == 1:
+        return list(said)
+    return [f"{', '.join(days)}: {words}" for words, days in said.items()]
 
 
 def _by_clock(day: CalendarDay, asked: Visit) -> Mapping[int, list[Any]]:

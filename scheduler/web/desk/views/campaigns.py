@@ -7,6 +7,7 @@ from campaigns.access import Scope
 from campaigns.lifecycle import RunState
 from scheduler.actions import control
 from scheduler.actions.reading.alerts import read_alerts
+from scheduler.actions.reading.audit import Audited, read_audit
 from scheduler.actions.reading.replies import count_to_review
 from scheduler.actions.reading.runs import read_campaigns, read_course, read_line, read_now, run_lines
 from scheduler.actions.throttling import place_of, read_limits
@@ -18,6 +19,9 @@ from scheduler.web.desk.pages import DeskPage, DeskPlace, Visit
 from scheduler.web.desk.values import after_of, number_of
 
 ROWS: Final = 100
+
+DONE: Final = 8
+"""How much of what was done to a campaign its page shows."""
 
 
 def now(asked: Visit) -> DeskPage:
@@ -53,6 +57,7 @@ def campaign(asked: Visit) -> DeskPage:
             "seen": seen,
             "course": read_course(asked.runtime.store, seen, now=asked.now),
             "pace": line.pace,
+            "done": _done(asked, name),
             "waits_for": line.reason,
             "alarm": alarm_words(seen),
             "phones": phone_lines(seen, asked.zone),
@@ -63,6 +68,11 @@ def campaign(asked: Visit) -> DeskPage:
             "can": _can(asked, seen.run.state, awaits=bool(seen.awaits)),
         },
     )
+
+
+def _done(asked: Visit, name: str) -> Sequence[Audited]:
+    """Return what was done to a campaign last, for those who may read the audit."""
+    return read_audit(asked.runtime.store, campaign=name, limit=DONE).rows if asked.may(Scope.CONTROL) else ()
 
 
 def _limits(asked: Visit, name: str, *, ended: bool) -> Sequence[Limit]:

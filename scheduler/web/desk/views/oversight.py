@@ -6,7 +6,7 @@ from campaigns.access import Scope
 from scheduler.actions.reading.alerts import read_alerts
 from scheduler.actions.reading.audit import check_audit, read_audit
 from scheduler.actions.reading.calls import read_calls_before
-from scheduler.actions.reading.system import read_clock_holder
+from scheduler.actions.reading.system import read_clock_holder, read_queue
 from scheduler.actions.upkeep.repeating import repeat_call
 from scheduler.web.desk.pages import DeskPage, DeskPlace, Go, Visit
 from scheduler.web.desk.values import after_of, path_number
@@ -25,6 +25,7 @@ def system(asked: Visit) -> DeskPage:
         "system.html",
         {
             "clock": read_clock_holder(store),
+            "queue": read_queue(asked.runtime, now=asked.now),
             "raised": [alert for alert in alerts if alert.cleared_at is None],
             "cleared": [alert for alert in alerts if alert.cleared_at is not None],
             "calls": calls.rows,

@@ -145,3 +145,44 @@ def test_replies_are_chosen_by_meaning(admin: httpx.Client) -> None:
     assert sum(counts.values()) == rows(admin, "/replies")
     assert min(counts.values()) > 0
     assert admin.get("/replies?meaning=nonsense").status_code == 422
+
+
+def seen_by(desk: Desk, role: Role, path: str) -> str:
+    headers = {"Cookie": f"{COOKIE}={desk.sessions[role]}"}
+    return httpx.get(desk.url + path, headers=headers, timeout=60).text
+
+
+def test_a_campaign_is_shown_over_time_with_what_kept_it_back(desk: Desk, admin: httpx.Client) -> None:
+    page = admin.get("/campaigns/spring-sale").text
+    assert 'aria-label="Over time: handed over 20, sent by a phone' in page
+    assert "<title>its rate</title>" in page
+    assert re.search(r"<td>its window</td>", page)
+    assert "as forecast" in page
+    assert "as forecast" in admin.get("/").text
+
+
+def test_who_did_what_is_for_those_who_may_read_the_audit(desk: Desk, admin: httpx.Client) -> None:
+    admin.post("/campaigns/in-scheduled/pause")
+    admin.post("/campaigns/in-scheduled/resume")
+    assert re.search(r"<td>user: a-admin</td><td>pause", admin.get("/campaigns/in-scheduled").text)
+    assert "a-admin" not in seen_by(desk, Role.VIEWER, "/campaigns/in-scheduled")
+
+
+def test_the_calendar_adds_up_and_leads_to_its_days(admin: httpx.Client) -> None:
+    week = admin.get("/calendar").text
+    cells = [int(figure) for figure in re.findall(r'<a href="/calendar\?day=[^"]+">(\d+)</a></td>', week)]
+    totals = [
+        int(figure) for figure in re.findall(r'<td class="n">(\d+)</td>', week.split("<tfoot>")[1].split("</tfoot>")[0])
+    ]
+    assert sum(cells) == sum(totals) > 0
+    assert admin.get("/calendar?day=9999-12-31").status_code == 422
+    assert admin.get("/calendar?from=soon").status_code == 422
+
+
+def test_campaigns_are_compared_as_wholes(admin: httpx.Client) -> None:
+    page = admin.get("/compare?campaign=spring-sale&campaign=held-sale").text
+    assert re.findall(r'<th scope="row"><a href="/campaigns/([^"]+)">', page) == ["spring-sale", "held-sale"]
+    assert "points" in page
+    assert "were not divided" in admin.get("/compare?campaign=spring-sale").text
+    assert admin.get("/compare?campaign=spring-sal").status_code == 404
+    assert admin.get("/compare?" + "&".join(f"campaign=c{place}" for place in range(9))).status_code == 422
