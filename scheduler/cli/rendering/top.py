@@ -94,7 +94,8 @@ def curve(course: SeenCourse, line: Line, until: float) -> Text:
     first, last = course.ends
     moments = [first + (last - first) * (place + 1) / COLUMNS for place in range(COLUMNS)]
     step = (last - first) / COLUMNS
-    heights = [max(0.0, reached_at(line, at)) / course.most for at in moments if at - step < until]
+    most = course.most
+    heights = [max(0.0, reached_at(line, at)) / most for at in moments if at - step < until]
     return Text("".join(STEPS[min(len(STEPS) - 1, round(height * (len(STEPS) - 1)))] for height in heights))
 
 

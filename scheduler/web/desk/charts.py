@@ -108,12 +108,12 @@ def _points(
     seen: SeenCourse, line: Line, shift: float = 0.0, *, is_past: bool = False
 ) -> Iterator[tuple[float, float]]:
     """Yield places on the picture. What is past ends where it was last seen."""
-    first, last = seen.ends
+    (first, last), most, until = seen.ends, seen.most, seen.seen_until
     for place in range(POINTS + 1):
         at = first + (last - first) * place / POINTS
-        if is_past and place and at > seen.seen_until:
+        if is_past and place and at > until:
             return
-        yield place * WIDTH / POINTS, HEIGHT - (HEIGHT - 1) * reached_at(line, at - shift) / seen.most
+        yield place * WIDTH / POINTS, HEIGHT - (HEIGHT - 1) * reached_at(line, at - shift) / most
 
 
 def _written(points: list[tuple[float, float]]) -> str:
@@ -127,7 +127,7 @@ def reached(seen: SeenCourse) -> list[tuple[str, int]]:
 
 def course_rows(seen: SeenCourse) -> list[tuple[datetime, list[int | None]]]:
     """Return the same as a table: at some moments, how many people each line has; None: it lies ahead."""
-    first, last = seen.ends
+    (first, last), until = seen.ends, seen.seen_until
     ahead = [False] * len(seen.lines) + [True] * bool(seen.forecast)
     lines = [*seen.lines, seen.forecast][: len(ahead)]
     moments = [first + (last - first) * place / (ROWS - 1) for place in range(ROWS)]
@@ -135,7 +135,7 @@ def course_rows(seen: SeenCourse) -> list[tuple[datetime, list[int | None]]]:
         (
             datetime.fromtimestamp(at, UTC),
             [
-                round(reached_at(line, at)) if is_ahead or at <= seen.seen_until else None
+                round(reached_at(line, at)) if is_ahead or at <= until else None
                 for line, is_ahead in zip(lines, ahead, strict=True)
             ],
         )

@@ -3,10 +3,12 @@
 from datetime import timedelta
 
 import pytest
+import sqlalchemy as sa
 
 from campaigns.codes import PausedBy
 from campaigns.definition import Definition, Rate
 from campaigns.following.course import Brake
+from campaigns.lifecycle import RunState
 from scheduler.actions.acting import Actor, ActorKind
 from scheduler.actions.control import pause
 from scheduler.actions.reading.runs import read_course, read_runs
@@ -17,7 +19,9 @@ from tests.protocol.world.harness import Installation
 from tests.store.store_world import SMALLEST
 from worker.limits.limits_in_force import Ceilings
 from worker.store.reports.courses import last_brakes
+from worker.store.runs.repetitions import discard_run
 from worker.store.sending import accounts
+from worker.store.tables import runs
 
 MINUTE, SECOND = Rate(1, timedelta(minutes=1)), Rate(1, timedelta(seconds=1))
 
@@ -85,6 +89,26 @@ def test_what_keeps_a_run_back_is_written_down(bench: Installation, more: str, b
 def test_the_lowest_rate_is_the_one_that_is_named(ceilings: Ceilings, brake: Brake) -> None:
     more = {"throughput": {"rate": "90/minute"}, "devices": {"use": [1, 2]}}
     assert slowest(ceilings, Definition.model_validate(SMALLEST | more)) is brake
+
+
+def test_a_run_that_sent_nothing_yet_is_planned_anew_or_discarded_with_its_course(bench_on_both: Installation) -> None:
+    bench = bench_on_both
+    pauses = "schedule: {window: {from: '03:00', to: '03:01'}}\n"
+    run_id = bench.campaign(3, more=pauses)
+    bench.pass_time(20, step=5)
+    with bench.store.write() as session:
+        session.execute(sa.update(runs).values(started_at=bench.clock.now(), state=RunState.RUNNING))
+    bench.call("course")
+    assert brakes(bench, [run_id]) == {run_id: Brake.WINDOW}
+    bench.campaign(5, more=pauses)
+    assert brakes(bench, [run_id]) == {}
+    bench.call("course")
+    with bench.store.write() as session:
+        session.execute(sa.update(runs).values(started_at=bench.clock.now(), state=RunState.RUNNING))
+    bench.call("course")
+    assert brakes(bench, [run_id]) == {run_id: Brake.WINDOW}
+    with bench.store.write() as session:
+        assert discard_run(session, run_id)
 
 
 def test_a_pause_and_a_gateway_that_is_away_are_told_apart(bench: Installation) -> None:

@@ -13,7 +13,7 @@ from campaigns.planning.row_planner import PlannedRecipient
 from campaigns.timing.placing import Departure, Placement
 from worker.store.bulk import insert_rows
 from worker.store.runs.runs import has_sent
-from worker.store.tables import batches, recipients, runs
+from worker.store.tables import batches, recipients, run_courses, runs
 from worker.store.transitions import move_run
 
 COLUMNS = (
@@ -176,6 +176,7 @@ def clear_plan(
     )
     session.execute(sa.delete(recipients).where(recipients.c.run_id == run_id))
     session.execute(sa.delete(batches).where(batches.c.run_id == run_id))
+    session.execute(sa.delete(run_courses).where(run_courses.c.run_id == run_id))
     return True
 
 

@@ -21,6 +21,7 @@ from worker.store.tables import (
     notices,
     recipients,
     repetitions,
+    run_courses,
     runs,
 )
 from worker.store.transitions import changed, move_run
@@ -154,7 +155,7 @@ def discard_run(session: Session, run_id: int) -> bool:
     if _has_sent_for_good(session, run_id):
         return False
     session.execute(sa.update(inbox_files).where(inbox_files.c.run_id == run_id).values(run_id=None))
-    for table in (recipients, batches, events, notices):
+    for table in (recipients, batches, events, notices, run_courses):
         session.execute(sa.delete(table).where(table.c.run_id == run_id))
     session.execute(sa.delete(runs).where(runs.c.id == run_id))
     return True

@@ -6,12 +6,14 @@ import re
 import httpx
 import pytest
 
+from campaigns.access import Role
 from campaigns.lifecycle import RecipientState
 from campaigns.optout import Meaning
 from campaigns.protocol.declarations import Declared
 from scheduler.actions.reading.lists import read_suppressions
 from scheduler.actions.reading.replies import read_conversation, read_replies
 from scheduler.actions.resolving import resolve, to_decide
+from scheduler.web.access import COOKIE
 from tests.scheduler.web.desk.conftest import Desk
 from tests.scheduler.web.desk.seeded import ROOT
 
