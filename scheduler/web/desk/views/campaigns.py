@@ -1,13 +1,13 @@
 """Now, the list of campaigns, one campaign, and its people."""
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 from campaigns.access import Scope
 from campaigns.lifecycle import RunState
 from scheduler.actions import control
 from scheduler.actions.reading.alerts import read_alerts
-from scheduler.actions.reading.audit import Audited, read_audit
+from scheduler.actions.reading.audit import read_audit
 from scheduler.actions.reading.replies import count_to_review
 from scheduler.actions.reading.runs import read_campaigns, read_course, read_line, read_now, run_lines
 from scheduler.actions.throttling import place_of, read_limits
@@ -70,7 +70,7 @@ def campaign(asked: Visit) -> DeskPage:
     )
 
 
-def _done(asked: Visit, name: str) -> Sequence[Audited]:
+def _done(asked: Visit, name: str) -> Sequence[Any]:
     """Return what was done to a campaign last, for those who may read the audit."""
     return read_audit(asked.runtime.store, campaign=name, limit=DONE).rows if asked.may(Scope.CONTROL) else ()
 
