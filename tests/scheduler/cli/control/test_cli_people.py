@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -22,7 +23,7 @@ ANNA = "+393331000001"
 
 
 @pytest.fixture
-def gateway(monkeypatch: pytest.MonkeyPatch) -> None:
+def gateway(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The settings of a gateway that nobody calls."""
     monkeypatch.setenv("CAMPAIGNS_GATEWAY_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("CAMPAIGNS_API_KEY", "unused")
