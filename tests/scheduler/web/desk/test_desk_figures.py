@@ -2,6 +2,8 @@
 
 import html
 import re
+from collections import Counter
+from typing import Final
 
 import httpx
 import pytest
@@ -38,9 +40,14 @@ def rows(admin: httpx.Client, url: str) -> int:
     return count
 
 
+MOST_ALIKE: Final = 5
+"""Pages of the same address with other values: a calendar has no last day."""
+
+
 @pytest.mark.long
 def test_every_figure_on_every_page_leads_to_rows_whose_count_it_is(admin: httpx.Client) -> None:
     """Every page to which a link leads is read: each answers, and each figure on it is the number of rows behind it."""
+    alike = Counter[str]()
     waiting, seen, counted, wrong = ["/"], {"/"}, dict[str, int](), dict[tuple[str, str], tuple[int, int]]()
     while waiting:
         here = waiting.pop()
@@ -52,7 +59,11 @@ def test_every_figure_on_every_page_leads_to_rows_whose_count_it_is(admin: httpx
             if counted[url] != figure:
                 wrong[here, url] = figure, counted[url]
         found = {html.unescape(url).partition("#")[0] for url in re.findall(r'<a[^>]* href="(/[^"]*)"', page.text)}
-        waiting += sorted(found - seen)
+        for url in sorted(found - seen):
+            shape = re.sub("=[^&]*", "", url)
+            alike[shape] += 1
+            if alike[shape] <= MOST_ALIKE:
+                waiting.append(url)
         seen |= found
     assert wrong == {}
     assert len(counted) >= 20

@@ -125,7 +125,7 @@ def approve_as_somebody_else(walk: Walk) -> None:
     anna.press("Approve exactly this plan")
     anna.heading("Somebody else has to approve this")
     bob.follow("Needs you")
-    bob.sees("Plans to approve", "Until somebody approves it, nothing is sent.")
+    bob.sees("Plans to approve", "If nobody approves it, nothing is sent")
     walk.shot("needs-you", bob)
     bob.follow("Look at the plan of spring-sale")
     bob.heading("spring-sale")
