@@ -68,7 +68,7 @@ def message_id(admin: Caller) -> int:
 def shown(caller: Caller, run_id: int, message_id: int) -> dict[str, bytes]:
     """What every address answers that can be read, in every form."""
     given = {"name": "planted", "run": str(run_id), "number": "%2B" + NUMBER[1:]}
-    given["id"] = str(message_id)
+    given |= {"id": str(message_id), "reply": str(caller.get("/replies").json["items"][0]["id"])}
     paths = [route.path for route in routes() if "GET" in (route.methods or ())]
     found = {}
     for path in [*paths, "/replies?waiting=true", "/campaigns/planted-and-held", "/people/" + ROW + "%2C%20call%20me"]:
