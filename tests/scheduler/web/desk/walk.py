@@ -209,6 +209,7 @@ def send_again_what_failed(walk: Walk) -> None:
     bob.press("See what it would do")
     bob.heading("Send failed texts again")
     bob.sees("2 people would be sent to again", "1 person: their text may have been sent")
+    walk.shot("again", bob)
     bob.press("Send failed texts again: 2 people")
     bob.sees("send failed texts again: done for 2 people")
     bob.follow("Audit")
@@ -222,6 +223,7 @@ def read_the_report(walk: Walk) -> None:
     page.goto(file.as_uri())
     walk.bob.heading("spring-sale")
     walk.bob.sees("a rehearsal in the sandbox", f"People {PEOPLE + 2}")
+    walk.shot("report", walk.bob)
 
 
 STEPS: Final[tuple[Callable[[Walk], None], ...]] = (
