@@ -36,7 +36,6 @@ def seeded(runtime: Runtime) -> World:
         intent = world.intent(batch_id)
         world.accept(intent, world.placed(intent))
     _spread(world, sending)
-    _course(world, sending, now)
     for place, state in enumerate(sorted(set(RunState) - {RunState.RUNNING}), start=1):
         run_id = world.run(people(8, first=100 * place), campaign=f"in-{state.value.replace('_', '-')}", state=state)
         ended = state in {RunState.COMPLETED, RunState.CANCELLED, RunState.FAILED}
@@ -47,6 +46,7 @@ def seeded(runtime: Runtime) -> World:
         for run_id, audience in session.execute(_AUDIENCES).all():
             summary = {"audience": audience, "counts": {"pending": audience}}
             session.execute(sa.update(runs).where(runs.c.id == run_id).values(plan_summary=summary))
+    _course(world, sending, now)
     _replies(world, now)
     with runtime.store.write() as session:
         entries = [Entry(f"+3933399{place:05}", "", f"reason {place}", "import", now) for place in range(120)]
@@ -76,7 +76,13 @@ def _course(world: World, run_id: int, now: datetime) -> None:
     forecast.add((now + timedelta(hours=1)).timestamp(), 10)
     ends = {"first_send_at": utc(began), "last_send_at": utc(now + timedelta(hours=1))}
     more = {"limited_by": "12/hour", "too_late": 0, "days": []}
-    plan = {"counts": {"pending": 30}, "segments": 30, "course": forecast.to_json(), "forecast": ends | more}
+    plan = {
+        "audience": 30,
+        "counts": {"pending": 30},
+        "segments": 30,
+        "course": forecast.to_json(),
+        "forecast": ends | more,
+    }
     world.set_run(run_id, plan_summary=plan, started_at=began)
     with world.store.write() as session:
         since = int(began.timestamp())
