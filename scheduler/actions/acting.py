@@ -43,14 +43,21 @@ def asked_by(actor: Actor) -> Iterator[None]:
 
 @contextmanager
 def acting(
-    store: Store, actor: Actor, action: str, *, campaign: str = "", subject: str = "", now: datetime | None = None
+    store: Store,
+    actor: Actor,
+    action: str,
+    *,
+    campaign: str = "",
+    subject: str = "",
+    transaction: str = "",
+    now: datetime | None = None,
 ) -> Iterator[Session]:
     """The single transaction of an action: every action that changes the database does so in such a block.
 
     At its end the audit entry is written, so that it exists if and only if the change does. `audited` adds what it
-    says; numbers in `subject` are masked.
+    says; numbers in `subject` are masked. `transaction`: its name, if that is not the action's.
     """
-    with asked_by(actor), _transaction(store, action) as session:
+    with asked_by(actor), _transaction(store, transaction or action) as session:
         before = session.info.get(_FACTS)
         facts = session.info[_FACTS] = _Facts(campaign, subject)
         try:

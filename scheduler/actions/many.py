@@ -131,7 +131,9 @@ def do_many(runtime: Runtime, actor: Actor, deed: Deed, chosen: ManyChosen, seal
     if deed is Deed.RESEND:
         return _resend(runtime, actor, chosen, plan)
     declared = DECLARED[deed]
-    with acting(runtime.store, actor, "resolve", campaign=chosen.campaign, now=now) as session:
+    with acting(
+        runtime.store, actor, "resolve", campaign=chosen.campaign, transaction="resolve_many", now=now
+    ) as session:
         lock_run(session, plan.run.id)
         _require(_planned(session, deed, chosen), seal)
         only = _done(session, deed, plan.run.id, chosen)

@@ -55,8 +55,9 @@ def calls(name: str, *, of_with: bool) -> Iterator[tuple[str, ast.Call]]:
 
 
 def literal(call: ast.Call) -> str | None:
-    """The call's only argument, or the one after store and actor, if it is a string literal."""
-    match call.args:
+    """The keyword `transaction`, the call's only argument, or the one after store and actor, if it is a literal."""
+    named = [keyword.value for keyword in call.keywords if keyword.arg == "transaction"]
+    match named or call.args:
         case [ast.Constant(value=str(name))] | [_, _, ast.Constant(value=str(name))]:
             return name
     return None

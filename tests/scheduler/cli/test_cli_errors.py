@@ -28,8 +28,22 @@ Cli = Callable[..., Result]
 DATABASE_ADVICE = "check CAMPAIGNS_DATABASE_URL, and bring the schema up to date with: campaigns migrate"
 
 COMMANDS = [
-    *("init", "check", "plan", "schema", "run", "up", "worker", "scheduler", "dashboard", "test", "status", "alerts"),
-    *("export", "why", "audit", "pause", "resume", "cancel", "approve", "throttle", "held", "resolve", "resend"),
+    *("init", "check", "plan", "schema", "run", "up", "worker", "scheduler", "dashboard", "test", "status", "top"),
+    *(
+        "alerts",
+        "export",
+        "why",
+        "audit",
+        "pause",
+        "resume",
+        "cancel",
+        "approve",
+        "throttle",
+        "held",
+        "resolve",
+        "resend",
+    ),
+    *("people", "reply"),
     *("recover", "balance", "devices", "migrate", "sandbox", "move", "doctor", "notify", "completion", "calls"),
     *("contacts", "suppress", "users", "tokens"),
 ]
