@@ -54,6 +54,8 @@ def test_every_figure_on_every_page_leads_to_rows_whose_count_it_is(admin: httpx
         page = admin.get(here)
         assert page.status_code == 200, here
         for url, figure in links(page.text):
+            if url.startswith("/calendar"):  # sums of hours: `test_the_calendar_adds_up_and_leads_to_its_days`
+                continue
             if url not in counted:
                 counted[url] = rows(admin, url)
             if counted[url] != figure:
