@@ -184,11 +184,9 @@ def test_who_did_what_is_for_those_who_may_read_the_audit(desk: Desk, admin: htt
 
 
 def test_the_calendar_adds_up_and_leads_to_its_days(admin: httpx.Client) -> None:
-    week = admin.get("/calendar").text
-    cells = [int(figure) for figure in re.findall(r'<a href="/calendar\?day=[^"]+">(\d+)</a></td>', week)]
-    totals = [
-        int(figure) for figure in re.findall(r'<td class="n">(\d+)</td>', week.split("<tfoot>")[1].split("</tfoot>")[0])
-    ]
+    head, foot = admin.get("/calendar").text.split("<tfoot>")
+    cells, totals = ([int(figure) for figure in re.findall(r'<td class="n">(\d+)</td>', part)] for part in (head, foot))
+    assert re.search(r'<a href="/calendar\?day=[^"]+">\w{3} \d+</a>', head)
     assert sum(cells) == sum(totals) > 0
     assert admin.get("/calendar?day=9999-12-31").status_code == 422
     assert admin.get("/calendar?from=soon").status_code == 422
