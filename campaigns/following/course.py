@@ -139,7 +139,7 @@ def _reaches(line: Line, done: int) -> float:
     return line[0][0]
 
 
-class Brake(StrEnum):
+class Bottleneck(StrEnum):
     """What keeps a run that has begun from sending faster."""
 
     RATE = "rate"
@@ -156,34 +156,34 @@ class Brake(StrEnum):
     RECEIPTS = "receipts"
 
 
-BRAKES: Final[Mapping[Brake, str]] = {
-    Brake.RATE: "its rate",
-    Brake.ACCOUNT: "the rate of everything together",
-    Brake.PHONE: "the rate of its phones",
-    Brake.BUDGET: "a budget that is spent",
-    Brake.WINDOW: "its window",
-    Brake.CAP: "the frequency cap",
-    Brake.MOMENT: "the moments of its people",
-    Brake.OPT_OUTS: "opt-outs on its contact list",
-    Brake.DOUBT: "requests in doubt",
-    Brake.GATEWAY: "the gateway",
-    Brake.PAUSE: "a pause",
-    Brake.RECEIPTS: "nothing: it waits for receipts",
+BOTTLENECKS: Final[Mapping[Bottleneck, str]] = {
+    Bottleneck.RATE: "its rate",
+    Bottleneck.ACCOUNT: "the rate of everything together",
+    Bottleneck.PHONE: "the rate of its phones",
+    Bottleneck.BUDGET: "a budget that is spent",
+    Bottleneck.WINDOW: "its window",
+    Bottleneck.CAP: "the frequency cap",
+    Bottleneck.MOMENT: "the moments of its people",
+    Bottleneck.OPT_OUTS: "opt-outs on its contact list",
+    Bottleneck.DOUBT: "requests in doubt",
+    Bottleneck.GATEWAY: "the gateway",
+    Bottleneck.PAUSE: "a pause",
+    Bottleneck.RECEIPTS: "nothing: it waits for receipts",
 }
 """The words for what is shown of it."""
 
-Braked = list[tuple[int, Brake]]
+Bottlenecks = list[tuple[int, Bottleneck]]
 """Since when, in seconds since 1970, a run was kept back by what: until the next entry."""
 
 
-def braked(known: Braked, since: int, brake: Brake, *, most: int = MOST_STEPS) -> Braked:
+def bottlenecks(known: Bottlenecks, since: int, bottleneck: Bottleneck, *, most: int = MOST_STEPS) -> Bottlenecks:
     """Return what is known with what kept the run back from `since` on, which may correct the last entry.
 
     If there are too many, the shortest one becomes part of the one before.
     """
     found = [entry for entry in known if entry[0] < since]
-    if not found or found[-1][1] is not brake:
-        found.append((since, brake))
+    if not found or found[-1][1] is not bottleneck:
+        found.append((since, bottleneck))
     while len(found) > most:
         lengths = [later - at for (at, _), (later, _) in pairwise(found)]
         shortest = min(range(1, len(lengths)), key=lengths.__getitem__)

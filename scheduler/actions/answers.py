@@ -7,11 +7,11 @@ from zoneinfo import ZoneInfo
 from campaigns.display import utc
 from campaigns.phone_numbers.numbers import mask
 from campaigns.planning.approval import command
+from campaigns.protocol.bulk_actions import WHY
 from campaigns.protocol.declarations import Declared
-from campaigns.protocol.deeds import WHY
 from scheduler.actions.approving import Approved
+from scheduler.actions.bulk import BulkDone, BulkPlan
 from scheduler.actions.control import Resumed, Stopped
-from scheduler.actions.many import ManyDone, ManyPlan
 from scheduler.actions.reading.held import Held
 from scheduler.actions.reading.lists import HeldRequest
 from scheduler.actions.reading.people import KnownPerson
@@ -20,12 +20,12 @@ from scheduler.actions.reading.recipients import RecipientRow
 from scheduler.actions.resending import FailedTexts
 from scheduler.actions.shapes.done import (
     Approval,
+    BulkShape,
     Cancelled,
     ChangedOptOuts,
     FailureShape,
     FailuresShape,
     KeptTable,
-    ManyShape,
     Paused,
     RequestUnderWay,
     ResentShape,
@@ -192,12 +192,12 @@ def resend_json(
     return {"campaign": campaign, "run": run_id, "only": only, "parent": found.root.id, "people": people, **failures}
 
 
-def many_json(plan: ManyPlan, done: ManyDone | None = None) -> ManyShape:
+def bulk_json(plan: BulkPlan, done: BulkDone | None = None) -> BulkShape:
     """Return for how many people something would be done, or was, and for how many not."""
     return {
         "campaign": plan.run.campaign,
         "run": done.run_id if done else plan.run.id,
-        "do": plan.deed.value,
+        "do": plan.action.value,
         "done": done is not None,
         "people": done.people if done else plan.people,
         "left_out": [

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from campaigns.protocol.deeds import Deed
+from campaigns.protocol.bulk_actions import BulkAction
 from scheduler.actions.acting import Actor
-from scheduler.actions.many import ManyChosen, ManyDone, ask_first, do_many
+from scheduler.actions.bulk import BulkDone, BulkSelection, ask_first, do_bulk
 from scheduler.actions.texts.replying import Answered, answer_reply
 from worker.runtime import Runtime, build_runtime
 from worker.settings.settings import Settings
@@ -27,8 +27,8 @@ def answer(settings: Settings, actor: Actor, reply_id: int, text: str, *, seen: 
         return answer_reply(runtime, actor, reply_id, text, seen=seen, now=runtime.clock.now())
 
 
-def do(settings: Settings, actor: Actor, deed: Deed, chosen: ManyChosen, seal: str) -> ManyDone:
+def do(settings: Settings, actor: Actor, action: BulkAction, chosen: BulkSelection, seal: str) -> BulkDone:
     """Do what was planned for many. Raises `Refused`, `GatewayError`, `SettingsError` and `StoreError`."""
     with _runtime(settings) as runtime:
-        ask_first(runtime, deed, chosen)
-        return do_many(runtime, actor, deed, chosen, seal, now=runtime.clock.now())
+        ask_first(runtime, action, chosen)
+        return do_bulk(runtime, actor, action, chosen, seal, now=runtime.clock.now())

@@ -6,7 +6,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from campaigns.counting import amount
-from campaigns.following.course import BRAKES, Brake, Braked, Course, Line, behind_seconds
+from campaigns.following.course import BOTTLENECKS, Bottleneck, Bottlenecks, Course, Line, behind_seconds
 from campaigns.lifecycle import NOT_AT_THE_GATEWAY, RunState
 from scheduler.report.summary import RunProgress, waits_for
 from worker.store.runs.runs import RunView
@@ -24,7 +24,7 @@ class Kept:
 
     since: float
     until: float
-    brake: Brake
+    bottleneck: Bottleneck
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +73,16 @@ def forecast_of(run: RunView) -> Line:
     return Course.from_json(stored, kinds=1).line() if stored else ()
 
 
-def spans(known: Braked, first: float, until: float) -> tuple[Kept, ...]:
+def spans(known: Bottlenecks, first: float, until: float) -> tuple[Kept, ...]:
     """Return for how long what kept a run back, between two moments."""
-    marks = [(max(first, since), brake) for since, brake in known if since < until]
+    marks = [(max(first, since), bottleneck) for since, bottleneck in known if since < until]
     ends = [since for since, _ in marks[1:]] + [until]
-    return tuple(Kept(since, end, brake) for (since, brake), end in zip(marks, ends, strict=False))
+    return tuple(Kept(since, end, bottleneck) for (since, bottleneck), end in zip(marks, ends, strict=False))
 
 
-def seen_course(seen: RunProgress, run: RunView, lines: tuple[Line, ...], known: Braked, now: datetime) -> SeenCourse:
+def seen_course(
+    seen: RunProgress, run: RunView, lines: tuple[Line, ...], known: Bottlenecks, now: datetime
+) -> SeenCourse:
     """Return what is shown of a run, given its lines and what kept it back."""
     first, until = ((at or now).timestamp() for at in (run.started_at, run.finished_at))
     found = pace(seen, now)
@@ -89,9 +91,9 @@ def seen_course(seen: RunProgress, run: RunView, lines: tuple[Line, ...], known:
     return SeenCourse(lines, forecast_of(run), found.behind_seconds or 0.0, ahead, spans(known, first, until))
 
 
-def reason(seen: RunProgress, brake: Brake | None, zone: ZoneInfo) -> str:
+def reason(seen: RunProgress, bottleneck: Bottleneck | None, zone: ZoneInfo) -> str:
     """Return what a run waits for, or else what keeps it from sending faster; empty if nothing does."""
-    return waits_for(seen, zone) or (f"kept back by {BRAKES[brake]}" if brake is not None else "")
+    return waits_for(seen, zone) or (f"kept back by {BOTTLENECKS[bottleneck]}" if bottleneck is not None else "")
 
 
 @dataclass(frozen=True, slots=True)

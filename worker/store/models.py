@@ -760,4 +760,4 @@ class RunCourse(SQLModel, table=True):
 
     run_id: int = Field(primary_key=True, foreign_key="run.id", sa_type=sa.Integer)
     course: dict[str, Any] = Field(sa_type=Json)  # of people handed over, sent to, delivered to
-    braked: list[tuple[int, str]] = Field(sa_type=Json)  # since when by what
+    bottlenecks: list[tuple[int, str]] = Field(sa_type=Json)  # since when by what

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from campaigns.protocol.deeds import Cause, Deed
+from campaigns.protocol.bulk_actions import BulkAction, Cause
 from scheduler.actions.naming import latest_run
 from scheduler.actions.reading.pages import Page
 from worker.store.engine import Store
@@ -28,14 +28,14 @@ def read_recipients(
     number: int | None,
     filters: Mapping[str, Any],
     *,
-    among: tuple[Deed, Cause] | None = None,
+    among: tuple[BulkAction, Cause] | None = None,
     after: int,
     limit: int,
 ) -> Page[RecipientRow]:
     """Return recipients of a campaign's latest run, or the one with this number, from the row after `after` on.
 
-    `filters`: those of `many.ManyChosen`. `among`: only those for whom a deed would, or would not, be done for this
-    cause. Raises `Refused` for an unknown campaign or run.
+    `filters`: those of `bulk.BulkSelection`. `among`: only those for whom an action would, or would not, be done for
+    this cause. Raises `Refused` for an unknown campaign or run.
     """
     with store.read() as session:
         run = latest_run(session, campaign, number)

@@ -98,8 +98,10 @@ class RunLine:
 def run_lines(store: Store, rows: Sequence[RunProgress], zone: ZoneInfo, *, now: datetime) -> list[RunLine]:
     """Return runs as lines of a list."""
     with store.read() as session:
-        brakes = courses.last_brakes(session, [seen.run.id for seen in rows if seen.run.state is RunState.RUNNING])
-    return [RunLine(seen, reason(seen, brakes.get(seen.run.id), zone), pace(seen, now)) for seen in rows]
+        bottlenecks = courses.last_bottlenecks(
+            session, [seen.run.id for seen in rows if seen.run.state is RunState.RUNNING]
+        )
+    return [RunLine(seen, reason(seen, bottlenecks.get(seen.run.id), zone), pace(seen, now)) for seen in rows]
 
 
 def read_now(store: Store, zone: ZoneInfo, *, now: datetime) -> list[RunLine]:

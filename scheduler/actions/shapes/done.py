@@ -96,7 +96,7 @@ class LeftOutShape(TypedDict):
     why: str
 
 
-class ManyShape(TypedDict):
+class BulkShape(TypedDict):
     """For how many `people` it would be done, or was. `plan` stands for exactly these; `run` may be a new one."""
 
     campaign: str

@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from campaigns.display import shown_time, state_words
-from campaigns.following.course import BRAKES, Line, reached_at
+from campaigns.following.course import BOTTLENECKS, Line, reached_at
 from scheduler.actions.reading.alerts import AlertView
 from scheduler.actions.reading.runs import RunLine
 from scheduler.cli.rendering.output import shown
@@ -71,7 +71,7 @@ def draw_campaign(line: RunLine, course: SeenCourse, zone: ZoneInfo, now: dateti
     parts: list[Text | Table] = [_title(seen.run.campaign, zone, now), facts]
     if not course.is_empty:
         parts += [Text(), _curves(course)]
-        parts += [Text(f"kept back by {BRAKES[course.kept[-1].brake]}")] if course.kept else []
+        parts += [Text(f"kept back by {BOTTLENECKS[course.kept[-1].bottleneck]}")] if course.kept else []
     return Group(*parts)
 
 

@@ -14,12 +14,12 @@ from scheduler.web.api.feed import QUIET_SECONDS, NewsFeed
 from scheduler.web.api.limits import CallRates
 from scheduler.web.api.problems import answer, answer_error, as_problem
 from scheduler.web.api.routes import (
+    bulk,
     campaigns,
     control,
     events,
     files,
     installation,
-    many,
     messages,
     opt_outs,
     oversight,
@@ -36,7 +36,7 @@ PRIVATE: Final = ((b"cache-control", b"no-store"), (b"x-content-type-options", b
 ROUTERS: Final = (
     campaigns.router,
     control.router,
-    many.router,
+    bulk.router,
     files.router,
     people.router,
     opt_outs.router,

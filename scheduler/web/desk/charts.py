@@ -8,7 +8,7 @@ from typing import Final
 from markupsafe import Markup
 
 from campaigns.display import state_words
-from campaigns.following.course import BRAKES, Brake, Line, reached_at
+from campaigns.following.course import BOTTLENECKS, Bottleneck, Line, reached_at
 from campaigns.lifecycle import RecipientState
 from scheduler.report.course import STAGE_WORDS, SeenCourse
 
@@ -75,13 +75,13 @@ ROWS: Final = 12
 
 HEIGHT: Final = 300
 
-BRAKE_LOOKS: Final[Mapping[Brake, str]] = {
-    Brake.PAUSE: "bad",
-    Brake.GATEWAY: "warn",
-    Brake.DOUBT: "bad",
-    Brake.WINDOW: "plain",
-    Brake.MOMENT: "plain",
-    Brake.RECEIPTS: "good",
+BOTTLENECK_LOOKS: Final[Mapping[Bottleneck, str]] = {
+    Bottleneck.PAUSE: "bad",
+    Bottleneck.GATEWAY: "warn",
+    Bottleneck.DOUBT: "bad",
+    Bottleneck.WINDOW: "plain",
+    Bottleneck.MOMENT: "plain",
+    Bottleneck.RECEIPTS: "good",
 }
 """The class of what keeps a run back; the others are limits that somebody set."""
 
@@ -153,7 +153,10 @@ def strip(seen: SeenCourse) -> Markup:
         x, end = (WIDTH * (at - first) / (last - first) for at in (each.since, each.until))
         parts.append(
             Markup('<rect class="{}" x="{}" y="0" width="{}" height="20"><title>{}</title></rect>').format(
-                BRAKE_LOOKS.get(each.brake, "set"), f"{x:.1f}", f"{max(1.0, end - x):.1f}", BRAKES[each.brake]
+                BOTTLENECK_LOOKS.get(each.bottleneck, "set"),
+                f"{x:.1f}",
+                f"{max(1.0, end - x):.1f}",
+                BOTTLENECKS[each.bottleneck],
             )
         )
     start = Markup('<svg class="shares" viewBox="0 0 {} 20" preserveAspectRatio="none" aria-hidden="true">')
@@ -162,12 +165,15 @@ def strip(seen: SeenCourse) -> Markup:
 
 def kept_back(seen: SeenCourse) -> list[tuple[str, str, float]]:
     """Return for how many seconds what kept the run back, the longest first: words, class, seconds."""
-    found: Counter[Brake] = Counter()
+    found: Counter[Bottleneck] = Counter()
     for each in seen.kept:
-        found[each.brake] += round(each.until - each.since)
-    return [(BRAKES[brake], BRAKE_LOOKS.get(brake, "set"), seconds) for brake, seconds in found.most_common()]
+        found[each.bottleneck] += round(each.until - each.since)
+    return [
+        (BOTTLENECKS[bottleneck], BOTTLENECK_LOOKS.get(bottleneck, "set"), seconds)
+        for bottleneck, seconds in found.most_common()
+    ]
 
 
 def kept_rows(seen: SeenCourse) -> list[tuple[datetime, str]]:
     """Return the same as a table, in order of time: since when, and what."""
-    return [(datetime.fromtimestamp(each.since, UTC), BRAKES[each.brake]) for each in seen.kept]
+    return [(datetime.fromtimestamp(each.since, UTC), BOTTLENECKS[each.bottleneck]) for each in seen.kept]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campaigns.following.course import Brake, Braked, Course, behind_seconds, braked, reached_at
+from campaigns.following.course import Bottleneck, Bottlenecks, Course, behind_seconds, bottlenecks, reached_at
 
 DAY = 86_400.0
 
@@ -66,19 +66,25 @@ def test_without_a_forecast_nothing_is_late() -> None:
 
 
 def test_what_kept_a_run_back_is_noted_when_it_changes() -> None:
-    known: Braked = []
-    for since, brake in ((0, Brake.GATEWAY), (0, Brake.RATE), (60, Brake.RATE), (120, Brake.PAUSE), (180, Brake.RATE)):
-        known = braked(known, since, brake)
-    assert known == [(0, Brake.RATE), (120, Brake.PAUSE), (180, Brake.RATE)]
-    assert braked(known, 180, Brake.PAUSE) == [(0, Brake.RATE), (120, Brake.PAUSE)]
+    known: Bottlenecks = []
+    for since, bottleneck in (
+        (0, Bottleneck.GATEWAY),
+        (0, Bottleneck.RATE),
+        (60, Bottleneck.RATE),
+        (120, Bottleneck.PAUSE),
+        (180, Bottleneck.RATE),
+    ):
+        known = bottlenecks(known, since, bottleneck)
+    assert known == [(0, Bottleneck.RATE), (120, Bottleneck.PAUSE), (180, Bottleneck.RATE)]
+    assert bottlenecks(known, 180, Bottleneck.PAUSE) == [(0, Bottleneck.RATE), (120, Bottleneck.PAUSE)]
 
 
 def test_of_many_changes_the_shortest_are_forgotten() -> None:
-    known: Braked = [(0, Brake.RATE)]
+    known: Bottlenecks = [(0, Bottleneck.RATE)]
     at = 0
     for place in range(400):
         at += 60 if place % 2 else 6_000
-        known = braked(known, at, Brake.WINDOW if place % 2 else Brake.PAUSE, most=20)
+        known = bottlenecks(known, at, Bottleneck.WINDOW if place % 2 else Bottleneck.PAUSE, most=20)
         assert len(known) <= 20
     assert all(one[1] is not other[1] for one, other in pairwise(known))
-    assert known[0] == (0, Brake.RATE)
+    assert known[0] == (0, Bottleneck.RATE)

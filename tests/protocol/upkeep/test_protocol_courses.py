@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from campaigns.codes import PausedBy
 from campaigns.definition import Definition, Rate
-from campaigns.following.course import Brake
+from campaigns.following.course import Bottleneck
 from campaigns.lifecycle import RunState
 from scheduler.actions.acting import Actor, ActorKind
 from scheduler.actions.control import pause
@@ -18,7 +18,7 @@ from scheduler.ticks.following.courses import slowest
 from tests.protocol.world.harness import Installation
 from tests.store.store_world import SMALLEST
 from worker.limits.limits_in_force import Ceilings
-from worker.store.reports.courses import last_brakes
+from worker.store.reports.courses import last_bottlenecks
 from worker.store.runs.repetitions import discard_run
 from worker.store.sending import accounts
 from worker.store.tables import runs
@@ -33,9 +33,9 @@ def course_of(bench: Installation) -> SeenCourse:
     return read_course(bench.store, read_runs(bench.store, "sale", now=now)[0], now=now)
 
 
-def brakes(bench: Installation, run_ids: list[int]) -> dict[int, Brake]:
+def bottlenecks(bench: Installation, run_ids: list[int]) -> dict[int, Bottleneck]:
     with bench.store.read() as session:
-        return last_brakes(session, run_ids)
+        return last_bottlenecks(session, run_ids)
 
 
 def pace(bench: Installation) -> Pace:
@@ -55,40 +55,42 @@ def test_a_course_grows_with_the_run_to_its_end(bench_on_both: Installation) -> 
 
     whole = course_of(bench)
     assert [line[-1][1] for line in whole.lines] == [30, 30, 30]
-    assert next(each.brake for each in whole.kept) is Brake.RATE
+    assert next(each.bottleneck for each in whole.kept) is Bottleneck.RATE
     assert whole.ends[1] - whole.ends[0] == pytest.approx(300, abs=60)
     assert pace(bench).words in {"as forecast", ""}
 
 
 @pytest.mark.parametrize(
-    ("more", "brake"),
+    ("more", "bottleneck"),
     [
-        ("  rate: 1/minute\n", Brake.RATE),
-        ("  daily: 2\n", Brake.BUDGET),
-        ("schedule: {window: {from: '03:00', to: '03:01'}}\n", Brake.WINDOW),
-        ("schedule: {spread: 2h}\n", Brake.MOMENT),
+        ("  rate: 1/minute\n", Bottleneck.RATE),
+        ("  daily: 2\n", Bottleneck.BUDGET),
+        ("schedule: {window: {from: '03:00', to: '03:01'}}\n", Bottleneck.WINDOW),
+        ("schedule: {spread: 2h}\n", Bottleneck.MOMENT),
     ],
 )
-def test_what_keeps_a_run_back_is_written_down(bench: Installation, more: str, brake: Brake) -> None:
+def test_what_keeps_a_run_back_is_written_down(bench: Installation, more: str, bottleneck: Bottleneck) -> None:
     run_id = bench.campaign(9, per_request=1, more=more)
     bench.pass_time(70, step=5)
-    assert brakes(bench, [run_id]) in ({run_id: brake}, {})
-    assert {each.brake for each in course_of(bench).kept} >= ({brake} if bench.run(run_id).started_at else set())
+    assert bottlenecks(bench, [run_id]) in ({run_id: bottleneck}, {})
+    assert {each.bottleneck for each in course_of(bench).kept} >= (
+        {bottleneck} if bench.run(run_id).started_at else set()
+    )
 
 
 @pytest.mark.parametrize(
-    ("ceilings", "brake"),
+    ("ceilings", "bottleneck"),
     [
-        (Ceilings(), Brake.RATE),
-        (Ceilings(account_rate=MINUTE), Brake.ACCOUNT),
-        (Ceilings(account_rate=SECOND, device_rate=MINUTE), Brake.PHONE),
-        (Ceilings(device_rate=SECOND), Brake.RATE),  # two phones: twice as fast
-        (Ceilings(campaign_rates={"any": None}), Brake.GATEWAY),
+        (Ceilings(), Bottleneck.RATE),
+        (Ceilings(account_rate=MINUTE), Bottleneck.ACCOUNT),
+        (Ceilings(account_rate=SECOND, device_rate=MINUTE), Bottleneck.PHONE),
+        (Ceilings(device_rate=SECOND), Bottleneck.RATE),  # two phones: twice as fast
+        (Ceilings(campaign_rates={"any": None}), Bottleneck.GATEWAY),
     ],
 )
-def test_the_lowest_rate_is_the_one_that_is_named(ceilings: Ceilings, brake: Brake) -> None:
+def test_the_lowest_rate_is_the_one_that_is_named(ceilings: Ceilings, bottleneck: Bottleneck) -> None:
     more = {"throughput": {"rate": "90/minute"}, "devices": {"use": [1, 2]}}
-    assert slowest(ceilings, Definition.model_validate(SMALLEST | more)) is brake
+    assert slowest(ceilings, Definition.model_validate(SMALLEST | more)) is bottleneck
 
 
 def test_a_run_that_sent_nothing_yet_is_planned_anew_or_discarded_with_its_course(bench_on_both: Installation) -> None:
@@ -99,14 +101,14 @@ def test_a_run_that_sent_nothing_yet_is_planned_anew_or_discarded_with_its_cours
     with bench.store.write() as session:
         session.execute(sa.update(runs).values(started_at=bench.clock.now(), state=RunState.RUNNING))
     bench.call("course")
-    assert brakes(bench, [run_id]) == {run_id: Brake.WINDOW}
+    assert bottlenecks(bench, [run_id]) == {run_id: Bottleneck.WINDOW}
     bench.campaign(5, more=pauses)
-    assert brakes(bench, [run_id]) == {}
+    assert bottlenecks(bench, [run_id]) == {}
     bench.call("course")
     with bench.store.write() as session:
         session.execute(sa.update(runs).values(started_at=bench.clock.now(), state=RunState.RUNNING))
     bench.call("course")
-    assert brakes(bench, [run_id]) == {run_id: Brake.WINDOW}
+    assert bottlenecks(bench, [run_id]) == {run_id: Bottleneck.WINDOW}
     with bench.store.write() as session:
         assert discard_run(session, run_id)
 
@@ -119,10 +121,10 @@ def test_a_pause_and_a_gateway_that_is_away_are_told_apart(bench: Installation) 
             session, bench.runtime.account_id, PausedBy.GATEWAY, "away", now=bench.clock.now(), probe_at=None
         )
     bench.pass_time(120, step=5)
-    assert brakes(bench, [run_id]) == {run_id: Brake.GATEWAY}
+    assert bottlenecks(bench, [run_id]) == {run_id: Bottleneck.GATEWAY}
     pause(bench.store, ROOT, "sale", now=bench.clock.now())
     bench.pass_time(600, step=30)
-    assert brakes(bench, [run_id]) == {run_id: Brake.PAUSE}
+    assert bottlenecks(bench, [run_id]) == {run_id: Bottleneck.PAUSE}
     late = pace(bench)
     assert late.ends_at is None
     assert late.words.endswith("minutes later than forecast")

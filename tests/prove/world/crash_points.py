@@ -129,7 +129,7 @@ NOT_BY_RUN: Final[Mapping[str, str]] = {
     "accepted_before": "a campaign of which `recover` found texts before it was planned",
     "recover_end": "`recover`",
     "resolve": "`resolve`",
-    "resolve_many": "`people`",
+    "resolve_bulk": "`people`",
     "answer": "`reply`",
     "message": "`POST /v1/messages`; tests/scheduler/services/test_messages.py kills it there",
     "resend": "`resend`",

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from campaigns.lifecycle import RecipientState
-from campaigns.protocol.deeds import Cause, Deed
+from campaigns.protocol.bulk_actions import BulkAction, Cause
 from worker.store.runs.resends import has_later_text, is_proven, retry_waits
 from worker.store.tables import recipients, replies, runs, suppressions
 
@@ -51,16 +51,16 @@ def _replied(run_id: int, meaning: str) -> sa.ColumnElement[bool]:
     return recipients.c.id.not_in(wrote) if meaning == NO_REPLY else recipients.c.id.in_(wrote)
 
 
-def is_for(session: Session, deed: Deed, run_id: int, cause: Cause) -> sa.ColumnElement[bool]:
-    """Return the condition that a deed is done, or not done, for this cause."""
-    return _cause(session, deed, run_id) == cause.value
+def is_for(session: Session, action: BulkAction, run_id: int, cause: Cause) -> sa.ColumnElement[bool]:
+    """Return the condition that an action is done, or not done, for this cause."""
+    return _cause(session, action, run_id) == cause.value
 
 
-def _cause(session: Session, deed: Deed, run_id: int) -> sa.ColumnElement[str]:
+def _cause(session: Session, action: BulkAction, run_id: int) -> sa.ColumnElement[str]:
     kind, parent = session.execute(sa.select(runs.c.kind, runs.c.parent_id).where(runs.c.id == run_id)).one()
     listed = sa.exists().where(suppressions.c.number == recipients.c.number, suppressions.c.ended_at.is_(None))
     is_duplicate = recipients.c.occurrence != 0
-    if deed is Deed.RESEND:
+    if action is BulkAction.RESEND:
         return sa.case(
             (recipients.c.state != RecipientState.FAILED, Cause.NOT_FAILED.value),
             (is_duplicate, Cause.DUPLICATE.value),
@@ -71,7 +71,7 @@ def _cause(session: Session, deed: Deed, run_id: int) -> sa.ColumnElement[str]:
             (listed.where(suppressions.c.kind.in_(["", kind])), Cause.OPTED_OUT.value),
             else_=Cause.DONE.value,
         )
-    if deed is Deed.OPT_OUT:
+    if action is BulkAction.OPT_OUT:
         return sa.case(
             (recipients.c.number.not_like("+%"), Cause.NO_NUMBER.value),
             (is_duplicate, Cause.DUPLICATE.value),
@@ -81,10 +81,10 @@ def _cause(session: Session, deed: Deed, run_id: int) -> sa.ColumnElement[str]:
     return sa.case((recipients.c.state != RecipientState.HELD, Cause.NOT_HELD.value), else_=Cause.DONE.value)
 
 
-def count_causes(session: Session, deed: Deed, run_id: int, filters: Mapping[str, Any]) -> list[Counted]:
+def count_causes(session: Session, action: BulkAction, run_id: int, filters: Mapping[str, Any]) -> list[Counted]:
     """Return for how many people whom a filter matches it would be done, and for how many not."""
     chosen = (
-        sa.select(recipients.c.id, _cause(session, deed, run_id).label("cause"))
+        sa.select(recipients.c.id, _cause(session, action, run_id).label("cause"))
         .where(recipients.c.run_id == run_id, *matches(run_id, filters))
         .subquery()
     )
@@ -94,13 +94,13 @@ def count_causes(session: Session, deed: Deed, run_id: int, filters: Mapping[str
 
 
 def numbers_for(
-    session: Session, deed: Deed, run_id: int, filters: Mapping[str, Any], *, after: int
+    session: Session, action: BulkAction, run_id: int, filters: Mapping[str, Any], *, after: int
 ) -> list[tuple[int, str]]:
     """Return the next people for whom it would be done, at most `AT_ONCE`: the id of the row and the number."""
     query = sa.select(recipients.c.id, recipients.c.number).where(
         recipients.c.run_id == run_id,
         recipients.c.id > after,
         *matches(run_id, filters),
-        is_for(session, deed, run_id, Cause.DONE),
+        is_for(session, action, run_id, Cause.DONE),
     )
     return [(id_, number) for id_, number in session.execute(query.order_by(recipients.c.id).limit(AT_ONCE))]

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from campaigns.codes import PausedBy, WaitsFor
-from campaigns.following.course import Brake, Braked, Course
+from campaigns.following.course import Bottleneck, Bottlenecks, Course
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from worker.store.reports.facts import BEGUN
 from worker.store.tables import accounts, batches, campaigns, run_courses, runs
@@ -83,24 +83,26 @@ def standings(session: Session, account_id: int) -> list[RunStanding]:
     ]
 
 
-def load_course(session: Session, run_id: int) -> tuple[Course, Braked]:
+def load_course(session: Session, run_id: int) -> tuple[Course, Bottlenecks]:
     """Return what is kept about a run: an empty course if nothing is."""
     row = session.execute(
-        sa.select(run_courses.c.course, run_courses.c.braked).where(run_courses.c.run_id == run_id)
+        sa.select(run_courses.c.course, run_courses.c.bottlenecks).where(run_courses.c.run_id == run_id)
     ).first()
     if row is None:
         return Course(len(STAGES)), []
-    return Course.from_json(row[0], kinds=len(STAGES)), [(since, Brake(brake)) for since, brake in row[1]]
+    return Course.from_json(row[0], kinds=len(STAGES)), [
+        (since, Bottleneck(bottleneck)) for since, bottleneck in row[1]
+    ]
 
 
-def save_course(session: Session, run_id: int, course: Course, known: Braked) -> None:
+def save_course(session: Session, run_id: int, course: Course, known: Bottlenecks) -> None:
     """Keep it. Only the process that runs the clock does."""
-    values = {"course": course.to_json(), "braked": [(since, brake.value) for since, brake in known]}
+    values = {"course": course.to_json(), "bottlenecks": [(since, bottleneck.value) for since, bottleneck in known]}
     if not changed(session, sa.update(run_courses).where(run_courses.c.run_id == run_id).values(values)):
         session.execute(sa.insert(run_courses).values(values | {"run_id": run_id}))
 
 
-def last_brakes(session: Session, run_ids: Collection[int]) -> dict[int, Brake]:
+def last_bottlenecks(session: Session, run_ids: Collection[int]) -> dict[int, Bottleneck]:
     """Return what keeps these runs back, as far as anything is kept about them."""
-    query = sa.select(run_courses.c.run_id, run_courses.c.braked).where(run_courses.c.run_id.in_(run_ids))
-    return {run_id: Brake(known[-1][1]) for run_id, known in session.execute(query) if known}
+    query = sa.select(run_courses.c.run_id, run_courses.c.bottlenecks).where(run_courses.c.run_id.in_(run_ids))
+    return {run_id: Bottleneck(known[-1][1]) for run_id, known in session.execute(query) if known}

@@ -7,17 +7,17 @@ import typer
 
 from campaigns.counting import amount
 from campaigns.lifecycle import RecipientState
-from campaigns.protocol.deeds import SENTENCES, WHY, Deed
+from campaigns.protocol.bulk_actions import SENTENCES, WHY, BulkAction
 from scheduler.cli.options import AsJson, RunNumber, Slug
 from scheduler.cli.rendering.output import print_json, say, warn
 
 if TYPE_CHECKING:
-    from scheduler.actions.many import ManyDone, ManyPlan
+    from scheduler.actions.bulk import BulkDone, BulkPlan
 
 
 def people(
     campaign: Slug,
-    do: Annotated[Deed, typer.Option("--do", help="What to do for everybody who matches.", show_default=False)],
+    do: Annotated[BulkAction, typer.Option("--do", help="What to do for everybody who matches.", show_default=False)],
     state: Annotated[RecipientState | None, typer.Option("--state", help="Only those in this state.")] = None,
     reason: Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Only with exactly this.")] = None,
     device: Annotated[int | None, typer.Option("--device", metavar="ID", help="Only by this phone.")] = None,
@@ -36,8 +36,8 @@ def people(
     `resend` sends failed texts again, `sent` and `not-sent` decide about held ones, `opt-out` stops all texts to these
     people. If the people have changed since the plan was shown, nothing is done.
     """
-    from scheduler.actions.answers import many_json
-    from scheduler.actions.many import ManyChosen, known_reply, plan_many
+    from scheduler.actions.answers import bulk_json
+    from scheduler.actions.bulk import BulkSelection, known_reply, plan_bulk
     from scheduler.actions.opening import campaign_store
     from scheduler.cli.user import this_user
     from scheduler.processes.handing_in import do as do_it
@@ -52,24 +52,25 @@ def people(
         "batch_id": batch,
         "reply": reply and known_reply(reply),
     }
-    chosen = ManyChosen(campaign, number_of_run, {name: value for name, value in given.items() if value is not None})
+    chosen = BulkSelection(campaign, number_of_run, {name: value for name, value in given.items() if value is not None})
     with campaign_store(settings) as store:
-        plan = plan_many(store, do, chosen)
+        plan = plan_bulk(store, do, chosen)
     if not json:
         _show(plan)
-    done: ManyDone | None = None
+    done: BulkDone | None = None
     if plan.people and not dry_run:
         if sys.stdin.isatty() and not yes and not typer.confirm("Do it?", err=True):
             warn("nothing was changed")
             return
         done = do_it(settings, this_user(), do, chosen, plan.seal)
     if json:
-        print_json(many_json(plan, done))
+        print_json(bulk_json(plan, done))
     elif done:
         say(f"done for {amount(done.people, 'person', 'people')}")
 
 
-def _show(plan: "ManyPlan") -> None:
-    say(f"{amount(plan.people, 'person', 'people')} of run {plan.run.id} of {plan.run.campaign} {SENTENCES[plan.deed]}")
+def _show(plan: "BulkPlan") -> None:
+    people = amount(plan.people, "person", "people")
+    say(f"{people} of run {plan.run.id} of {plan.run.campaign} {SENTENCES[plan.action]}")
     for cause, count in plan.left_out.items():
         say(f"  {count:,} not: {WHY[cause]}")

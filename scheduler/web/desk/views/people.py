@@ -8,8 +8,8 @@ from campaigns.access import Scope
 from campaigns.counting import amount
 from campaigns.lifecycle import RecipientState
 from campaigns.optout import Meaning
-from campaigns.protocol.deeds import SENTENCES, WHY, Cause, Deed
-from scheduler.actions.many import ManyChosen, ManyPlan, OtherPeople, ask_first, do_many, known_reply, plan_many
+from campaigns.protocol.bulk_actions import SENTENCES, WHY, BulkAction, Cause
+from scheduler.actions.bulk import BulkPlan, BulkSelection, OtherPeople, ask_first, do_bulk, known_reply, plan_bulk
 from scheduler.actions.reading.people import read_person
 from scheduler.actions.reading.recipients import read_recipients
 from scheduler.actions.refusals import Refusal, Refused
@@ -23,11 +23,11 @@ ROWS: Final = 100
 
 FILTERS: Final = ("state", "reason", "device", "variant", "batch_id", "reply")
 
-BUTTONS: Final[Mapping[Deed, tuple[str, Scope]]] = {
-    Deed.RESEND: ("Send failed texts again", Scope.CONTROL),
-    Deed.SENT: ("Held texts were sent", Scope.CONTROL),
-    Deed.NOT_SENT: ("Held texts were not sent", Scope.CONTROL),
-    Deed.OPT_OUT: ("Opt these people out", Scope.SUPPRESS),
+BUTTONS: Final[Mapping[BulkAction, tuple[str, Scope]]] = {
+    BulkAction.RESEND: ("Send failed texts again", Scope.CONTROL),
+    BulkAction.SENT: ("Held texts were sent", Scope.CONTROL),
+    BulkAction.NOT_SENT: ("Held texts were not sent", Scope.CONTROL),
+    BulkAction.OPT_OUT: ("Opt these people out", Scope.SUPPRESS),
 }
 """What the page offers, and the scope that it needs."""
 
@@ -36,17 +36,17 @@ def people(asked: Visit) -> DeskPage:
     """The recipients of a run, by state, reason, phone, variant and reply; or those whom a plan counted."""
     name, number = asked.path["name"], number_of(asked, "run")
     filters = _filters(asked)
-    deed, cause = one_of(asked, "do", Deed), one_of(asked, "cause", Cause)
+    action, cause = one_of(asked, "do", BulkAction), one_of(asked, "cause", Cause)
     page = read_recipients(
         asked.runtime.store,
         name,
         number,
         filters,
-        among=(deed, cause) if deed and cause else None,
+        among=(action, cause) if action and cause else None,
         after=after_of(asked),
         limit=ROWS,
     )
-    offered = {deed.value: words for deed, (words, scope) in BUTTONS.items() if asked.may(scope)}
+    offered = {action.value: words for action, (words, scope) in BUTTONS.items() if asked.may(scope)}
     return DeskPage(
         "people.html",
         {
@@ -58,7 +58,7 @@ def people(asked: Visit) -> DeskPage:
             "states": list(RecipientState),
             "meanings": list(Meaning),
             "offered": offered,
-            "among": {"do": deed.value, "cause": cause.value} if deed and cause else {},
+            "among": {"do": action.value, "cause": cause.value} if action and cause else {},
             "why": WHY.get(cause) if cause else None,
         },
     )
@@ -71,27 +71,27 @@ def _filters(asked: Visit) -> dict[str, Any]:
     return filters
 
 
-def _asked_for(asked: Visit) -> tuple[Deed, ManyChosen]:
+def _asked_for(asked: Visit) -> tuple[BulkAction, BulkSelection]:
     """Return what is to be done, and for whom. Raises `Refused` if the reader may not."""
-    deed = one_of(asked, "do", Deed)
-    if deed is None:
+    action = one_of(asked, "do", BulkAction)
+    if action is None:
         raise Refused(Refusal.INVALID, "choose what to do for these people; open the page again")
-    require(asked.who, BUTTONS[deed][1])
-    return deed, ManyChosen(asked.path["name"], number_of(asked, "run"), _filters(asked))
+    require(asked.who, BUTTONS[action][1])
+    return action, BulkSelection(asked.path["name"], number_of(asked, "run"), _filters(asked))
 
 
 def plan(asked: Visit) -> DeskPage:
     """For how many people it would be done, and for how many not, and why."""
-    deed, chosen = _asked_for(asked)
-    return _shown(plan_many(asked.runtime.store, deed, chosen), chosen)
+    action, chosen = _asked_for(asked)
+    return _shown(plan_bulk(asked.runtime.store, action, chosen), chosen)
 
 
-def _shown(planned: ManyPlan, chosen: ManyChosen, refused: Refused | None = None) -> DeskPage:
+def _shown(planned: BulkPlan, chosen: BulkSelection, refused: Refused | None = None) -> DeskPage:
     values = {
         "plan": planned,
         "filters": chosen.filters,
-        "does": SENTENCES[planned.deed],
-        "button": BUTTONS[planned.deed][0],
+        "does": SENTENCES[planned.action],
+        "button": BUTTONS[planned.action][0],
         "why": WHY,
         "refused": refused,
     }
@@ -100,15 +100,15 @@ def _shown(planned: ManyPlan, chosen: ManyChosen, refused: Refused | None = None
 
 def do(asked: Visit) -> DeskPage | Go:
     """Do it for exactly the people whom the page counted; if they are others now, nothing is done."""
-    deed, chosen = _asked_for(replace(asked, query=asked.form))
+    action, chosen = _asked_for(replace(asked, query=asked.form))
     runtime = asked.runtime
     try:
-        ask_first(runtime, deed, chosen)
-        done = do_many(runtime, asked.who, deed, chosen, asked.value("plan"), now=asked.now)
+        ask_first(runtime, action, chosen)
+        done = do_bulk(runtime, asked.who, action, chosen, asked.value("plan"), now=asked.now)
     except OtherPeople as refused:
         return _shown(refused.plan, chosen, refused)
-    what = f"{BUTTONS[deed][0].lower()}: done for {amount(done.people, 'person', 'people')}"
-    if deed is Deed.RESEND and done.run_id is None:
+    what = f"{BUTTONS[action][0].lower()}: done for {amount(done.people, 'person', 'people')}"
+    if action is BulkAction.RESEND and done.run_id is None:
         what = "nobody is left to send to"
     return Go(f"/campaigns/{chosen.campaign}/people?run={done.run_id or chosen.run or ''}", what)
 

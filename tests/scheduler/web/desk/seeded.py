@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from campaigns.access import Role
 from campaigns.alerts.figures import AlertName
 from campaigns.display import utc
-from campaigns.following.course import Brake, Course
+from campaigns.following.course import Bottleneck, Course
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from campaigns.optout import Meaning
 from scheduler.actions.access.users import add_user
@@ -86,7 +86,7 @@ def _course(world: World, run_id: int, now: datetime) -> None:
     world.set_run(run_id, plan_summary=plan, started_at=began)
     with world.store.write() as session:
         since = int(began.timestamp())
-        save_course(session, run_id, course, [(since, Brake.RATE), (since + 7_200, Brake.WINDOW)])
+        save_course(session, run_id, course, [(since, Bottleneck.RATE), (since + 7_200, Bottleneck.WINDOW)])
 
 
 def _replies(world: World, now: datetime) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from campaigns.following.course import Brake
+from campaigns.following.course import Bottleneck
 from campaigns.lifecycle import RecipientState as State
 from scheduler.report.course import Kept, SeenCourse
 from scheduler.web.desk.charts import (
@@ -56,7 +56,7 @@ def test_there_is_no_bar_of_nobody() -> None:
 def seen(lines: int = 3, **more: Any) -> SeenCourse:
     """A run that handed over, sent and delivered ten texts in 100 s, and has a forecast of 20 in 200 s."""
     line = [(1_000.0, 0), (1_100.0, 10)]
-    known = (Kept(1_000.0, 1_080.0, Brake.RATE), Kept(1_080.0, 1_100.0, Brake.PAUSE))
+    known = (Kept(1_000.0, 1_080.0, Bottleneck.RATE), Kept(1_080.0, 1_100.0, Bottleneck.PAUSE))
     values: dict[str, Any] = {"forecast": [(1_000.0, 0), (1_200.0, 20)], "ahead_until": 1_200.0, "kept": known}
     return SeenCourse(tuple([line] * lines), **(values | more))
 

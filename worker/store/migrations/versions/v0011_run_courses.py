@@ -16,7 +16,7 @@ def upgrade() -> None:
         "run_course",
         sa.Column("run_id", sa.Integer(), nullable=False),
         sa.Column("course", Json, nullable=False),
-        sa.Column("braked", Json, nullable=False),
+        sa.Column("bottlenecks", Json, nullable=False),
         sa.ForeignKeyConstraint(["run_id"], ["run.id"], name=op.f("fk_run_course_run_id")),
         sa.PrimaryKeyConstraint("run_id", name=op.f("pk_run_course")),
     )

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement
 from sqlmodel import Session
 
 from campaigns.optout import Meaning
-from campaigns.protocol.deeds import DECLARED, Cause, Deed
+from campaigns.protocol.bulk_actions import DECLARED, BulkAction, Cause
 from scheduler.actions.acting import Actor, ActorKind, acting, audited, seeing
 from scheduler.actions.naming import latest_run
 from scheduler.actions.refusals import Refusal, Refused
@@ -38,7 +38,7 @@ SEALED: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
-class ManyChosen:
+class BulkSelection:
     """People of a run (None: the latest). `filters`: `state`, `reason`, `device`, `variant`, `batch_id`, `reply`."""
 
     campaign: str
@@ -47,10 +47,10 @@ class ManyChosen:
 
 
 @dataclass(frozen=True, slots=True)
-class ManyPlan:
+class BulkPlan:
     """For how many people it would be done, and for how many not, by cause. `seal`: what stands for exactly these."""
 
-    deed: Deed
+    action: BulkAction
     run: RunView
     people: int
     left_out: Mapping[Cause, int]
@@ -58,10 +58,10 @@ class ManyPlan:
 
 
 @dataclass(frozen=True, slots=True)
-class ManyDone:
+class BulkDone:
     """For how many people it was done. `run_id`: the run that it was done in; for a resend, the new one."""
 
-    deed: Deed
+    action: BulkAction
     people: int
     run_id: int | None
 
@@ -69,7 +69,7 @@ class ManyDone:
 class OtherPeople(Refused):
     """Others would be concerned now than the plan showed: nothing was done."""
 
-    def __init__(self, plan: ManyPlan) -> None:
+    def __init__(self, plan: BulkPlan) -> None:
         sentence = "the people have changed since you looked: nothing was done; look at the plan as it is now"
         super().__init__(Refusal.OTHER_PLAN, sentence)
         self.plan = plan
@@ -83,75 +83,77 @@ def known_reply(value: str) -> str:
     return value
 
 
-def plan_many(store: Store, deed: Deed, chosen: ManyChosen) -> ManyPlan:
+def plan_bulk(store: Store, action: BulkAction, chosen: BulkSelection) -> BulkPlan:
     """Return for whom it would be done. Raises `Refused` for an unknown campaign or run."""
     with seeing(store) as session:
-        return _planned(session, deed, chosen)
+        return _planned(session, action, chosen)
 
 
-def _planned(session: Session, deed: Deed, chosen: ManyChosen) -> ManyPlan:
+def _planned(session: Session, action: BulkAction, chosen: BulkSelection) -> BulkPlan:
     run = latest_run(session, chosen.campaign, chosen.run)
-    counted = count_causes(session, deed, run.id, chosen.filters)
+    counted = count_causes(session, action, run.id, chosen.filters)
     done = next((each.people for each in counted if each.cause is Cause.DONE), 0)
     left_out: dict[Cause, int] = {each.cause: each.people for each in counted if each.cause is not Cause.DONE}
-    return ManyPlan(deed, run, done, left_out, _seal(deed, run.id, chosen, counted))
+    return BulkPlan(action, run, done, left_out, _seal(action, run.id, chosen, counted))
 
 
-def _seal(deed: Deed, run_id: int, chosen: ManyChosen, counted: Sequence[Counted]) -> str:
+def _seal(action: BulkAction, run_id: int, chosen: BulkSelection, counted: Sequence[Counted]) -> str:
     filters = sorted((name, str(value)) for name, value in chosen.filters.items())
-    said = deed.value, run_id, filters, [(each.cause.value, each.people, each.total) for each in counted]
+    said = action.value, run_id, filters, [(each.cause.value, each.people, each.total) for each in counted]
     return sha256(repr(said).encode("utf-8", "surrogatepass")).hexdigest()[:SEALED]
 
 
-def ask_first(runtime: Runtime, deed: Deed, chosen: ManyChosen) -> None:
+def ask_first(runtime: Runtime, action: BulkAction, chosen: BulkSelection) -> None:
     """Ask the gateway about each text that would be sent again: it may have tried again by itself.
 
     No transaction may be open meanwhile. If some were sent after all, the plan is another one then.
     """
-    if deed is Deed.RESEND:
+    if action is BulkAction.RESEND:
         with runtime.store.read() as session:
             run = latest_run(session, chosen.campaign, chosen.run)
-            root, only = _root(session, run), _done(session, deed, run.id, chosen)
+            root, only = _root(session, run), _done(session, action, run.id, chosen)
         ask_again(runtime, root, only)
 
 
-def do_many(runtime: Runtime, actor: Actor, deed: Deed, chosen: ManyChosen, seal: str, *, now: datetime) -> ManyDone:
+def do_bulk(
+    runtime: Runtime, actor: Actor, action: BulkAction, chosen: BulkSelection, seal: str, *, now: datetime
+) -> BulkDone:
     """Do it for exactly the people of the plan with this seal. Raises `OtherPeople` if they are others now.
 
     Call `ask_first` before. Opt-outs take a transaction for each thousand people, because a request that is about to be
     made waits for them.
     """
-    plan = plan_many(runtime.store, deed, chosen)
+    plan = plan_bulk(runtime.store, action, chosen)
     _require(plan, seal)
     if not plan.people:
         raise Refused(Refusal.WRONG_STATE, "there is nobody for whom this could be done")
-    chosen = ManyChosen(chosen.campaign, plan.run.id, chosen.filters)  # a later run of the campaign may have begun
-    if deed is Deed.OPT_OUT:
-        return ManyDone(deed, _opt_out(runtime.store, actor, chosen, plan, now), plan.run.id)
-    if deed is Deed.RESEND:
+    chosen = BulkSelection(chosen.campaign, plan.run.id, chosen.filters)  # a later run of the campaign may have begun
+    if action is BulkAction.OPT_OUT:
+        return BulkDone(action, _opt_out(runtime.store, actor, chosen, plan, now), plan.run.id)
+    if action is BulkAction.RESEND:
         return _resend(runtime, actor, chosen, plan)
-    declared = DECLARED[deed]
+    declared = DECLARED[action]
     with acting(
-        runtime.store, actor, "resolve", campaign=chosen.campaign, transaction="resolve_many", now=now
+        runtime.store, actor, "resolve", campaign=chosen.campaign, transaction="resolve_bulk", now=now
     ) as session:
         lock_run(session, plan.run.id)
-        _require(_planned(session, deed, chosen), seal)
-        only = _done(session, deed, plan.run.id, chosen)
+        _require(_planned(session, action, chosen), seal)
+        only = _done(session, action, plan.run.id, chosen)
         done = resolve_held(session, plan.run.id, declared, only=only, by=actor.name, now=now)
         audited(session, run_id=plan.run.id, plan_hash=plan.run.plan_hash, declared=declared, people=done.people)
         audited(session, **_facts(chosen, plan))
-        return ManyDone(deed, done.people, plan.run.id)
+        return BulkDone(action, done.people, plan.run.id)
 
 
-def _done(session: Session, deed: Deed, run_id: int, chosen: ManyChosen) -> list[ColumnElement[bool]]:
-    return [recipient_of(run_id), *matches(run_id, chosen.filters), is_for(session, deed, run_id, Cause.DONE)]
+def _done(session: Session, action: BulkAction, run_id: int, chosen: BulkSelection) -> list[ColumnElement[bool]]:
+    return [recipient_of(run_id), *matches(run_id, chosen.filters), is_for(session, action, run_id, Cause.DONE)]
 
 
 def _root(session: Session, run: RunView) -> RunView:
     return run if run.parent_id is None else run_view(session, run.parent_id)
 
 
-def _resend(runtime: Runtime, actor: Actor, chosen: ManyChosen, plan: ManyPlan) -> ManyDone:
+def _resend(runtime: Runtime, actor: Actor, chosen: BulkSelection, plan: BulkPlan) -> BulkDone:
     run = plan.run
     if run.rehearsal != runtime.rehearsal:
         kind = "a rehearsal" if run.rehearsal else "no rehearsal"
@@ -159,17 +161,17 @@ def _resend(runtime: Runtime, actor: Actor, chosen: ManyChosen, plan: ManyPlan) 
             Refusal.WRONG_STATE, f"run {run.id} of {run.campaign} was {kind}, and this is not the gateway of it"
         )
     with seeing(runtime.store) as session:
-        root, only = _root(session, run), _done(session, plan.deed, run.id, chosen)
+        root, only = _root(session, run), _done(session, plan.action, run.id, chosen)
 
     def confirmed(session: Session) -> Mapping[str, Any]:
-        _require(_planned(session, plan.deed, chosen), plan.seal)
+        _require(_planned(session, plan.action, chosen), plan.seal)
         return _facts(chosen, plan)
 
     run_id = resend_failed(runtime, actor, root, only, confirmed=confirmed)
-    return ManyDone(plan.deed, plan.people if run_id else 0, run_id)
+    return BulkDone(plan.action, plan.people if run_id else 0, run_id)
 
 
-def _opt_out(store: Store, actor: Actor, chosen: ManyChosen, plan: ManyPlan, now: datetime) -> int:
+def _opt_out(store: Store, actor: Actor, chosen: BulkSelection, plan: BulkPlan, now: datetime) -> int:
     source = BY_COMMAND if actor.kind is ActorKind.CLI else BY_API
     what = f"people of {chosen.campaign}"
 
@@ -177,7 +179,7 @@ def _opt_out(store: Store, actor: Actor, chosen: ManyChosen, plan: ManyPlan, now
         after = 0
         while True:
             with seeing(store) as session:
-                found = numbers_for(session, plan.deed, plan.run.id, chosen.filters, after=after)
+                found = numbers_for(session, plan.action, plan.run.id, chosen.filters, after=after)
             if not found:
                 return
             after = found[-1][0]
@@ -187,12 +189,12 @@ def _opt_out(store: Store, actor: Actor, chosen: ManyChosen, plan: ManyPlan, now
     return put(store, actor, chunks(), now, subject=what, kind="", campaign=chosen.campaign, **facts)
 
 
-def _require(plan: ManyPlan, seal: str) -> None:
+def _require(plan: BulkPlan, seal: str) -> None:
     if plan.seal != seal:
         raise OtherPeople(plan)
 
 
-def _facts(chosen: ManyChosen, plan: ManyPlan) -> dict[str, Any]:
+def _facts(chosen: BulkSelection, plan: BulkPlan) -> dict[str, Any]:
     """Return what the audit says of the filter and of its plan."""
     filters = " ".join(f"{name}={value}" for name, value in chosen.filters.items())
     left_out = " ".join(f"{cause.value}={people}" for cause, people in plan.left_out.items())

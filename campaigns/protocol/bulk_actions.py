@@ -7,7 +7,7 @@ from typing import Final
 from campaigns.protocol.declarations import Declared
 
 
-class Deed(StrEnum):
+class BulkAction(StrEnum):
     """What is done for everybody whom a filter matches."""
 
     RESEND = "resend"
@@ -16,7 +16,10 @@ class Deed(StrEnum):
     OPT_OUT = "opt-out"
 
 
-DECLARED: Final[Mapping[Deed, Declared]] = {Deed.SENT: Declared.SENT, Deed.NOT_SENT: Declared.NOT_SENT}
+DECLARED: Final[Mapping[BulkAction, Declared]] = {
+    BulkAction.SENT: Declared.SENT,
+    BulkAction.NOT_SENT: Declared.NOT_SENT,
+}
 
 
 class Cause(StrEnum):
@@ -45,9 +48,9 @@ WHY: Final[Mapping[Cause, str]] = {
 }
 """What people are shown for everybody who is left out."""
 
-SENTENCES: Final[Mapping[Deed, str]] = {
-    Deed.RESEND: "would be sent to again",
-    Deed.SENT: "would count as sent, and never be sent to again",
-    Deed.NOT_SENT: "would be sent to again; anyone who did get the text gets it twice",
-    Deed.OPT_OUT: "would get nothing more, from any campaign",
+SENTENCES: Final[Mapping[BulkAction, str]] = {
+    BulkAction.RESEND: "would be sent to again",
+    BulkAction.SENT: "would count as sent, and never be sent to again",
+    BulkAction.NOT_SENT: "would be sent to again; anyone who did get the text gets it twice",
+    BulkAction.OPT_OUT: "would get nothing more, from any campaign",
 }

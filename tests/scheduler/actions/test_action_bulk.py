@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from campaigns.access import Actor, ActorKind
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from campaigns.optout import Meaning
-from campaigns.protocol.deeds import Cause, Deed
-from scheduler.actions.many import ManyChosen, ManyPlan, OtherPeople, do_many, plan_many
+from campaigns.protocol.bulk_actions import BulkAction, Cause
+from scheduler.actions.bulk import BulkPlan, BulkSelection, OtherPeople, do_bulk, plan_bulk
 from scheduler.actions.reading.audit import read_audit
 from scheduler.actions.reading.recipients import read_recipients
 from scheduler.actions.refusals import Refusal, Refused
@@ -54,13 +54,13 @@ def world(on_both: Runtime) -> World:
     return world
 
 
-def chosen(**filters: Any) -> ManyChosen:
-    return ManyChosen(SALE, None, filters)
+def chosen(**filters: Any) -> BulkSelection:
+    return BulkSelection(SALE, None, filters)
 
 
-def done(runtime: Runtime, deed: Deed, whom: ManyChosen, plan: ManyPlan | None = None) -> int:
-    seal = (plan or plan_many(runtime.store, deed, whom)).seal
-    return do_many(runtime, ANNA, deed, whom, seal, now=NOW).people
+def done(runtime: Runtime, action: BulkAction, whom: BulkSelection, plan: BulkPlan | None = None) -> int:
+    seal = (plan or plan_bulk(runtime.store, action, whom)).seal
+    return do_bulk(runtime, ANNA, action, whom, seal, now=NOW).people
 
 
 def numbers(world: World, *where: sa.ColumnElement[bool]) -> list[str]:
@@ -72,15 +72,15 @@ def person(place: int) -> str:
     return f"+39333{place:07}"
 
 
-@pytest.mark.parametrize("deed", Deed)
-def test_each_figure_of_a_plan_is_the_count_of_its_rows(on_both: Runtime, world: World, deed: Deed) -> None:
+@pytest.mark.parametrize("action", BulkAction)
+def test_each_figure_of_a_plan_is_the_count_of_its_rows(on_both: Runtime, world: World, action: BulkAction) -> None:
     suppress(on_both.store, ANNA, [person(0), person(6)], now=NOW)
     for filters in ({}, {"state": "failed"}, {"device": 1}, {"reason": NO_SUCH}, {"reply": "none"}, {"reply": "any"}):
-        plan = plan_many(on_both.store, deed, chosen(**filters))
+        plan = plan_bulk(on_both.store, action, chosen(**filters))
         everybody = read_recipients(on_both.store, SALE, None, filters, after=0, limit=100).rows
         assert plan.people + sum(plan.left_out.values()) == len(everybody)
         for cause, count in {Cause.DONE: plan.people, **plan.left_out}.items():
-            rows = read_recipients(on_both.store, SALE, None, filters, among=(deed, cause), after=0, limit=100).rows
+            rows = read_recipients(on_both.store, SALE, None, filters, among=(action, cause), after=0, limit=100).rows
             assert len(rows) == count, (filters, cause)
 
 
@@ -89,35 +89,35 @@ def test_what_failed_is_sent_again_to_those_alone_whom_the_filter_matches(on_bot
     suppress(on_both.store, ANNA, [person(0)], now=NOW)
     whom = chosen(device=1)
     # when
-    plan = plan_many(on_both.store, Deed.RESEND, whom)
+    plan = plan_bulk(on_both.store, BulkAction.RESEND, whom)
     assert (plan.people, plan.left_out) == (1, {Cause.NOT_FAILED: 3, Cause.NOT_PROVEN: 1, Cause.OPTED_OUT: 1})
-    made = do_many(on_both, ANNA, Deed.RESEND, whom, plan.seal, now=NOW)
+    made = do_bulk(on_both, ANNA, BulkAction.RESEND, whom, plan.seal, now=NOW)
     # then
     assert numbers(world, recipients.c.run_id == made.run_id) == [person(2)]
     (entry, *_) = read_audit(on_both.store, action="resend", after=0, limit=9).rows
     assert entry.detail["filter"] == "device=1"
     assert (entry.detail["planned"], "opted_out=1" in entry.detail["left_out"]) == (1, True)
-    again = plan_many(on_both.store, Deed.RESEND, ManyChosen(SALE, plan.run.id, {"device": 1}))
+    again = plan_bulk(on_both.store, BulkAction.RESEND, BulkSelection(SALE, plan.run.id, {"device": 1}))
     assert (again.people, again.left_out[Cause.SENT_AGAIN]) == (0, 1)
     with pytest.raises(Refused) as refused:
-        done(on_both, Deed.RESEND, ManyChosen(SALE, plan.run.id, {"device": 1}))
+        done(on_both, BulkAction.RESEND, BulkSelection(SALE, plan.run.id, {"device": 1}))
     assert refused.value.code is Refusal.WRONG_STATE
 
 
 @pytest.mark.parametrize(
-    ("deed", "state"), [(Deed.SENT, RecipientState.ACCEPTED), (Deed.NOT_SENT, RecipientState.PENDING)]
+    ("action", "state"), [(BulkAction.SENT, RecipientState.ACCEPTED), (BulkAction.NOT_SENT, RecipientState.PENDING)]
 )
 def test_held_texts_are_decided_for_those_whom_the_filter_matches(
-    on_both: Runtime, world: World, deed: Deed, state: RecipientState
+    on_both: Runtime, world: World, action: BulkAction, state: RecipientState
 ) -> None:
-    assert done(on_both, deed, chosen(device=1)) == 2
+    assert done(on_both, action, chosen(device=1)) == 2
     assert numbers(world, recipients.c.state == state) == [person(8), person(10)]
     assert numbers(world, recipients.c.state == RecipientState.HELD) == [person(9)]
     (entry, *_) = read_audit(on_both.store, action="resolve", after=0, limit=9).rows
     assert (entry.campaign, entry.detail["filter"], entry.detail["people"]) == (SALE, "device=1", 2)
     with world.store.read() as session:
         run_state = session.scalars(sa.select(runs.c.state)).one()
-    assert run_state is (RunState.RUNNING if deed is Deed.NOT_SENT else RunState.COMPLETED)
+    assert run_state is (RunState.RUNNING if action is BulkAction.NOT_SENT else RunState.COMPLETED)
 
 
 def test_a_contact_list_is_not_decided_by_a_filter(on_both: Runtime, world: World) -> None:
@@ -125,16 +125,16 @@ def test_a_contact_list_is_not_decided_by_a_filter(on_both: Runtime, world: Worl
         run_id = session.scalars(sa.select(runs.c.id)).one()
         ids = list(session.scalars(sa.select(batches.c.id).order_by(batches.c.id)))
         session.execute(sa.update(batches).where(batches.c.id == ids[0]).values(list_id=7, state=BatchState.HELD))
-    for deed in (Deed.SENT, Deed.NOT_SENT):
-        done(on_both, deed, ManyChosen(SALE, run_id, {"device": 1 if deed is Deed.SENT else 2}))
+    for action in (BulkAction.SENT, BulkAction.NOT_SENT):
+        done(on_both, action, BulkSelection(SALE, run_id, {"device": 1 if action is BulkAction.SENT else 2}))
     assert world.batch_state(ids[0]) is BatchState.HELD
 
 
 def test_people_are_opted_out_in_parts_with_one_entry(on_both: Runtime, world: World) -> None:
     large = world.run(people(AT_ONCE + 5, first=1_000), campaign="large", per_request=500)
-    whom = ManyChosen("large", large, {})
-    assert done(on_both, Deed.OPT_OUT, whom) == AT_ONCE + 5
-    plan = plan_many(on_both.store, Deed.OPT_OUT, whom)
+    whom = BulkSelection("large", large, {})
+    assert done(on_both, BulkAction.OPT_OUT, whom) == AT_ONCE + 5
+    plan = plan_bulk(on_both.store, BulkAction.OPT_OUT, whom)
     assert (plan.people, plan.left_out) == (0, {Cause.OPTED_OUT: AT_ONCE + 5})
     assert world.states(large) == {RecipientState.SUPPRESSED: AT_ONCE + 5}
     assert Counter(entry.action for entry in read_audit(on_both.store, after=0, limit=99).rows)["suppress"] == 1
@@ -162,10 +162,12 @@ def test_who_wrote_back_is_chosen_by_meaning(on_both: Runtime, world: World) -> 
     assert len(wrote("none")) == 10
 
 
-@pytest.mark.parametrize("deed", Deed)
-def test_nothing_is_done_if_the_people_have_changed_since_the_plan(on_both: Runtime, world: World, deed: Deed) -> None:
+@pytest.mark.parametrize("action", BulkAction)
+def test_nothing_is_done_if_the_people_have_changed_since_the_plan(
+    on_both: Runtime, world: World, action: BulkAction
+) -> None:
     # given as many people as before, but others
-    plan = plan_many(on_both.store, deed, chosen())
+    plan = plan_bulk(on_both.store, action, chosen())
     with world.store.write() as session:
         ids = list(session.scalars(sa.select(recipients.c.id).order_by(recipients.c.id)))
         swap = {ids[0]: ("delivered", 9), ids[6]: ("failed", None), ids[8]: ("failed", 9), ids[11]: ("held", 9)}
@@ -175,10 +177,10 @@ def test_nothing_is_done_if_the_people_have_changed_since_the_plan(on_both: Runt
     states = world.states(plan.run.id)
     # when
     with pytest.raises(OtherPeople) as refused:
-        done(on_both, deed, chosen(), plan)
+        done(on_both, action, chosen(), plan)
     # then
     assert refused.value.code is Refusal.OTHER_PLAN
     assert refused.value.plan.people == plan.people
     assert world.states(plan.run.id) == states
     assert [entry.action for entry in read_audit(on_both.store, after=0, limit=99).rows] == []
-    assert done(on_both, deed, chosen(), refused.value.plan) == plan.people
+    assert done(on_both, action, chosen(), refused.value.plan) == plan.people

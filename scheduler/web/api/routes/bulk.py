@@ -7,11 +7,11 @@ from pydantic import Field
 
 from campaigns.access import Scope
 from campaigns.lifecycle import RecipientState
-from campaigns.protocol.deeds import Deed
-from scheduler.actions.answers import many_json
-from scheduler.actions.many import ManyChosen, ask_first, do_many, plan_many
+from campaigns.protocol.bulk_actions import BulkAction
+from scheduler.actions.answers import bulk_json
+from scheduler.actions.bulk import BulkSelection, ask_first, do_bulk, plan_bulk
 from scheduler.actions.refusals import Refusal, Refused
-from scheduler.actions.shapes.done import ManyShape
+from scheduler.actions.shapes.done import BulkShape
 from scheduler.web.api.guard import guarded_router, require
 from scheduler.web.api.idempotency import MadeOnce
 from scheduler.web.api.parameters import MOST_ID, MOST_ROW, Behind, CampaignName, Controller
@@ -28,7 +28,7 @@ MOST_OPT_OUTS: Final = 1_000
 class People(Asked):
     """Whom, as the options of `campaigns people`, and what to do for them."""
 
-    do: Deed = Field(description="What to do for everybody who matches.")
+    do: BulkAction = Field(description="What to do for everybody who matches.")
     plan: Annotated[str, Field(max_length=64, pattern=PLAIN)] | None = Field(
         default=None, description="The `plan` of an earlier answer: do it for exactly those. Without it, only say whom."
     )
@@ -41,29 +41,29 @@ class People(Asked):
     reply: Annotated[str, Field(pattern=REPLIED)] | None = None
 
 
-@router.post("/campaigns/{name}/people", responses=answered(ManyShape) | declared(404, 409, 412, 502))
+@router.post("/campaigns/{name}/people", responses=answered(BulkShape) | declared(404, 409, 412, 502))
 def people(name: CampaignName, runtime: Behind, actor: Controller, once: MadeOnce, asked: People) -> Response:
     """Do something for everybody of a run who matches. As `campaigns people NAME --json`; 412 if they have changed.
 
     `opt-out` also needs the scope `suppress`.
     """
-    if asked.do is Deed.OPT_OUT:
+    if asked.do is BulkAction.OPT_OUT:
         require(actor, Scope.SUPPRESS)
     if (known := once.kept()) is not None:
         return known
     filters: dict[str, Any] = asked.model_dump(include={"state", "reason", "device", "variant", "reply"})
     filters["batch_id"] = asked.batch
-    chosen = ManyChosen(name, asked.run, {column: value for column, value in filters.items() if value is not None})
-    plan = plan_many(runtime.store, asked.do, chosen)
+    chosen = BulkSelection(name, asked.run, {column: value for column, value in filters.items() if value is not None})
+    plan = plan_bulk(runtime.store, asked.do, chosen)
     seal, now = asked.plan, runtime.clock.now()
     if seal is None:
-        return once(lambda: many_json(plan))
-    if asked.do is Deed.OPT_OUT and plan.people > MOST_OPT_OUTS:
+        return once(lambda: bulk_json(plan))
+    if asked.do is BulkAction.OPT_OUT and plan.people > MOST_OPT_OUTS:
         sentence = f"one call opts out at most {MOST_OPT_OUTS:,} people; use the desk, or campaigns people {name}"
         raise Refused(Refusal.INVALID, sentence)
     ask_first(runtime, asked.do, chosen)
 
-    def act() -> ManyShape:
-        return many_json(plan, do_many(runtime, actor, asked.do, chosen, seal, now=now))
+    def act() -> BulkShape:
+        return bulk_json(plan, do_bulk(runtime, actor, asked.do, chosen, seal, now=now))
 
     return once(act)
