@@ -35,7 +35,12 @@ SHARING: Final = frozenset({
     "tests/scheduler/web/api/test_api_oversight.py",
     "tests/scheduler/web/api/test_api_reads.py",
     "tests/scheduler/web/desk/test_desk_figures.py",
+    "tests/scheduler/web/desk/test_desk_hostile.py",
+    "tests/scheduler/web/desk/test_desk_live.py",
     "tests/scheduler/web/desk/test_desk_pages.py",
+    "tests/scheduler/web/desk/test_desk_steering.py",
+    "tests/scheduler/web/desk/test_desk_walk.py",
+    "tests/scheduler/web/desk/test_desk_week.py",
     "tests/test_rules.py",  # the source, parsed
     "tests/worker/sandbox/faults/test_fault_proxy.py",
     "tests/worker/sandbox/faults/test_fault_proxy_life.py",

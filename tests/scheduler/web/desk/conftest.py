@@ -1,4 +1,4 @@
-"""One seeded installation, one server and one browser for all tests of the desk's pages."""
+"""One seeded installation, one server and one browser for each module of tests of the desk's pages."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class Desk:
     sessions: dict[Role, str]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory, migrated: Callable[[Path], None]) -> Iterator[Desk]:
     folder = tmp_path_factory.mktemp("desk")
     migrated(folder)
@@ -40,7 +40,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory, migrated: Callable[[Path], No
     runtime.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # while it is open, its thread has a loop, and no other test could run one
 def browser() -> Iterator[Browser]:
     with chromium() as made:
         yield made
