@@ -11,10 +11,14 @@ from worker.store.runs.runs import RunView
 
 @dataclass(frozen=True, slots=True)
 class StoredPlan:
-    """A run with its plan; `awaits`: the hash that has to be approved before it starts, or empty."""
+    """A run with its plan; `awaits`: the hash that has to be approved before it starts, or empty.
+
+    `written`: its texts as they stand in the file, by the name of the variant, which is empty where there are none.
+    """
 
     run: RunView
     awaits: str
+    written: tuple[tuple[str, str], ...]
 
 
 def read_plan(store: Store, campaign: str, number: int | None = None) -> StoredPlan:
@@ -22,5 +26,9 @@ def read_plan(store: Store, campaign: str, number: int | None = None) -> StoredP
     definitions = Definitions(store)
     with store.read() as session:
         run = latest_run(session, campaign, number)
+        definition = definitions.find(run.definition_id)
         awaits = awaited(run, definitions.get(run.definition_id)) if run.started_at is None else ""
-    return StoredPlan(run, awaits)
+    if definition is None:
+        return StoredPlan(run, awaits, ())
+    written = [(each.name, each.message) for each in definition.variants] or [("", definition.message)]
+    return StoredPlan(run, awaits, tuple(written))

@@ -8,9 +8,11 @@ from typing import Any, Final
 
 from campaigns.access import Scope
 from campaigns.counting import amount
+from campaigns.lifecycle import RecipientState
 from scheduler.actions.answers import plan_json
 from scheduler.actions.plans.facts import preview_json
 from scheduler.actions.reading.plans import read_plan
+from scheduler.actions.reading.recipients import read_recipients
 from scheduler.actions.refusals import Refusal, Refused
 from scheduler.actions.submitting import Submitted
 from scheduler.actions.uploading.columns import Missing, TableRows
@@ -40,6 +42,7 @@ AROUND: Final = 2
 MOST_COMPARED: Final = 1_000
 """Lines of a file that is compared with the one before: it takes the product of both."""
 MOST_BAD_ROWS: Final = 20
+SAMPLES: Final = 3
 
 EXAMPLE: Final = "campaign: spring-sale\nmessage: Hi {{ first_name }}, our spring sale starts on Saturday."
 
@@ -100,10 +103,17 @@ def submit(asked: Visit) -> DeskPage | Go:
 
 def stored_plan(asked: Visit) -> DeskPage:
     """The plan of a campaign as it is stored, and the form that approves exactly this one."""
-    seen = read_plan(asked.runtime.store, asked.path["name"], number_of(asked, "run"))
+    store, name = asked.runtime.store, asked.path["name"]
+    seen = read_plan(store, name, number_of(asked, "run"))
+    first = read_recipients(store, name, seen.run.id, {"state": RecipientState.PENDING}, after=0, limit=SAMPLES)
     return DeskPage(
         "plan.html",
-        {"seen": seen, "plan": plan_json(seen), "can_approve": bool(seen.awaits) and asked.may(Scope.APPROVE)},
+        {
+            "seen": seen,
+            "plan": plan_json(seen),
+            "samples": [row.values for row in first.rows] if asked.full else [],
+            "can_approve": bool(seen.awaits) and asked.may(Scope.APPROVE),
+        },
     )
 
 

@@ -346,6 +346,16 @@ def test_who_may_plan_and_who_may_submit(desk: Runtime, reader: Callable[[Role],
     assert runs_in(desk) == 0
 
 
+def test_who_approves_sees_the_text(desk: Runtime, reader: Callable[[Role], Reader]) -> None:
+    author = reader(Role.AUTHOR)
+    text = "campaign: x\nmessage: Ciao {{ nome }}\naudience: {file: t.csv, number: telefono}\napproval: true\n"
+    page = author.send("/submit", ("t.csv", TABLE), text=text, do="plan").text
+    author.send("/submit/exactly", text=hidden(page, "text"), seen=hidden(page, "seen"))
+    plan = reader(Role.APPROVER).get("/campaigns/x/plan").text
+    assert ("Approve exactly this plan" in plan, "Ciao {{ nome }}" in plan, "Ciao Anna" in plan) == (True, True, False)
+    assert "Ciao Anna" in reader(Role.OPERATOR).get("/campaigns/x/plan").text
+
+
 @pytest.mark.parametrize("site", ["cross-site", "same-site", "none", ""])
 def test_a_page_elsewhere_submits_nothing(site: str, desk: Runtime, reader: Callable[[Role], Reader]) -> None:
     author = reader(Role.AUTHOR)
