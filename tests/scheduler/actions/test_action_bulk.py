@@ -20,7 +20,7 @@ from tests.store.store_world import NOW, World, people
 from worker.runtime import Runtime
 from worker.store.people.stored_replies import Incoming, store_replies
 from worker.store.reports.choices import AT_ONCE
-from worker.store.tables import batches, campaigns, recipients, replies, runs
+from worker.store.tables import batches, campaigns, recipients, replies, runs, suppressions
 
 ANNA: Final = Actor(ActorKind.USER, "anna")
 SALE: Final = "spring-sale"
@@ -140,6 +140,31 @@ def test_people_are_opted_out_in_parts_with_one_entry(on_both: Runtime, world: W
     assert Counter(entry.action for entry in read_audit(on_both.store, after=0, limit=99).rows)["suppress"] == 1
 
 
+def test_everybody_with_a_number_is_opted_out_whatever_became_of_the_row(on_both: Runtime, world: World) -> None:
+    # given rows as a plan makes them: one whose field is empty, one that repeats a number, and unusable texts
+    invalid, duplicate = RecipientState.INVALID, RecipientState.DUPLICATE
+    made = (
+        (person(0), invalid, 1),
+        (person(1), RecipientState.DELIVERED, 0),
+        (person(1), duplicate, 3),
+        ("+39 call me", invalid, 4),
+        ("", invalid, 5),
+    )
+    with world.store.write() as session:
+        ids = session.scalars(sa.select(recipients.c.id).order_by(recipients.c.id)).all()
+        for id_, (number, state, occurrence) in zip(ids, made, strict=False):
+            values = {"number": number, "state": state, "occurrence": occurrence}
+            session.execute(sa.update(recipients).where(recipients.c.id == id_).values(values))
+    # when
+    for state, left_out in ((invalid, {Cause.NO_NUMBER: 2}), (duplicate, {})):
+        plan = plan_bulk(on_both.store, BulkAction.OPT_OUT, chosen(state=state))
+        assert (plan.people, plan.left_out) == (1, left_out)
+        assert done(on_both, BulkAction.OPT_OUT, chosen(state=state), plan) == 1
+    # then
+    with world.store.read() as session:
+        assert set(session.scalars(sa.select(suppressions.c.number))) == {person(0), person(1)}
+
+
 def test_who_wrote_back_is_chosen_by_meaning(on_both: Runtime, world: World) -> None:
     with world.store.write() as session:
         said = [
@@ -167,9 +192,13 @@ def test_nothing_is_done_if_the_people_have_changed_since_the_plan(
     on_both: Runtime, world: World, action: BulkAction
 ) -> None:
     # given as many people as before, but others
+    with world.store.write() as session:
+        session.execute(sa.update(recipients).where(recipients.c.number == person(11)).values(number="n/a"))
     plan = plan_bulk(on_both.store, action, chosen())
     with world.store.write() as session:
         ids = list(session.scalars(sa.select(recipients.c.id).order_by(recipients.c.id)))
+        for place, number in ((0, "none"), (11, person(11))):
+            session.execute(sa.update(recipients).where(recipients.c.id == ids[place]).values(number=number))
         swap = {ids[0]: ("delivered", 9), ids[6]: ("failed", None), ids[8]: ("failed", 9), ids[11]: ("held", 9)}
         for id_, (state, gateway_id) in swap.items():
             values = {"state": RecipientState(state), "gateway_id": gateway_id, "occurrence": int(id_ == ids[0])}

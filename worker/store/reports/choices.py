@@ -19,6 +19,9 @@ ANY_REPLY: Final = "any"
 NO_REPLY: Final = "none"
 """Values of the filter `reply` besides a meaning."""
 
+NUMBER: Final = r"^\+[1-9][0-9]{6,14}$"
+"""A row that cannot be used may have any text where its number belongs. The lengths are those of E.164."""
+
 AT_ONCE: Final = 1_000
 """How many people are read at once."""
 
@@ -59,11 +62,10 @@ def is_for(session: Session, action: BulkAction, run_id: int, cause: Cause) -> s
 def _cause(session: Session, action: BulkAction, run_id: int) -> sa.ColumnElement[str]:
     kind, parent = session.execute(sa.select(runs.c.kind, runs.c.parent_id).where(runs.c.id == run_id)).one()
     listed = sa.exists().where(suppressions.c.number == recipients.c.number, suppressions.c.ended_at.is_(None))
-    is_duplicate = recipients.c.occurrence != 0
     if action is BulkAction.RESEND:
         return sa.case(
             (recipients.c.state != RecipientState.FAILED, Cause.NOT_FAILED.value),
-            (is_duplicate, Cause.DUPLICATE.value),
+            (recipients.c.occurrence != 0, Cause.DUPLICATE.value),
             (has_later_text(session, parent or run_id), Cause.SENT_AGAIN.value),
             (retry_waits(), Cause.RETRY_WAITS.value),
             # Without a result it is neither true nor false.
@@ -71,10 +73,9 @@ def _cause(session: Session, action: BulkAction, run_id: int) -> sa.ColumnElemen
             (listed.where(suppressions.c.kind.in_(["", kind])), Cause.OPTED_OUT.value),
             else_=Cause.DONE.value,
         )
-    if action is BulkAction.OPT_OUT:
+    if action is BulkAction.OPT_OUT:  # for every row with a number, whatever became of it: a number is opted out once
         return sa.case(
-            (recipients.c.number.not_like("+%"), Cause.NO_NUMBER.value),
-            (is_duplicate, Cause.DUPLICATE.value),
+            (~recipients.c.number.regexp_match(NUMBER), Cause.NO_NUMBER.value),
             (listed.where(suppressions.c.kind == ""), Cause.OPTED_OUT.value),
             else_=Cause.DONE.value,
         )
