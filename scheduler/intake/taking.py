@@ -1,5 +1,6 @@
 """From a campaign file to planned runs, the same way for `campaigns run` and for the inbox."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -7,12 +8,23 @@ from campaigns.access import INBOX, Actor
 from campaigns.checking import check_file
 from campaigns.codes import RunType
 from campaigns.definition import Definition
+from campaigns.take_up import TakeUp, decide
 from scheduler.intake.once import take_up_once
-from scheduler.intake.outcome import Intake
+from scheduler.intake.outcome import Intake, accepted
 from scheduler.intake.reminding import take_up_reminders
 from scheduler.intake.repeating import take_up_repeating
 from worker.runtime import Runtime
 from worker.settings.settings import Settings
+from worker.store.runs import repetitions, runs, versions
+from worker.store.runs.runs import RunView
+
+
+@dataclass(frozen=True, slots=True)
+class Prospect:
+    """What a file would become now, and the latest run of its campaign, if any."""
+
+    decision: TakeUp
+    run: RunView | None
 
 
 def read_file(path: Path, settings: Settings, *, now: datetime | None = None, inbox: Path | None = None) -> Definition:
@@ -34,3 +46,28 @@ def take_up(
     if definition.run_type is RunType.FIRING:
         return take_up_repeating(runtime, definition, source=source, by=by)
     return take_up_once(runtime, definition, source=source, dropped_at=dropped_at, by=by)
+
+
+def would_take_up(runtime: Runtime, definition: Definition, *, source: str) -> Prospect:
+    """Return what `take_up` would make of the file if somebody asked for it now; changes nothing. Raises `EditRefused`.
+
+    Decided again when it is taken up, because a run may have begun to send by then.
+    """
+    makes = definition.run_type
+    with runtime.store.read() as session:
+        found = runs.find_campaign_run(session, definition.campaign, rehearsal=runtime.rehearsal)
+        if found is None:
+            return Prospect(accepted(decide(None, definition, source=source)), None)
+        known = repetitions.find_repeating(session, found.campaign_id)
+        is_ended = known is not None and known.is_ended and makes is not RunType.ONCE
+        others = [] if is_ended else runs.runs_of_another_kind(session, found.campaign_id, makes)
+        stays = next((run for run in others if runs.has_sent(session, run.id)), None)
+        if stays is not None:
+            decision = decide(stays, definition, source=source, has_sent=True)
+        elif found.type is RunType.ONCE and makes is RunType.ONCE:
+            planned = versions.stored_definition(session, found.definition_id)
+            has_sent = runs.has_sent(session, found.id)
+            decision = decide(found, definition, source=source, has_sent=has_sent, planned=planned)
+        else:
+            decision = decide(None, definition, source=source, is_ended=is_ended)
+    return Prospect(accepted(decision), found)

@@ -21,9 +21,10 @@ from scheduler.actions.reading.plans import StoredPlan, read_plan
 from scheduler.actions.refusals import Refusal, Refused
 from scheduler.actions.submitting import Checked, Submitted, check
 from scheduler.actions.uploading.columns import NUMBER, Missing, TableRows, named_tables, number_column, tables_of
-from scheduler.actions.uploading.files import plan_upload, submit_upload, told
+from scheduler.actions.uploading.files import plan_upload, prospect_of, submit_upload, told
 from scheduler.actions.uploading.tables import SUFFIXES, StoredTable, keep_table, table_name
 from scheduler.inbox.uploads import Upload, as_header, open_uploads, sole
+from scheduler.intake.taking import Prospect
 from worker.runtime import Runtime
 
 NAMELESS: Final = "campaign"
@@ -75,6 +76,12 @@ def look(runtime: Runtime, text: str, *, now: datetime) -> Looked:
     return Looked(name, checked, tables, missing)
 
 
+def foresee(runtime: Runtime, text: str, *, now: datetime) -> Prospect:
+    """Return what would become of a draft, given what exists of its campaign. Raises as `prospect_of`."""
+    with _file_of(runtime, text) as upload:
+        return prospect_of(runtime, _name_of(upload), upload, now=now)
+
+
 def plan_draft(runtime: Runtime, text: str, *, now: datetime) -> Planned:
     """Return what a draft would do, and keep and send nothing. Raises as `plan_upload`."""
     with _file_of(runtime, text) as upload:
@@ -107,6 +114,7 @@ def submit_draft(runtime: Runtime, actor: Actor, text: str, seen: str, *, now: d
             alone.enter_context(sole(folder, called, waits=True))
         if not alone.enter_context(sole(folder, name)):
             raise Refused(Refusal.UNDER_WAY, f"{name} is being submitted by somebody else; look again in a moment")
+        prospect_of(runtime, name, upload, now=now)
         plan = _approvable(plan_upload(runtime, name, upload, now=now))
         if plan.approval != looked_at.approval:
             changes = plan.changes(looked_at)

@@ -11,7 +11,7 @@ from sqlmodel import Session
 from campaigns.codes import RunType
 from campaigns.definition import Definition
 from campaigns.problems import CampaignFileError, Problem
-from campaigns.take_up import Taken
+from campaigns.take_up import Taken, TakeUp
 from scheduler.actions.acting import Actor
 from scheduler.actions.plans import preview
 from scheduler.actions.plans.preview import Preview
@@ -20,7 +20,7 @@ from scheduler.actions.submitting import Submitted, submit
 from scheduler.inbox.files import fingerprint, has_other_files, look_at, named_files
 from scheduler.inbox.foreign import require_own
 from scheduler.inbox.uploads import SOURCE, Upload, uploads_in
-from scheduler.intake.taking import read_file
+from scheduler.intake.taking import Prospect, read_file, would_take_up
 from worker.runtime import Runtime
 from worker.settings.settings import Settings
 from worker.store.runs import inbox_files
@@ -32,6 +32,17 @@ def plan_upload(runtime: Runtime, campaign: str, upload: Upload, *, now: datetim
     with _told_as(campaign, upload):
         _read(campaign, upload, runtime.settings, now)
         return preview.plan(upload.path, runtime.settings, rehearsal=runtime.rehearsal, now=now.replace(microsecond=0))
+
+
+def prospect_of(runtime: Runtime, campaign: str, upload: Upload, *, now: datetime) -> Prospect:
+    """Return what would become of the campaign in this file. Raises as `submit_upload`, and `Refused` if it is over."""
+    with _told_as(campaign, upload):
+        definition = _read(campaign, upload, runtime.settings, now)
+    prospect = would_take_up(runtime, definition, source=f"{campaign}.yaml")
+    if prospect.decision == TakeUp(Taken.OVER):
+        sentence = f"a campaign called {campaign} has already run, and is over: to send this, choose another name"
+        raise Refused(Refusal.WRONG_STATE, sentence)
+    return prospect
 
 
 def submit_upload(runtime: Runtime, actor: Actor, campaign: str, upload: Upload, *, now: datetime) -> Submitted:

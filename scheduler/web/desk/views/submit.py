@@ -9,6 +9,7 @@ from typing import Any, Final
 from campaigns.access import Scope
 from campaigns.counting import amount
 from campaigns.lifecycle import RecipientState
+from campaigns.take_up import Taken
 from scheduler.actions.answers import plan_json
 from scheduler.actions.plans.facts import preview_json
 from scheduler.actions.reading.plans import read_plan
@@ -19,6 +20,7 @@ from scheduler.actions.uploading.columns import Missing, TableRows
 from scheduler.actions.uploading.drafts import (
     Looked,
     Planned,
+    foresee,
     is_table,
     keep_file,
     look,
@@ -26,6 +28,7 @@ from scheduler.actions.uploading.drafts import (
     submit_draft,
 )
 from scheduler.actions.uploading.writing import FilledIn, compose, with_column
+from scheduler.intake.taking import Prospect
 from scheduler.web.api.guard import require
 from scheduler.web.api.problems import EXPECTED, STATUSES, CallProblem, as_problem
 from scheduler.web.desk.pages import DeskPage, DeskPlace, Go, Visit
@@ -56,6 +59,7 @@ class DraftPage:
     kept: tuple[TableRows, ...] = ()
     notes: tuple[str, ...] = ()
     looked: Looked | None = None
+    prospect: Prospect | None = None
     planned: Planned | None = None
     problem: CallProblem | None = None
 
@@ -77,8 +81,10 @@ def work(asked: Visit) -> DeskPage:
             sheet = replace(sheet, text=_with_column(sheet.text, asked.form["put"]))
         if sheet.text.strip():
             sheet = replace(sheet, looked=look(asked.runtime, sheet.text, now=asked.now))
-        if wanted == "plan" and sheet.looked is not None and not sheet.looked.checked.problems:
-            sheet = replace(sheet, planned=plan_draft(asked.runtime, sheet.text, now=asked.now))
+        if sheet.looked is not None and not sheet.looked.checked.problems:
+            sheet = replace(sheet, prospect=foresee(asked.runtime, sheet.text, now=asked.now))
+            if wanted == "plan":
+                sheet = replace(sheet, planned=plan_draft(asked.runtime, sheet.text, now=asked.now))
     except EXPECTED as error:
         return _page(asked, replace(sheet, problem=as_problem(error)))
     return _page(asked, sheet)
@@ -95,6 +101,7 @@ def submit(asked: Visit) -> DeskPage | Go:
             sheet = replace(
                 sheet,
                 looked=look(asked.runtime, sheet.text, now=asked.now),
+                prospect=foresee(asked.runtime, sheet.text, now=asked.now),
                 planned=plan_draft(asked.runtime, sheet.text, now=asked.now),
             )
         return _page(asked, sheet)
@@ -115,6 +122,23 @@ def stored_plan(asked: Visit) -> DeskPage:
             "can_approve": bool(seen.awaits) and asked.may(Scope.APPROVE),
         },
     )
+
+
+def _exists(prospect: Prospect | None) -> str:
+    """Return what the file does to the campaign of its name; empty: there is none."""
+    if prospect is None or prospect.run is None:
+        return ""
+    name, decision = prospect.run.campaign, prospect.decision
+    words = f"A campaign called {name} exists already, and this file goes to it: {_TO_EXISTING[decision.taken]}"
+    return f"{words}. Only people who are new in its tables are added." if decision.takes_more else f"{words}."
+
+
+_TO_EXISTING: Final[Mapping[Taken, str]] = {
+    Taken.PLANNED: "what it has sent stays, and the rest is planned anew from this file",
+    Taken.CONTINUED: "it has begun to send, and continues as planned",
+    Taken.TUNED: "it has begun to send, and continues with the limits of this file",
+    Taken.OVER: "it has run, and nobody gets its text again",
+}
 
 
 def _done_words(done: Submitted) -> str:
@@ -199,6 +223,7 @@ def _page(asked: Visit, sheet: DraftPage) -> DeskPage:
         "submit.html",
         {
             "sheet": sheet,
+            "exists": _exists(sheet.prospect),
             "example": EXAMPLE,
             "lines": _lines(sheet.text, looked) if looked and looked.checked.problems else (),
             "puts": [(missing, _puts(missing)) for missing in looked.missing] if looked else [],

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from campaigns.access import Role, Scope
 from campaigns.definition.loader import MAX_BYTES
+from campaigns.lifecycle import RunState
 from scheduler.actions.access.users import add_user
 from scheduler.actions.acting import Actor, ActorKind
 from scheduler.actions.uploading.writing import FilledIn, compose, with_column
@@ -23,6 +24,7 @@ from tests.scheduler.web.caller import Door
 from tests.scheduler.web.conftest import runtime_of
 from worker.runtime import Runtime
 from worker.store.access import sessions, tokens, users
+from worker.store.events import EventName, record_event
 from worker.store.tables import runs
 
 PAGE = {"Sec-Fetch-Site": "same-origin"}
@@ -379,3 +381,44 @@ def test_the_same_file_by_the_api_is_the_same_file(desk: Runtime, reader: Callab
     done = author.send("/submit/exactly", text=hidden(page, "text"), seen=hidden(page, "seen"))
     assert (done.status_code, runs_in(desk)) == (303, 1)
     assert "x is submitted: continued" in author.get("/campaigns/x/plan").text
+
+
+def test_a_name_that_is_used_is_told_before_anything_is_submitted(
+    desk: Runtime, reader: Callable[[Role], Reader]
+) -> None:
+    """By what `take_up` decides: a plan of another text, or of one that is over, is never shown as if it would go."""
+    author, store = reader(Role.AUTHOR), desk.store
+    text = "campaign: x\nmessage: Hi\naudience: {file: t.csv, number: telefono}\n"
+    other = text.replace("Hi", "A new text")
+    faster = text + "throughput: {rate: 30/minute}\n"
+    page = author.send("/submit", ("t.csv", TABLE), text=text, do="plan").text
+    assert "exists already" not in page
+    seen = hidden(page, "seen")
+    assert author.send("/submit/exactly", text=text, seen=seen).status_code == 303
+    page = author.send(text=other, do="plan").text
+    assert "this file goes to it: what it has sent stays, and the rest is planned anew from this file." in page
+    seen_other = hidden(page, "seen")
+    with store.write() as session:  # as the sender notes it for a text that it finds at the gateway
+        record_event(session, EventName.RUN_ACCEPTED_BEFORE, now=desk.clock.now(), run_id=1)
+    for do in ("check", "plan"):
+        told = author.send(text=other, do=do)
+        assert (told.status_code, "/submit/exactly" in told.text) == (409, False)
+        assert "x.yaml was changed after x began to send" in told.text
+        assert "No mistakes were found" not in told.text
+    refused = author.send("/submit/exactly", text=other, seen=seen_other)
+    assert (refused.status_code, "was changed after x began to send" in refused.text) == (409, True)
+    page = author.send(text=faster, do="plan").text
+    assert "continues with the limits of this file. Only people who are new in its tables are added." in page
+    assert author.send("/submit/exactly", text=faster, seen=hidden(page, "seen")).status_code == 303
+    # Over: another text is refused, and the same one takes new people alone.
+    with store.write() as session:
+        now = desk.clock.now()
+        session.execute(sa.update(runs).values(state=RunState.COMPLETED, finished_at=now))
+    for do in ("check", "plan"):
+        told = author.send(text=other, do=do)
+        assert (told.status_code, "/submit/exactly" in told.text) == (409, False)
+        assert "a campaign called x has already run, and is over: to send this, choose another name" in told.text
+    refused = author.send("/submit/exactly", text=other, seen=seen_other)
+    assert (refused.status_code, "has already run" in refused.text) == (409, True)
+    assert "it has run, and nobody gets its text again. Only people" in author.send(text=faster, do="plan").text
+    assert runs_in(desk) == 1
