@@ -2,6 +2,7 @@
 "use strict";
 
 const EVERY = 2000; // milliseconds until a live part is followed, and followed again
+const LOST = 3 * EVERY; // without a connection for so long, the page says so
 
 document.cookie = "campaigns_zone=" + encodeURIComponent(Intl.DateTimeFormat().resolvedOptions().timeZone) +
   "; path=/; max-age=31536000; samesite=strict";
@@ -36,6 +37,15 @@ async function renew(place) { // where a part cannot be followed; and it learns 
   if (answer.ok) show(place, await answer.text());
 }
 
+function warn(place, lost) { // figures that nobody renews must not look like those of now
+  const note = document.getElementById("stale");
+  if (!lost) note?.remove();
+  if (!lost || note) return;
+  const made = Object.assign(document.createElement("p"), { id: "stale", className: "problem", role: "status" });
+  made.textContent = `No connection to the service. These figures are of ${new Date(place.seen).toLocaleTimeString()}.`;
+  place.before(made);
+}
+
 const followed = new Map();
 
 function follow() { // the server tells what has changed; nothing is followed while the page is hidden
@@ -43,11 +53,16 @@ function follow() { // the server tells what has changed; nothing is followed wh
     if (document.hidden) {
       followed.get(place)?.close();
       followed.delete(place);
-    } else if (!followed.has(place)) {
+      continue;
+    }
+    if (place.lost) warn(place, Date.now() - place.seen > LOST);
+    if (!followed.has(place)) {
       const source = new EventSource(address(place.dataset.live));
       followed.set(place, source);
+      source.onopen = () => warn(place, (place.lost = false));
       source.onmessage = (event) => show(place, JSON.parse(event.data));
       source.onerror = () => {
+        if (!place.lost) Object.assign(place, { lost: true, seen: Date.now() });
         if (source.readyState !== EventSource.CLOSED) return; // it comes back by itself
         followed.delete(place);
         renew(place).catch(() => {}); // the service may be starting again

@@ -3,8 +3,12 @@
 from typing import Any, Final
 
 import pytest
-from playwright.sync_api import CDPSession
+from playwright.sync_api import CDPSession, expect
+from pydantic import SecretStr
 
+from scheduler.web.app import make_app
+from scheduler.web.serving import FrontDoor, listen, url_of
+from tests.scheduler.web.caller import KEY
 from tests.scheduler.web.desk.conftest import Desk, Opened
 
 MOST_MORE_BYTES: Final = 100_000
@@ -64,3 +68,20 @@ def test_a_page_that_is_open_for_a_week_holds_no_more_than_after_a_minute(desk: 
     assert page.evaluate("sources.map((each) => each.readyState)") == [2], "it is closed"
     page.evaluate("window.isHidden = false; document.dispatchEvent(new Event('visibilitychange'))")
     assert page.evaluate("sources.length") == 2
+
+
+@pytest.mark.long
+def test_a_page_whose_service_is_away_says_so_until_it_is_back(desk: Desk, opened: Opened) -> None:
+    address = "127.0.0.1:0"
+    page = opened().new_page()
+    for is_first in (True, False):
+        listener = listen(address)
+        with FrontDoor(make_app(desk.runtime, SecretStr(KEY)), listener):
+            url = url_of(listener)
+            if is_first:
+                page.goto(f"{url}/campaigns/spring-sale")
+                page.wait_for_timeout(2_500)
+            expect(page.get_by_role("status")).to_have_count(0, timeout=15_000)
+        address = url.removeprefix("http://")
+        if is_first:
+            expect(page.get_by_role("status")).to_contain_text("No connection to the service", timeout=15_000)
