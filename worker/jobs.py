@@ -52,7 +52,7 @@ class JobQueue:
         `is_shared`: other processes take jobs from it, too.
         """
         self._broker = broker
-        self._is_shared = is_shared
+        self.is_shared = is_shared
         troubles = troubles or Troubles()
         self.outstanding = outstanding
         self._worker: dramatiq.Worker | None = None
@@ -84,7 +84,7 @@ class JobQueue:
     @property
     def has_takers(self) -> bool:
         """Return whether anybody takes jobs that this process puts into it."""
-        return self._is_shared or self._worker is not None
+        return self.is_shared or self._worker is not None
 
     def work(self, threads: int) -> None:
         """Start sending in `threads` threads of this process."""

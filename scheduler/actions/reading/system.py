@@ -33,11 +33,13 @@ def read_clock_holder(store: Store) -> ClockHolder | None:
 class QueueView:
     """How many requests have a job, and how many jobs there are; None: the queue cannot be asked.
 
+    `is_shared`: it is in Redis; otherwise it is in this process, which is not asked.
     `due_since`: since when the oldest text is due that was not handed over yet; None: none is.
     """
 
     requests: int
     jobs: int | None
+    is_shared: bool
     due_since: datetime | None
 
 
@@ -46,4 +48,4 @@ def read_queue(runtime: Runtime, *, now: datetime) -> QueueView:
     with runtime.store.read() as session:
         requests = facts.queued_batches(session, runtime.account_id)
         since = facts.oldest(session, runtime.account_id, now=now)
-    return QueueView(requests, runtime.queue.outstanding(), since.get(RecipientState.PENDING))
+    return QueueView(requests, runtime.queue.outstanding(), runtime.queue.is_shared, since.get(RecipientState.PENDING))

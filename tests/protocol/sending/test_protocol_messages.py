@@ -111,7 +111,7 @@ def test_who_may_not_go_ahead_of_the_clock_waits_for_it(day: Installation, why: 
         if why == "replies are unread":
             session.execute(sa.update(Account).values(received_until=day.clock.now() - timedelta(minutes=11)))
     if why == "nobody takes jobs":
-        day.queue._is_shared = False
+        day.queue.is_shared = False
 
     message = send(day)
 

@@ -1,7 +1,7 @@
 """What lies ahead and what came of what was: the calendar, and campaigns beside each other."""
 
 from collections.abc import Mapping
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
@@ -13,6 +13,10 @@ from scheduler.web.api.problems import CallProblem
 from scheduler.web.desk.pages import DeskPage, DeskPlace, Visit
 
 WEEK: Final = 7
+
+FIRST_DAY: Final = date(2000, 1, 1)
+LAST_DAY: Final = date(2099, 12, 31)
+"""Days that can be asked for: those before and after them exist, too, in any zone."""
 
 MOST_COMPARED: Final = 8
 
@@ -40,8 +44,8 @@ def calendar(asked: Visit) -> DeskPage:
             "found": found,
             "is_day": is_day,
             "first": first,
-            "before": first - step,
-            "after": first + step,
+            "before": max(first - step, FIRST_DAY),
+            "after": min(first + step, LAST_DAY),
             "rows": _rows(found, asked),
             "shown": [load for load in found.loads if load.people],
             "windows": {campaign: _windows(found, campaign, asked) for campaign in found.windows},
@@ -55,9 +59,12 @@ def _date(asked: Visit, name: str) -> date | None:
         return None
     try:
         found = date.fromisoformat(written)
-        datetime(found.year + 1, 1, 1)  # noqa: DTZ001  the days after it exist, too
     except ValueError:
         raise CallProblem(Refusal.INVALID, f"{name} in the address is not a date; write 2026-12-01") from None
+    if not FIRST_DAY <= found <= LAST_DAY:
+        raise CallProblem(
+            Refusal.INVALID, f"the calendar has the days from {FIRST_DAY} to {LAST_DAY}; ask for one of them"
+        )
     return found
 
 

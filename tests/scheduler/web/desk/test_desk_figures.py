@@ -188,8 +188,29 @@ def test_the_calendar_adds_up_and_leads_to_its_days(admin: httpx.Client) -> None
     cells, totals = ([int(figure) for figure in re.findall(r'<td class="n">(\d+)</td>', part)] for part in (head, foot))
     assert re.search(r'<a href="/calendar\?day=[^"]+">\w{3} \d+</a>', head)
     assert sum(cells) == sum(totals) > 0
-    assert admin.get("/calendar?day=9999-12-31").status_code == 422
-    assert admin.get("/calendar?from=soon").status_code == 422
+
+
+@pytest.mark.parametrize("name", ["day", "from"])
+def test_any_day_that_is_asked_for_is_shown_or_refused_with_the_days_there_are(admin: httpx.Client, name: str) -> None:
+    ends = ("0001-01-01", "1999-12-31", "2100-01-01", "9999-12-25", "9999-12-31")
+    for day in ("2000-01-01", "2024-02-29", "2099-12-31", "20261201", "2026-W49-2"):
+        page = admin.get("/calendar", params={name: day})
+        assert page.status_code == 200, day
+        assert "What is still to be sent" in page.text
+        for url in re.findall(r'href="(/calendar[^"]*)" rel=', page.text):
+            assert admin.get(html.unescape(url)).status_code == 200, url
+    for day in (*ends, "soon", "2023-02-29", "0000-01-01", "10000-01-01", "2026-12-01T09:30", "-1", "٢٠٢٦-12-01", "\0"):
+        page = admin.get("/calendar", params={name: day})
+        assert page.status_code == 422, day
+        said = "has the days from 2000-01-01 to 2099-12-31" if day in ends else f"{name} in the address is not a date"
+        assert said in page.text, day
+    assert "Nothing more is planned for th" in admin.get("/calendar", params={name: "2000-01-01"}).text
+
+
+def test_without_redis_nobody_is_asked_for_it(admin: httpx.Client) -> None:
+    page = re.sub(r"\s+", " ", admin.get("/system").text)
+    assert "Redis" not in page
+    assert re.search(r"The queue is in this process\. (The oldest|No) text", page)
 
 
 def test_campaigns_are_compared_as_wholes(admin: httpx.Client) -> None:
