@@ -28,6 +28,9 @@ class Table:
     warnings: tuple[str, ...] = ()
 
 
+NOT_THERE: Final = "put it beside the campaign file, or correct the name"
+"""The hint for a table that does not exist, where files lie in a folder."""
+
 NO_TABLE: Final = Table((), has_rows=False)
 
 
@@ -72,5 +75,5 @@ def _inside(folder: Path, name: str) -> Path:
         near = names.get(nearest(file.stem, list(names)))
     except (OSError, ValueError, RuntimeError) as error:  # the name is too long, or links form a loop
         raise AudienceProblem(f"{shown(name)} cannot be opened", "check the name and the links in it") from error
-    hint = f"did you mean {near}?" if near else "put it beside the campaign file, or correct the name"
+    hint = f"did you mean {near}?" if near else NOT_THERE
     raise AudienceProblem(f"{shown(name)} does not exist", hint)

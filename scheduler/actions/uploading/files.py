@@ -5,11 +5,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 from sqlmodel import Session
 
 from campaigns.codes import RunType
 from campaigns.definition import Definition
+from campaigns.planning.tables import NOT_THERE
 from campaigns.problems import CampaignFileError, Problem
 from campaigns.take_up import Taken, TakeUp
 from scheduler.actions.acting import Actor
@@ -25,6 +27,8 @@ from worker.runtime import Runtime
 from worker.settings.settings import Settings
 from worker.store.runs import inbox_files
 from worker.store.runs.runs import find_campaign_run, run_view
+
+NOT_UPLOADED: Final = "upload it first, or correct the name"
 
 
 def plan_upload(runtime: Runtime, campaign: str, upload: Upload, *, now: datetime) -> Preview:
@@ -118,9 +122,13 @@ def _told_as(campaign: str, upload: Upload) -> Iterator[None]:
 
 
 def told(problems: Iterable[Problem], campaign: str, upload: Upload) -> list[Problem]:
-    """Return problems with the names of files as their sender knows them."""
+    """Return problems with the names of files as their sender knows them, who sees no folder."""
     names = {upload.path.name: f"{campaign}.yaml"}
     return [
-        replace(each, file=names.get(Path(each.file).name, Path(each.file).name.removeprefix(SOURCE)))
+        replace(
+            each,
+            file=names.get(Path(each.file).name, Path(each.file).name.removeprefix(SOURCE)),
+            hint=NOT_UPLOADED if each.hint == NOT_THERE else each.hint,
+        )
         for each in problems
     ]

@@ -9,6 +9,7 @@ from campaigns.definition.document import Document, KeyPath, Place
 from campaigns.definition.loader import parse_document
 from campaigns.message.templates import field_name
 from campaigns.problems import CampaignFileError
+from scheduler.actions.refusals import Refusal, Refused
 from scheduler.actions.uploading.columns import audience_paths
 
 _PLAIN: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]{0,99}")
@@ -37,7 +38,14 @@ class FilledIn:
 
 
 def compose(wanted: FilledIn) -> str:
-    """Return the campaign file. What is wrong in it is told when it is checked."""
+    """Return the campaign file. What is wrong in it is told when it is checked.
+
+    Raises `Refused` for what no file would show: a window with one end, and no table.
+    """
+    if not wanted.table:
+        raise Refused(Refusal.INVALID, "choose a table: bring one under Files, or name one that was brought before")
+    if bool(wanted.window_from) != bool(wanted.window_to):
+        raise Refused(Refusal.INVALID, "fill in both Send from and until, or neither")
     lines = [f"campaign: {_scalar(wanted.name)}", *_message(wanted.message.strip()), "audience:"]
     lines.append(f"  file: {_scalar(wanted.table)}")
     lines += [f"  number: {_scalar(wanted.column)}"] if wanted.column else []

@@ -47,6 +47,7 @@ MOST_COMPARED: Final = 1_000
 MOST_BAD_ROWS: Final = 20
 SAMPLES: Final = 3
 
+NOTHING: Final = "there is no campaign file yet: write or drop one, or fill in the form and press Write the file"
 EXAMPLE: Final = "campaign: spring-sale\nmessage: Hi {{ first_name }}, our spring sale starts on Saturday."
 
 
@@ -79,6 +80,8 @@ def work(asked: Visit) -> DeskPage:
             sheet = replace(sheet, text=compose(_wanted(asked, sheet)))
         elif "put" in asked.form:
             sheet = replace(sheet, text=_with_column(sheet.text, asked.form["put"]))
+        if not (sheet.text.strip() or sheet.notes):
+            raise CallProblem(Refusal.INVALID, NOTHING)
         if sheet.text.strip():
             sheet = replace(sheet, looked=look(asked.runtime, sheet.text, now=asked.now))
         if sheet.looked is not None and not sheet.looked.checked.problems:

@@ -422,3 +422,36 @@ def test_a_name_that_is_used_is_told_before_anything_is_submitted(
     assert (refused.status_code, "has already run" in refused.text) == (409, True)
     assert "it has run, and nobody gets its text again. Only people" in author.send(text=faster, do="plan").text
     assert runs_in(desk) == 1
+
+
+@pytest.mark.parametrize(
+    ("filled", "sentence"),
+    [
+        ({"do": "check"}, "there is no campaign file yet"),
+        ({"do": "plan"}, "there is no campaign file yet"),
+        ({"do": "write", "name": "x", "message": "Hi"}, "choose a table"),
+        ({"do": "write", "table": "t.csv", "window_from": "09:00"}, "fill in both Send from and until, or neither"),
+        ({"do": "write", "table": "t.csv", "window_to": "20:00"}, "fill in both Send from and until, or neither"),
+    ],
+)
+def test_what_the_form_lacks_is_told(filled: dict[str, str], sentence: str, reader: Callable[[Role], Reader]) -> None:
+    page = reader(Role.AUTHOR).send(**filled)
+    assert (page.status_code, f'<p class="problem" role="alert">{sentence}' in page.text) == (422, True)
+    assert text_in(page.text) == ""
+    assert all(f'value="{value}"' in page.text for name, value in filled.items() if name.startswith("window"))
+
+
+def test_the_zone_of_the_times_is_named_at_the_fields(reader: Callable[[Role], Reader]) -> None:
+    author = reader(Role.AUTHOR)
+    author.client.cookies["campaigns_zone"] = "Europe%2FRome"
+    page = author.get("/submit").text
+    for label in ("Send from (Europe/Rome)", "until (Europe/Rome)", "Start (Europe/Rome; empty: at once)"):
+        assert f"<label>{label} <input" in page
+
+
+def test_a_table_that_was_not_kept_is_asked_for_as_in_a_browser(reader: Callable[[Role], Reader]) -> None:
+    text = "campaign: x\nmessage: Hi\naudience: {file: t.csv}\n"
+    page = reader(Role.AUTHOR).send("/submit", ("t.csv", b"number,number\n1,2\n"), text=text, do="check").text
+    assert "t.csv was not kept" in page
+    assert "upload it first, or correct the name" in page
+    assert "beside" not in page
