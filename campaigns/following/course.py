@@ -168,7 +168,7 @@ BOTTLENECKS: Final[Mapping[Bottleneck, str]] = {
     Bottleneck.DOUBT: "requests in doubt",
     Bottleneck.GATEWAY: "the gateway",
     Bottleneck.PAUSE: "a pause",
-    Bottleneck.RECEIPTS: "nothing: it waits for receipts",
+    Bottleneck.RECEIPTS: "receipts that are still to come",
 }
 """The words for what is shown of it."""
 

@@ -51,7 +51,7 @@ class MissingField(RenderError):
 
     def __init__(self, name: str) -> None:
         self.name = name
-        super().__init__(f"the field {name} is empty and has no default")
+        super().__init__(f'the field "{name}" is empty and has no default')
 
 
 @lru_cache(maxsize=1024)  # JSON lines repeat their keys on every line

@@ -50,7 +50,7 @@ WHY: Final[Mapping[Cause, str]] = {
 
 SENTENCES: Final[Mapping[BulkAction, str]] = {
     BulkAction.RESEND: "would be sent to again",
-    BulkAction.SENT: "would count as sent, and never be sent to again",
+    BulkAction.SENT: "would count as sent, and get this text no more",
     BulkAction.NOT_SENT: "would be sent to again; anyone who did get the text gets it twice",
     BulkAction.OPT_OUT: "would get nothing more, from any campaign",
 }

@@ -108,11 +108,11 @@ def _why_not(
     if not wanted:
         advice = f"look at it with campaigns status {campaign}, then approve it"
         return Refused(Refusal.WRONG_STATE, f"{campaign} is being planned; {advice}")
-    then = f"look at it again with `campaigns plan`, then: {command(campaign, wanted)}"
+    then = "look at the plan again before you approve it"
     known = [plan for run, _ in waiting for plan in approvals.approvables(session, run.id)]
     now = next((plan for plan in reversed(known) if plan.approval == wanted), None)
     old = next((plan for plan in reversed(known) if plan.approval.startswith(prefix)), None)
     sentence = f"{prefix[:SHOWN]} is not a plan of {campaign}, whose plan is {wanted[:SHOWN]}; {then}"
     if now is not None and old is not None:
         sentence = f"the plan {prefix[:SHOWN]} of {campaign} is not what would be sent now: {now.changes(old)}; {then}"
-    return Refused(Refusal.OTHER_PLAN, sentence)
+    return Refused(Refusal.OTHER_PLAN, sentence, command=f"approve it with: {command(campaign, wanted)}")

@@ -40,11 +40,11 @@ def latest_run(session: Session, slug: str, number: int | None = None) -> RunVie
         for found in campaign_runs(session, slug):
             if found.id == number:
                 return found
-        sentence = f"{slug} has no run {number}; see its runs with: campaigns status {slug}"
-        raise Refused(Refusal.UNKNOWN_RUN, sentence)
+        command = f"see its runs with: campaigns status {slug}"
+        raise Refused(Refusal.UNKNOWN_RUN, f"{slug} has no run {number}", command=command)
     known = sorted({run.campaign for run in list_runs(session)})
     if not known:
         raise Refused(Refusal.NOTHING_YET, NOTHING_YET)
     near = get_close_matches(slug, known, n=1)
-    advice = f"did you mean {near[0]}?" if near else "list them with: campaigns status"
-    raise Refused(Refusal.UNKNOWN_CAMPAIGN, f"there is no campaign {slug}; {advice}")
+    advice, command = (f"; did you mean {near[0]}?", "") if near else ("", "list them with: campaigns status")
+    raise Refused(Refusal.UNKNOWN_CAMPAIGN, f"there is no campaign {slug}{advice}", command=command)

@@ -32,9 +32,11 @@ class Refused(Exception):
     """It cannot be done; the message is one sentence with what to do instead.
 
     `field` names the wrong value as `throttle` calls it, such as `rate`; empty if it is none of them.
+    `command`: what to do about it on the command line. Only the command line shows it.
     """
 
-    def __init__(self, code: Refusal, sentence: str, *, field: str = "") -> None:
+    def __init__(self, code: Refusal, sentence: str, *, field: str = "", command: str = "") -> None:
         super().__init__(sentence)
         self.code = code
         self.field = field
+        self.command = command

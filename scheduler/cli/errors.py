@@ -41,7 +41,8 @@ def tell(error: BaseException, *, debug: bool) -> Exit:
         # An error of a module that was never loaded cannot have been raised.
         kind = getattr(sys.modules.get(module), name, None)
         if kind is not None and isinstance(error, kind):
-            warn(str(error) or name)
+            command = error.command if isinstance(error, Refused) else ""
+            warn("; ".join(filter(None, (str(error) or name, command))))
             return code
     if type(error) is LookupError:  # "there is no ..."; its subclasses KeyError and IndexError are our own mistakes
         warn(str(error))

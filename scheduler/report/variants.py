@@ -92,8 +92,9 @@ class Comparison:
     rows: tuple[ComparedGroup, ...]
     figures: tuple[str, ...] = tuple(figure.replace("_", " ") for figure in FIGURES)
     about: str = (
-        f"{CONFIDENCE}. Below it: how many points more or less than the control group, or, where that can do nothing "
-        f"of the kind or there is none, than the first group. {TOO_FEW.capitalize()}: the difference may be chance."
+        f"{CONFIDENCE}. Below it: the difference in points from the control group for replies and opt-outs, and from "
+        "the first group otherwise or if there is no control group. "
+        f"{TOO_FEW.capitalize()}: the difference may be chance."
     )
 
 

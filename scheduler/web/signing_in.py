@@ -186,7 +186,9 @@ async def _name_and_password(request: Request, *, is_form: bool) -> tuple[str, s
     match given:
         case {"name": str(name), "password": str(password)}:
             return name, password
-    raise CallProblem(Refusal.INVALID, "send a name and a password, as JSON or as a form")
+    raise CallProblem(
+        Refusal.INVALID, "enter a name and a password" if is_form else "send a name and a password, as JSON"
+    )
 
 
 def _form(body: bytes) -> Mapping[str, Any]:

@@ -46,8 +46,8 @@ def add_user(
         if is_first and users.is_anybody(session):
             raise Refused(Refusal.WRONG_STATE, "there is a user already, who can add others")
         if not users.add(session, name, role, hash_, by=actor.name, now=now):
-            sentence = f"there is a user {name} already; to change the role: campaigns users set-role {name} ROLE"
-            raise Refused(Refusal.WRONG_STATE, sentence)
+            command = f"to change the role: campaigns users set-role {name} ROLE"
+            raise Refused(Refusal.WRONG_STATE, f"there is a user {name} already", command=command)
         audited(session, role=role.value)
     return name
 
@@ -83,8 +83,8 @@ def remove_user(store: Store, actor: Actor, name: str, *, is_last_meant: bool = 
 
 def _refuse_last_admin(session: Session, name: str) -> None:
     if users.is_last_admin(session, name):
-        sentence = f"{name} is the only admin; add another one first, or say --yes"
-        raise Refused(Refusal.WRONG_STATE, sentence)
+        sentence = f"{name} is the only admin; add another one first"
+        raise Refused(Refusal.WRONG_STATE, sentence, command="or use --yes")
 
 
 def _hashed(password: str) -> str:
@@ -97,4 +97,4 @@ def _hashed(password: str) -> str:
 
 def _require(is_known: bool, name: str) -> None:
     if not is_known:
-        raise Refused(Refusal.UNKNOWN_USER, f"there is no user {name}; campaigns users list shows all")
+        raise Refused(Refusal.UNKNOWN_USER, f"there is no user {name}", command="list them with: campaigns users list")

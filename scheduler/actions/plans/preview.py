@@ -9,6 +9,7 @@ from typing import Final
 
 from campaigns.audience import AudienceProblem
 from campaigns.calendar.periods import PeriodBudget
+from campaigns.counting import amount
 from campaigns.definition import Definition, Rate
 from campaigns.display import shown_time
 from campaigns.forecast import Agenda, Forecast, forecast
@@ -98,7 +99,7 @@ def preview(definition: Definition, settings: Settings, *, source: str, now: dat
                     else:
                         unshown[row.state] += 1
         for state, count in unshown.items():
-            reasons[state].append(f"{state.value}: and {count:,} more")
+            reasons[state].append(f"{state.value}: {amount(count, 'more row')}")
         problem = "" if plan.summary.audience or definition.contact_list else "the audience is empty"
     except AudienceProblem as error:
         problem = str(error)

@@ -39,7 +39,7 @@ class AuditCheck:
             if not self.head.entries:
                 return "the audit is whole: it has no entries yet"
             noted = f"{self.head.last_id}:{self.head.digest}"
-            return f"the audit is whole: {self.head.entries:,} entries. Note its end for --anchor: {noted}"
+            return f"the audit is whole: {self.head.entries:,} entries. Keep its end to check against later: {noted}"
         fault = FAULTS[self.broken.fault].format(id=self.broken.id)
         return f"the audit is broken: {fault}; compare it with a backup, and find out who can write to the database"
 

@@ -133,7 +133,8 @@ def read_conversation(store: Store, reply_id: int) -> Conversation:
     with store.read() as session:
         reply = find_reply(session, reply_id)
         if reply is None:
-            raise Refused(Refusal.UNKNOWN_REPLY, f"there is no reply {reply_id}; list them with: campaigns reply")
+            command = "list them with: campaigns reply"
+            raise Refused(Refusal.UNKNOWN_REPLY, f"there is no reply {reply_id}", command=command)
         theirs = replies_from(session, reply.number, most=MOST_LINES)
         ours = texts_to(session, reply.number, most=MOST_LINES)
         given = given_answers(session, [each.id for each in theirs] + [reply_id])

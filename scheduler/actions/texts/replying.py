@@ -42,10 +42,11 @@ def answer_reply(runtime: Runtime, actor: Actor, reply_id: int, text: str, *, se
         campaign_id = store.lock_texts(session, MESSAGES, rehearsal=runtime.rehearsal, now=now)
         reply = reply_answers.find_reply(session, reply_id)
         if reply is None:
-            raise Refused(Refusal.UNKNOWN_REPLY, f"there is no reply {reply_id}; list them with: campaigns reply")
+            command = "list them with: campaigns reply"
+            raise Refused(Refusal.UNKNOWN_REPLY, f"there is no reply {reply_id}", command=command)
         given = reply_answers.given_answers(session, [reply_id]).get(reply_id, [])
         if len(given) != seen:
-            raise Refused(Refusal.ANSWERED, _answered(runtime, reply_id, given))
+            raise _answered(runtime, reply_id, given)
         if problem := unanswerable(session, reply):
             raise problem
         # The phones of another gateway have other ids.
@@ -61,11 +62,13 @@ def answer_reply(runtime: Runtime, actor: Actor, reply_id: int, text: str, *, se
         return Answered(reply_id, place, message, now)
 
 
-def _answered(runtime: Runtime, reply_id: int, given: list[GivenAnswer]) -> str:
+def _answered(runtime: Runtime, reply_id: int, given: list[GivenAnswer]) -> Refused:
     if not given:
-        return f"reply {reply_id} has no answer yet: leave --seen out"
+        return Refused(Refusal.ANSWERED, f"reply {reply_id} has no answer yet", command="leave --seen out")
     last = given[-1]
-    return (
-        f"{last.by} answered reply {reply_id} on {shown_time(last.at, runtime.settings.zone)}; read that answer "
-        f"(campaigns reply {reply_id}), and to answer all the same, say that you have: --seen {len(given)}"
+    sentence = (
+        f"{last.by} answered reply {reply_id} on {shown_time(last.at, runtime.settings.zone)}; "
+        "read that answer before you send another one"
     )
+    command = f"it is shown by: campaigns reply {reply_id}; to answer all the same: --seen {len(given)}"
+    return Refused(Refusal.ANSWERED, sentence, command=command)

@@ -20,7 +20,8 @@ def repeat_call(store: Store, settings: Settings, actor: Actor, call_id: int, cl
         call = call_of(session, call_id)
         notice = None if call is None else reopen(session, call.notice_id, until=now + CLAIM)
         if call is None or notice is None:
-            raise Refused(Refusal.UNKNOWN_CALL, f"there is no call {call_id}; list them with: campaigns calls")
+            command = "list them with: campaigns calls"
+            raise Refused(Refusal.UNKNOWN_CALL, f"there is no call {call_id}", command=command)
         audited(session, run_id=notice.run_id, subject=call.target, call=call_id, event=call.event)
     made, _ = tell_one(store, settings, clock, notice, resting={})
     return made

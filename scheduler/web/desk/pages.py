@@ -15,12 +15,12 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from campaigns.access import Actor, Scope, is_allowed
+from campaigns.access import SCOPES_OF, Actor, Scope, is_allowed
 from campaigns.calendar.localtime import known_zones
 from scheduler.actions.access.signing_in import FIRST_NAME
 from scheduler.actions.refusals import Refusal
 from scheduler.web.access import authenticate, is_known_host
-from scheduler.web.api.guard import admitted, require
+from scheduler.web.api.guard import admitted
 from scheduler.web.api.listing import moving
 from scheduler.web.api.problems import STATUSES, CallProblem, Fault, answer, as_problem
 from scheduler.web.desk.live import (
@@ -89,7 +89,7 @@ class Visit:
     def value(self, name: str) -> str:
         """Return a value of the form. Raises `CallProblem` if it was not sent."""
         if name not in self.form:
-            raise CallProblem(Refusal.INVALID, f"the form has no {name}; open the page again")
+            raise CallProblem(Refusal.INVALID, "this form is incomplete; open the page again, and fill it in once more")
         return self.form[name]
 
 
@@ -184,6 +184,14 @@ class PageRoute(Route):
                 shown = found.event
                 yield shown
             await asyncio.sleep(max(0.0, until - loop.time()))
+
+
+def require(actor: Actor, scope: Scope) -> None:
+    """Raise `CallProblem` unless the reader is allowed to do what needs this scope. A page names the roles that are."""
+    if not is_allowed(actor.scopes, scope):
+        *most, last = [f"{role.value}s" for role, scopes in SCOPES_OF.items() if is_allowed(scopes, scope)]
+        sentence = f"this is for {', '.join(most)}{' and ' if most else ''}{last}"
+        raise CallProblem(Fault.NOT_ALLOWED, sentence)
 
 
 @asynccontextmanager

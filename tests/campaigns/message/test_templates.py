@@ -132,7 +132,7 @@ def test_a_missing_field_without_default_is_named(expression: str, fields: dict[
         template.render(fields)
 
     assert caught.value.name == "city"
-    assert str(caught.value) == "the field city is empty and has no default"
+    assert str(caught.value) == 'the field "city" is empty and has no default'
 
 
 @pytest.mark.parametrize(

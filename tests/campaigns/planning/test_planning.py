@@ -57,7 +57,7 @@ def test_every_row_has_a_state_and_a_reason(campaign: Callable[..., Definition])
         PlannedRecipient(BEA, 0, at, 4, S.EXCLUDED, "listed in bought.csv"),
         PlannedRecipient(ANNA, 4, at, 5, S.DUPLICATE, "same number as row 2 of people.csv"),
         PlannedRecipient(
-            CARLO, 5, at, 6, S.INVALID, "row 6 of people.csv: the field first_name is empty and has no default"
+            CARLO, 5, at, 6, S.INVALID, 'row 6 of people.csv: the field "first_name" is empty and has no default'
         ),
         PlannedRecipient("1", 6, at, 7, S.INVALID, "row 7 of people.csv: has 3 cells where the header has 2"),
     ]

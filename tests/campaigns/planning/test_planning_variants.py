@@ -87,7 +87,7 @@ def test_only_who_could_be_sent_to_is_shared_out(campaign: Write) -> None:
     found = Counter(row.variant or row.state for row in planned)
     assert found == {S.HOLDOUT: 30, "a": 9, "b": 21, S.SUPPRESSED: 40, S.DUPLICATE: 20, S.INVALID: 2}
     # people who lack a field of one variant are in neither; otherwise the groups would differ in it
-    assert planned[-1].reason == "row 123 of people.csv: variant b: the field town is empty and has no default"
+    assert planned[-1].reason == 'row 123 of people.csv: variant b: the field "town" is empty and has no default'
 
 
 def test_whoever_is_new_goes_by_the_split_of_the_first_plan(campaign: Write) -> None:

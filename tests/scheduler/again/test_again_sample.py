@@ -66,7 +66,7 @@ def test_a_row_and_a_variant_may_be_chosen(cli: Cli, campaign: Path, folder: Pat
         (["--variant", "c"], "there is no variant c; there is a, b"),
         (["--row", "9"], "there is no row 9 in the audience"),
         (["--row", "2"], "row 2 of people.csv is sent nothing (listed in bought.csv); choose another one"),
-        (["--row", "3"], "the field name is empty and has no default"),
+        (["--row", "3"], 'the field "name" is empty and has no default'),
         (["--to", "call me"], "the number cannot be used"),
     ],
 )

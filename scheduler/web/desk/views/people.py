@@ -14,9 +14,8 @@ from scheduler.actions.reading.people import read_person
 from scheduler.actions.reading.recipients import read_recipients
 from scheduler.actions.refusals import Refusal, Refused
 from scheduler.report.story import chapter_lines
-from scheduler.web.api.guard import require
 from scheduler.web.api.problems import STATUSES
-from scheduler.web.desk.pages import DeskPage, DeskPlace, Go, Visit
+from scheduler.web.desk.pages import DeskPage, DeskPlace, Go, Visit, require
 from scheduler.web.desk.values import after_of, filters_of, number_of, one_of
 
 ROWS: Final = 100

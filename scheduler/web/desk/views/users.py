@@ -11,10 +11,10 @@ from scheduler.web.desk.pages import DeskPage, DeskPlace, Go, Visit
 USERS: Final = "/users"
 
 MAY: Final = {
-    Role.VIEWER: "sees everything, with numbers masked and without texts",
+    Role.VIEWER: "sees campaigns, people, replies and opt-outs, with numbers masked and without texts",
     Role.AUTHOR: "also writes and submits campaigns",
     Role.APPROVER: "also approves plans",
-    Role.OPERATOR: "also sees numbers and texts, pauses, sends again, answers, and changes the opt-outs",
+    Role.OPERATOR: "also sees numbers, texts, System and Audit; pauses, sends again, answers, and changes opt-outs",
     Role.ADMIN: "also adds and removes users",
 }
 

@@ -67,7 +67,7 @@ def test_the_only_admin_is_removed_or_made_less_only_if_that_is_meant(cli: Cli, 
     assert cli("users", "remove", "bob").exit_code == 0
     for less in (["remove", "anna"], ["set-role", "anna", "operator"]):
         refused = cli("users", *less)
-        assert "anna is the only admin; add another one first, or say --yes" in refused.stderr
+        assert "anna is the only admin; add another one first; or use --yes" in refused.stderr
         assert refused.exit_code != 0
     assert cli("users", "set-role", "anna", "admin").exit_code == 0
     assert cli("users", "set-role", "anna", "operator", "--yes").exit_code == 0
@@ -104,7 +104,7 @@ REFUSED = [
     (["users", "add", "anna", "--role", "boss", *NO_PASSWORD], "", "'boss' is not one of 'viewer'"),
     (["users", "add", "bob", "--role", "viewer", *NO_PASSWORD], "", "there is a user bob already"),
     (["users", "add", "anna", "--role", "admin", *NO_PASSWORD, *STDIN], PASSWORD, "not both"),
-    (["users", "remove", "anna"], "", "there is no user anna; campaigns users list shows all"),
+    (["users", "remove", "anna"], "", "there is no user anna; list them with: campaigns users list"),
     (["users", "set-role", "anna", "admin"], "", "there is no user anna"),
     (["users", "set-password", "anna", *STDIN], PASSWORD, "there is no user anna"),
     (["tokens", "add", "crm", "--scope", "read,write"], "", "write is not a scope; there are read, read:numbers"),

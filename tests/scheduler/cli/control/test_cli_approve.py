@@ -76,7 +76,7 @@ def test_an_old_hash_is_refused_with_what_changed(run: Run, waiting: tuple[Path,
 
     assert result.exit_code == 2
     changes = "the file was changed, 2 audience instead of 1, 2 pending instead of 1"
-    assert f"the plan {old[:12]} of sale is not what would be sent now: {changes}; look at it again" in result.stderr
+    assert f"the plan {old[:12]} of sale is not what would be sent now: {changes}; look at the plan" in result.stderr
 
 
 def test_what_needs_no_approval_or_is_over_is_said(run: Run, waiting: tuple[Path, str]) -> None:
@@ -130,5 +130,5 @@ def test_plan_shows_three_who_get_nothing_and_how_many_more(run: Run, campaign_f
     shown = [" ".join(line.split()) for line in run("plan", campaign_file.name, SANDBOX).stdout.splitlines()]
 
     assert sum(line.startswith("nothing for invalid: ") for line in shown) == 4
-    assert "nothing for invalid: and 1 more" in shown
+    assert "nothing for invalid: 1 more row" in shown
     assert any(line.startswith("approval needed before anything is sent: campaigns approve sale") for line in shown)

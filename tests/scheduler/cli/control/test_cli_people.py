@@ -58,7 +58,7 @@ def test_a_reply_is_listed_shown_and_answered_once(run: Cli, planned: Planned) -
     assert f'answer with: campaigns reply {reply.id} "TEXT"' in run("reply", str(reply.id)).stdout
     assert "is answered by message" in run("reply", str(reply.id), "At nine.").stdout
     again = run("reply", str(reply.id), "At ten.")
-    assert (again.exit_code, "say that you have: --seen 1" in again.stderr) == (2, True)
+    assert (again.exit_code, "to answer all the same: --seen 1" in again.stderr) == (2, True)
     assert "At nine." in run("reply", str(reply.id)).stdout
     assert json.loads(run("reply", str(reply.id), "And at two.", "--seen", "1", "--json").stdout)["answer"] == 2
     assert run("reply").stdout == "no reply waits for an answer\n"

@@ -332,6 +332,7 @@ def test_who_may_plan_and_who_may_submit(desk: Runtime, reader: Callable[[Role],
     text = "campaign: x\nmessage: Hi\naudience: {recipients: [{number: '+393331110001'}]}\n"
     viewer = reader(Role.VIEWER)
     assert [viewer.get("/submit").status_code, viewer.send(text=text).status_code] == [403, 403]
+    assert "this is for authors, approvers, operators and admins" in viewer.get("/submit").text
     with desk.store.write() as session:
         scopes = [Scope.READ, Scope.PLAN]
         token = tokens.create(session, "planner", scopes, by="tests", now=desk.clock.now())
