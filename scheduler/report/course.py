@@ -17,6 +17,9 @@ STAGE_WORDS: Final = ("handed over", "sent by a phone", "delivered")
 ON_TIME_SECONDS: Final = 60.0
 """Less than this is no delay: nobody waits for a second."""
 
+TELLING_SECONDS, TELLING_SHARE = 60.0, 0.01
+"""Before a run has taken this long or sent this share, its first requests say nothing of its pace."""
+
 
 @dataclass(frozen=True, slots=True)
 class Kept:
@@ -100,7 +103,7 @@ def reason(seen: RunProgress, bottleneck: Bottleneck | None, zone: ZoneInfo) -> 
 class Pace:
     """When the last text of a run is expected to leave, or left, and how many seconds later than forecast that is.
 
-    `ends_at` None: nobody knows, as while it is paused. `behind_seconds` None: it has not begun, or has no forecast.
+    `ends_at` None: nobody knows, as while it is paused. `behind_seconds` None: it has hardly begun, or has no forecast.
     """
 
     ends_at: datetime | None
@@ -108,8 +111,8 @@ class Pace:
 
     @property
     def words(self) -> str:
-        """How far it is off its forecast; empty if that is not known."""
-        if self.behind_seconds is None:
+        """How far it is off its forecast; empty if that is not known, or if nobody knows when it ends."""
+        if self.behind_seconds is None or self.ends_at is None:
             return ""
         minutes = round(abs(self.behind_seconds) / 60)
         if abs(self.behind_seconds) < ON_TIME_SECONDS:
@@ -128,7 +131,11 @@ def pace(seen: RunProgress, now: datetime) -> Pace:
     if left and run.state in {RunState.CANCELLED, RunState.FAILED, RunState.COMPLETED}:
         return Pace(seen.books.last_send_at)
     at = now if left or seen.books.last_send_at is None else seen.books.last_send_at
-    behind = behind_seconds(forecast, max(0, forecast[-1][1] - left), at.timestamp())
+    everybody = forecast[-1][1]
+    done = max(0, everybody - left)
+    if left and (now - run.started_at).total_seconds() < TELLING_SECONDS and done < TELLING_SHARE * everybody:
+        return Pace(None if run.state is RunState.PAUSED else planned)
+    behind = behind_seconds(forecast, done, at.timestamp())
     if not left:
         return Pace(seen.books.last_send_at, behind)
     if run.state is RunState.PAUSED or planned is None:

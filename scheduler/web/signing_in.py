@@ -128,8 +128,10 @@ class SigningIn:
         if request.method == "HEAD":  # of a program that looks at links before people do
             return Response()
         try:
-            if not request.query_params.get("code") and await run_in_threadpool(_is_first_person, request):
-                return await run_in_threadpool(_welcome, request)  # once more, before there is a user
+            actor = await run_in_threadpool(authenticate, request) if cookie_of(request) else None
+            if actor is not None:  # the link opened once more in the same browser
+                is_first = actor.name == FIRST_NAME
+                return await run_in_threadpool(_welcome, request) if is_first else RedirectResponse(INSIDE, 303)
             done = await self._let_in(request, request.query_params.get("code", ""))
         except Exception as error:  # as above
             return await run_in_threadpool(_again, request, as_problem(error))
@@ -206,11 +208,6 @@ def _again(request: Request, problem: CallProblem | None) -> Response:
     response = shown(DeskPage("signin.html", values, status), asked)
     response.headers.update(problem.headers or {} if problem else {})
     return response
-
-
-def _is_first_person(request: Request) -> bool:
-    actor = authenticate(request)
-    return actor is not None and actor.name == FIRST_NAME
 
 
 def _first_person(request: Request) -> Actor:

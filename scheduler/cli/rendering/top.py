@@ -32,12 +32,15 @@ LONGEST_KEY: Final = 8
 """Bytes that one key may send: arrows send three."""
 
 
-def draw_now(alerts: Sequence[AlertView], lines: Sequence[RunLine], zone: ZoneInfo, now: datetime) -> Group:
-    """Return what is at work, as on the page Now."""
+def draw_now(
+    alerts: Sequence[AlertView], needs: Sequence[str], lines: Sequence[RunLine], zone: ZoneInfo, now: datetime
+) -> Group:
+    """Return what is at work, as on the page Now. `needs`: what else waits for somebody, as on the page Needs you."""
     parts: list[Text | Table] = [_title("Now", zone, now)]
     parts += [Text(shown(f"{alert.severity.value}: {alert.says}"), style="red") for alert in alerts]
+    parts += [Text(need) for need in needs]
     if not lines:
-        return Group(*parts, Text("nothing is sent or waits" if alerts else "nothing needs you"))
+        return Group(*parts, Text("nothing is sent or waits" if alerts or needs else "nothing needs you"))
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("campaign", "state", "what it is waiting for", "people", "done by", ""):
         table.add_column(heading, justify="right" if heading == "people" else "left")

@@ -126,6 +126,18 @@ def test_a_pause_and_a_gateway_that_is_away_are_told_apart(bench: Installation) 
     bench.pass_time(600, step=30)
     assert bottlenecks(bench, [run_id]) == {run_id: Bottleneck.PAUSE}
     late = pace(bench)
-    assert late.ends_at is None
-    assert late.words.endswith("minutes later than forecast")
+    assert (late.ends_at, late.words) == (None, ""), "nobody knows when a paused run ends"
     assert late.behind_seconds == pytest.approx(720, abs=60)
+
+
+def test_nothing_is_said_of_the_pace_of_a_run_that_has_hardly_begun(bench: Installation) -> None:
+    run_id = bench.campaign(300, per_request=1, more="  rate: 6/minute\n")
+    while bench.run(run_id).started_at is None:
+        bench.pass_time(1, step=1)
+    (seen,), begun = read_runs(bench.store, "sale", now=bench.clock.now()), bench.run(run_id).started_at
+    assert begun is not None
+    for seconds, says in ((1, False), (59, False), (60, True), (3_600, True)):
+        found = pace_of(seen, begun + timedelta(seconds=seconds))
+        assert (found.words != "", found.ends_at is not None) == (says, True), seconds
+    bench.pass_time(30, step=5)  # three of 300 texts have left by now
+    assert pace(bench).words == "as forecast"

@@ -546,6 +546,8 @@ def test_the_first_person_makes_the_first_user_in_the_browser_and_goes_on_as_thi
             assert ask("POST", "/first", form | headers, anna).status == 403
         first = {"Cookie": ask("GET", "/first" + code).cookie}
         assert 'action="/first"' in ask("GET", "/first", first).text, "shown again, without the code"
+        assert 'action="/first"' in ask("GET", "/first" + code, first).text, "the link, opened again in this browser"
+        assert ask("GET", "/first" + code).status == 403, "in another one"
         assert ask("POST", "/first", first | {"Content-Type": form["Content-Type"]}, anna).status == 403
         short = ask("POST", "/first", form | first, urlencode({"name": "Anna", "password": "short"}))
         assert (short.status, "at least 12 characters</p>" in short.text, 'value="Anna"' in short.text) == (
@@ -558,6 +560,9 @@ def test_the_first_person_makes_the_first_user_in_the_browser_and_goes_on_as_thi
         # then
         assert (done.status, done.headers["location"]) == (303, "/")
         assert ask("GET", "/users", {"Cookie": done.cookie}).status == 200
+        inside = ask("GET", "/first" + code, {"Cookie": done.cookie})
+        assert (inside.status, inside.headers["location"]) == (303, "/")
+        assert ask("GET", "/first" + code, first).status == 403
         assert ask("GET", READ, first).status == 401
         again = ask("POST", "/first", form | first, urlencode({"name": "eve", "password": PASSWORD}))
         assert again.status == 403

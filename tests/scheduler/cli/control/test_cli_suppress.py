@@ -10,12 +10,14 @@ import sqlalchemy as sa
 from openpyxl import Workbook
 from typer.testing import Result
 
+from campaigns.lifecycle import RunState
 from campaigns.optout import Meaning
 from tests.support.clocks import START
 from worker.store.engine import Store
 from worker.store.people import stored_replies
 from worker.store.people.stored_replies import Incoming
 from worker.store.runs.runs import run_view
+from worker.store.tables import runs
 
 Cli = Callable[..., Result]
 Planned = Callable[[str], tuple[Store, int]]
@@ -151,6 +153,11 @@ def test_a_person_reads_what_may_be_a_stop_and_decides(run: Cli, planned: Planne
     assert "pls stop texting" in shown
     assert ANNA not in shown
     assert "2 replies may mean stop and wait to be read: campaigns suppress review" in run("status").stdout
+    assert "2 replies may mean stop and wait to be read: campaigns suppress review" in run("top", "--once").stdout
+    with store.write() as session:
+        session.execute(sa.update(runs).values(state=RunState.COMPLETED, finished_at=START))
+    idle = run("top", "--once").stdout
+    assert ("2 replies may mean stop" in idle, "nothing needs you" in idle) == (True, False)
     # when one of them is a stop, and the other is not
     assert run("suppress", "review", str(first.id), "--opt-out").stdout == "opted out: 1\n"
     assert run("suppress", "review", str(second.id), "--keep", "--json").stdout == '{"kept": 1, "unchanged": 0}\n'
