@@ -411,6 +411,9 @@ def test_a_name_that_is_used_is_told_before_anything_is_submitted(
     page = author.send(text=faster, do="plan").text
     assert "continues with the limits of this file. Only people who are new in its tables are added." in page
     assert author.send("/submit/exactly", text=faster, seen=hidden(page, "seen")).status_code == 303
+    repeats = text + "schedule: {repeat: {cron: '0 10 * * *'}}\n"
+    page = author.send(text=repeats, do="check").text
+    assert "x.yaml repeats now, but x was sent before" in page
     # Over: another text is refused, and the same one takes new people alone.
     with store.write() as session:
         now = desk.clock.now()
