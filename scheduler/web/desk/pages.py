@@ -213,7 +213,8 @@ def asked_of(
 ) -> Visit:
     """Return what a request asks for."""
     runtime: Runtime = request.app.state.runtime
-    zone = unquote(request.cookies.get(ZONE_COOKIE, ""))
+    name = unquote(request.cookies.get(ZONE_COOKIE, ""))
+    zone = ZoneInfo(name) if name in known_zones() else runtime.settings.zone
     return Visit(
         runtime,
         actor,
@@ -221,7 +222,7 @@ def asked_of(
         request.path_params,
         dict(request.query_params),
         runtime.clock.now(),
-        ZoneInfo(zone) if zone in known_zones() else runtime.settings.zone,
+        ZoneInfo("UTC") if zone.key == "Etc/UTC" else zone,
         unquote(request.cookies.get(DONE_COOKIE, ""))[:500],
         form,
         files or {},
