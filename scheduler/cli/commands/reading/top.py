@@ -78,7 +78,7 @@ def needs_of(to_review: int, *, is_held: bool, is_broken: bool) -> list[str]:
     from campaigns.counting import amount
 
     replies = f"{amount(to_review, 'reply', 'replies')} may mean stop and wait to be read: campaigns suppress review"
-    held, broken = "texts are held: campaigns held", "a file in the inbox cannot be used: campaigns status"
+    held, broken = "texts are held: campaigns held CAMPAIGN", "a file in the inbox cannot be used: campaigns status"
     return [says for is_so, says in ((to_review, replies), (is_held, held), (is_broken, broken)) if is_so]
 
 
