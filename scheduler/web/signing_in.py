@@ -29,6 +29,7 @@ from scheduler.web.access import CrossSite, authenticate, cookie_of, is_same_sit
 from scheduler.web.access import set_cookie as give
 from scheduler.web.api.problems import STATUSES, CallProblem, Fault, answer, as_problem
 from scheduler.web.desk.pages import DeskPage, asked_of, shown
+from scheduler.web.desk.receiving import bounded_body
 from scheduler.web.door_routes import SIGN_IN
 from scheduler.web.first_run import FirstRun
 from scheduler.web.slowing import Slowing
@@ -175,14 +176,9 @@ class SigningIn:
 
 
 async def _name_and_password(request: Request, *, is_form: bool) -> tuple[str, str]:
-    body = bytearray()
     try:
-        async with asyncio.timeout(BODY_SECONDS):
-            async for part in request.stream():
-                body += part
-                if len(body) > MOST_BYTES:
-                    raise CallProblem(Fault.TOO_LARGE, f"at most {MOST_BYTES} bytes are read")
-        given = _form(bytes(body)) if is_form else json.loads(body)
+        body = await bounded_body(request, MOST_BYTES, f"at most {MOST_BYTES} bytes are read", seconds=BODY_SECONDS)
+        given = _form(body) if is_form else json.loads(body)
     except (TimeoutError, ValueError, RecursionError):
         given = None
     match given:

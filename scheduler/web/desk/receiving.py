@@ -85,15 +85,22 @@ async def form_with_files(request: Request) -> AsyncIterator[Form]:
         await form.close()
 
 
+async def bounded_body(request: Request, most_bytes: int, large: str, *, seconds: float) -> bytes:
+    """Return the whole body. Raises `TimeoutError`, and `CallProblem` with the sentence `large` for a larger one."""
+    body = bytearray()
+    async with asyncio.timeout(seconds):
+        async for part in request.stream():
+            body += part
+            if len(body) > most_bytes:
+                raise CallProblem(Fault.TOO_LARGE, large)
+    return bytes(body)
+
+
 async def plain_form(request: Request) -> Mapping[str, str]:
     """Return the first value of each field of a form without files. Raises `CallProblem`."""
-    body = bytearray()
+    large = f"a form may have at most {MOST_FORM_BYTES // 1024} kB"
     try:
-        async with asyncio.timeout(FORM_SECONDS):
-            async for part in request.stream():
-                body += part
-                if len(body) > MOST_FORM_BYTES:
-                    raise CallProblem(Fault.TOO_LARGE, f"a form may have at most {MOST_FORM_BYTES // 1024} kB")
+        body = await bounded_body(request, MOST_FORM_BYTES, large, seconds=FORM_SECONDS)
         fields = parse_qs(body.decode(), keep_blank_values=True, max_num_fields=MOST_PLAIN_FIELDS)
     except TimeoutError:
         raise CallProblem(Fault.TOO_SLOW, "the form did not arrive in time; send it again") from None

@@ -171,7 +171,7 @@ class Hands:
     def sees(self, *words: str) -> None:
         """What a person looks for is on the page: at once, or a little later where it changes by itself."""
         for each in words:
-            self.until(lambda each=each: each in self.text(), each)  # type: ignore[misc]
+            self.until(lambda each=each: each in self.text(), each)  # type: ignore[misc]  # mypy infers no type for a default
 
     def until(self, is_so: Callable[[], bool], what: str) -> None:
         """Look until it is so. Without script, that means to load the page again."""
