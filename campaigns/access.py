@@ -49,6 +49,12 @@ def is_allowed(scopes: Set[Scope], needed: Scope) -> bool:
     return needed in scopes or Scope.ADMIN in scopes
 
 
+def roles_allowed(needed: Scope) -> str:
+    """Return who may do what needs this scope: `operators and admins`."""
+    *most, last = [f"{role.value}s" for role, scopes in SCOPES_OF.items() if is_allowed(scopes, needed)]
+    return f"{', '.join(most)}{' and ' if most else ''}{last}"
+
+
 class ActorKind(StrEnum):
     """The door through which somebody came."""
 

@@ -15,7 +15,7 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from campaigns.access import SCOPES_OF, Actor, Scope, is_allowed
+from campaigns.access import Actor, Scope, is_allowed, roles_allowed
 from campaigns.calendar.localtime import known_zones
 from scheduler.actions.access.signing_in import FIRST_NAME
 from scheduler.actions.refusals import Refusal
@@ -189,9 +189,7 @@ class PageRoute(Route):
 def require(actor: Actor, scope: Scope) -> None:
     """Raise `CallProblem` unless the reader is allowed to do what needs this scope. A page names the roles that are."""
     if not is_allowed(actor.scopes, scope):
-        *most, last = [f"{role.value}s" for role, scopes in SCOPES_OF.items() if is_allowed(scopes, scope)]
-        sentence = f"this is for {', '.join(most)}{' and ' if most else ''}{last}"
-        raise CallProblem(Fault.NOT_ALLOWED, sentence)
+        raise CallProblem(Fault.NOT_ALLOWED, f"this is for {roles_allowed(scope)}")
 
 
 @asynccontextmanager
@@ -251,9 +249,11 @@ def shown(page: DeskPage, asked: Visit) -> Response:
 
 def _failed(request: Request, actor: Actor | None, error: Exception) -> Response:
     problem = as_problem(error)
-    if problem.code is Fault.NOT_SIGNED_IN and request.method in {"GET", "HEAD"}:
-        here = asked_of(request, None, {}).url
-        return RedirectResponse(f"{SIGN_IN}?next={quote(here, safe='')}", 303)
+    if problem.code is Fault.NOT_SIGNED_IN:
+        if request.method in {"GET", "HEAD"}:
+            here = asked_of(request, None, {}).url
+            return RedirectResponse(f"{SIGN_IN}?next={quote(here, safe='')}", 303)
+        problem = CallProblem(problem.code, "nothing was done, because you are not signed in, or no longer")
     return problem_page(request, actor, problem)
 
 

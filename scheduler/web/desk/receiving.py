@@ -54,7 +54,8 @@ async def form_with_files(request: Request) -> AsyncIterator[Form]:
         received += len(message.get("body", b""))
         if received > MOST_BYTES:
             sentence = (
-                f"all files together may have at most {MOST_BYTES // 1024**2} MB; PUT /v1/tables takes larger ones"
+                f"all files together may have at most {MOST_BYTES // 1024**2} MB: bring fewer at once; "
+                "for a larger table, ask somebody who uses the API (PUT /v1/tables)"
             )
             raise CallProblem(Fault.TOO_LARGE, sentence)
         return message

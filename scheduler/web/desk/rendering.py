@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from campaigns.access import Scope
+from campaigns.access import Scope, roles_allowed
 from campaigns.counting import amount
 from campaigns.display import shown_time, state_words
 from scheduler.report.shown.seeing import number_for, words_for
@@ -41,6 +41,10 @@ VIEWS: Final = (
 
 NEEDED: Final = {"/system": Scope.CONTROL, "/audit": Scope.CONTROL, "/users": Scope.ADMIN}
 """Those that are shown only to people who may see them; the others need `read`."""
+
+
+REHEARSAL: Final = "Rehearsal: texts go to a sandbox that plays the phones. Nobody gets a real one."
+"""Stands above whatever might be taken for texts to people."""
 
 
 def render(template: str, values: Mapping[str, Any], asked: "Visit", *, part: str = "") -> str:
@@ -98,6 +102,7 @@ def _environment() -> Environment:
         "kept_rows": charts.kept_rows,
         "share": charts.share,
         "percent": _percent,
+        "roles": lambda scope: roles_allowed(Scope(scope)),
         "clock": lambda moment, asked: f"{moment.astimezone(asked.zone):%H:%M}",
         "utc": lambda moment: f"{moment.astimezone(UTC):%H:%M} UTC",
         "at": lambda seconds: datetime.fromtimestamp(seconds, UTC),
@@ -109,6 +114,7 @@ def _environment() -> Environment:
         "moment": lambda text: datetime.fromisoformat(text) if text else None,
         "query": _query,
     }
+    made.globals["rehearsal"] = REHEARSAL
     return made
 
 

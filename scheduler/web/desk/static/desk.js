@@ -13,22 +13,49 @@ function address(part) {
   return url;
 }
 
+// What may have the focus, and how it is found again where it was replaced.
+const HELD = "a, button, input, select, textarea, summary, [tabindex]";
+const nameOf = (each) => each.id || each.getAttribute("href") || each.ariaLabel || each.textContent.trim();
+
 function show(place, text) {
+  place.waiting = undefined;
   if (text === place.dataset.shown) return;
   const made = new DOMParser().parseFromString(text, "text/html").body;
-  const held = document.activeElement;
-  const name = place.contains(held) ? held.id || held.getAttribute("href") : "";
-  if (place.contains(held) && /^(INPUT|SELECT|TEXTAREA)$/.test(held.tagName)) return; // somebody is writing in it
-  const alike = () => [...place.querySelectorAll(`[href="${CSS.escape(name)}"]`)];
-  const turn = name ? alike().indexOf(held) : -1; // several links may lead to the same place
-  const open = [...place.querySelectorAll("details[open]")].map((each) => each.id);
-  place.replaceChildren(...made.childNodes);
-  for (const id of open.filter(Boolean)) document.getElementById(id)?.setAttribute("open", "");
-  place.dataset.shown = text;
-  if (name) {
-    const again = document.getElementById(name) || alike()[turn];
-    if (again) again.focus({ preventScroll: true });
+  for (const each of place.querySelectorAll("details[open][id]")) {
+    made.querySelector("#" + CSS.escape(each.id))?.setAttribute("open", "");
   }
+  const held = place.contains(document.activeElement) ? document.activeElement : null;
+  const old = [...place.children].find((each) => each.contains(held));
+  const goes = old && ![...made.children].some((each) => each.isEqualNode(old));
+  if ((goes && /^(INPUT|SELECT|TEXTAREA)$/.test(held.tagName)) || place.matches(":active")) {
+    place.waiting = text; // somebody is writing in what would be replaced, or clicking
+    return;
+  }
+  const alike = () => [...place.querySelectorAll(HELD)].filter((each) => nameOf(each) === nameOf(held));
+  const turn = held ? alike().indexOf(held) : 0; // several links may lead to the same place
+  replace(place, made);
+  place.dataset.shown = text;
+  if (held && held !== document.activeElement) (alike()[turn] || place).focus({ preventScroll: true });
+}
+
+function replace(place, made) { // what is as it was stays: focus, selection and place in it, too
+  let next = place.firstElementChild;
+  const dropUntil = (end) => {
+    while (next !== end) {
+      const gone = next;
+      next = next.nextElementSibling;
+      gone.remove();
+    }
+  };
+  for (const each of [...made.children]) {
+    let same = next;
+    while (same && !same.isEqualNode(each)) same = same.nextElementSibling;
+    if (same) {
+      dropUntil(same);
+      next = same.nextElementSibling;
+    } else place.insertBefore(each, next);
+  }
+  dropUntil(null);
 }
 
 async function renew(place) { // where a part cannot be followed; and it learns why
@@ -55,6 +82,7 @@ function follow() { // the server tells what has changed; nothing is followed wh
       followed.delete(place);
       continue;
     }
+    if (place.waiting) show(place, place.waiting);
     if (place.lost) warn(place, Date.now() - place.seen > LOST);
     if (!followed.has(place)) {
       const source = new EventSource(address(place.dataset.live));

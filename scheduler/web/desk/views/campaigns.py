@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from campaigns.access import Scope
-from campaigns.lifecycle import RunState
+from campaigns.lifecycle import RecipientState, RunState
 from scheduler.actions import control
 from scheduler.actions.reading.alerts import read_alerts
 from scheduler.actions.reading.audit import read_audit
@@ -13,7 +13,7 @@ from scheduler.actions.reading.runs import read_campaigns, read_course, read_lin
 from scheduler.actions.throttling import place_of, read_limits
 from scheduler.report.devices import failure_words
 from scheduler.report.limits import Limit
-from scheduler.report.summary import alarm_words, approved_words, phone_lines
+from scheduler.report.summary import RunProgress, alarm_words, approved_words, phone_lines
 from scheduler.report.variants import groups_of
 from scheduler.web.desk.pages import DeskPage, DeskPlace, Visit
 from scheduler.web.desk.values import after_of, number_of
@@ -55,6 +55,7 @@ def campaign(asked: Visit) -> DeskPage:
         "campaign.html",
         {
             "seen": seen,
+            "rehearsed": seen.run.rehearsal,
             "course": read_course(asked.runtime.store, seen, now=asked.now),
             "pace": line.pace,
             "done": _done(asked, name),
@@ -65,7 +66,7 @@ def campaign(asked: Visit) -> DeskPage:
             "failures": list(failure_words(seen.failures)),
             "groups": groups_of(seen.groups),
             "limits": _limits(asked, name, ended=seen.run.finished_at is not None),
-            "can": _can(asked, seen.run.state, awaits=bool(seen.awaits)),
+            "can": _can(asked, seen),
         },
     )
 
@@ -82,15 +83,18 @@ def _limits(asked: Visit, name: str, *, ended: bool) -> Sequence[Limit]:
     return () if ended else read_limits(runtime.store, runtime.settings, place, now=asked.now)
 
 
-def _can(asked: Visit, state: RunState, *, awaits: bool) -> Mapping[str, bool]:
-    """Return which forms the page has. The action decides all the same whether it can be done."""
-    steers = asked.may(Scope.CONTROL)
+def _can(asked: Visit, seen: RunProgress) -> Mapping[str, bool]:
+    """Return what the page offers. The action decides all the same whether it can be done."""
+    steers, state = asked.may(Scope.CONTROL), seen.run.state
     return {
-        "approve": awaits and asked.may(Scope.APPROVE),
+        "approve": bool(seen.awaits) and asked.may(Scope.APPROVE),
         "pause": steers and state in {RunState.SCHEDULED, RunState.RUNNING},
         "resume": steers and state is RunState.PAUSED,
         "cancel": steers and state in control.AT_WORK,
-        "steer": steers,
+        "resend": steers and bool(seen.failures),
+        "resolve": steers and bool(seen.books.by_state.get(RecipientState.HELD)),
+        "account": steers and bool(seen.outlook.account_reason),
+        "throttle": steers and seen.run.finished_at is None,
     }
 
 

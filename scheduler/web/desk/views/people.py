@@ -88,6 +88,7 @@ def plan(asked: Visit) -> DeskPage:
 def _shown(planned: BulkPlan, chosen: BulkSelection, refused: Refused | None = None) -> DeskPage:
     values = {
         "plan": planned,
+        "rehearsed": planned.run.rehearsal,
         "filters": chosen.filters,
         "does": SENTENCES[planned.action],
         "button": BUTTONS[planned.action][0],

@@ -11,6 +11,7 @@ from campaigns.protocol.declarations import Declared
 from scheduler.actions import approving, control, resolving, throttling
 from scheduler.actions.reading.runs import read_runs
 from scheduler.actions.refusals import Refusal, Refused
+from scheduler.report.summary import RunProgress
 from scheduler.web.desk.pages import DeskPage, DeskPlace, Go, Visit
 from scheduler.web.desk.values import form_number, number_of
 
@@ -25,8 +26,9 @@ class Choice:
     is_final: bool = False
 
 
-def _asks(campaign: str, title: str, says: str, action: str, choices: list[Choice], command: str) -> DeskPage:
-    here = {"campaign": campaign, "title": title, "says": says, "action": action}
+def _asks(seen: RunProgress, title: str, says: str, action: str, choices: list[Choice], command: str) -> DeskPage:
+    run = seen.run
+    here = {"campaign": run.campaign, "rehearsed": run.rehearsal, "title": title, "says": says, "action": action}
     return DeskPage("confirm.html", {**here, "choices": choices, "command": f"campaigns {command}"})
 
 
@@ -64,7 +66,8 @@ def resume(asked: Visit) -> Go:
 def ask_resume(asked: Visit) -> DeskPage:
     """Why the account sends nothing, and how it goes on."""
     name = asked.path["name"]
-    reason = read_runs(asked.runtime.store, name, now=asked.now)[0].outlook.account_reason
+    seen = read_runs(asked.runtime.store, name, now=asked.now)[0]
+    reason = seen.outlook.account_reason
     if not reason:
         raise Refused(Refusal.WRONG_STATE, f"the account of {name} sends: there is nothing to resume")
     choices = [
@@ -77,7 +80,7 @@ def ask_resume(asked: Visit) -> DeskPage:
         ),
     ]
     says = f"Nothing is sent through this account: {reason}."
-    return _asks(name, "Resume the account", says, "resume", choices, f"resume {name} --account")
+    return _asks(seen, "Resume the account", says, "resume", choices, f"resume {name} --account")
 
 
 def cancel(asked: Visit) -> Go:
@@ -95,14 +98,14 @@ def ask_cancel(asked: Visit) -> DeskPage:
     follows = f"{unsent} who wait now get nothing. What the gateway has already is still sent. This cannot be undone."
     choices = [Choice("Cancel for good", follows, {}, is_final=True)]
     return _asks(
-        name, f"Cancel {name}", "To stop it for a while, pause it instead.", "cancel", choices, f"cancel {name}"
+        seen, f"Cancel {name}", "To stop it for a while, pause it instead.", "cancel", choices, f"cancel {name}"
     )
 
 
 def ask_resolve(asked: Visit) -> DeskPage:
     """Whether everything of a run that is held was sent."""
-    name, run = asked.path["name"], number_of(asked, "run")
-    about = resolving.to_decide(asked.runtime.store, name, run)
+    name = asked.path["name"]
+    about = resolving.to_decide(asked.runtime.store, name, number_of(asked, "run"))
     what = " and ".join(
         filter(
             None,
@@ -124,7 +127,8 @@ def ask_resolve(asked: Visit) -> DeskPage:
     ]
     says = "Look for these texts in the list of messages of the gateway, or of the phone."
     command = f"resolve {name} --run {about.run_id} --as sent|not-sent"
-    return _asks(name, f"Held texts of {name}", says, "resolve", choices, command)
+    seen = read_runs(asked.runtime.store, name, about.run_id, now=asked.now)[0]
+    return _asks(seen, f"Held texts of {name}", says, "resolve", choices, command)
 
 
 def resolve(asked: Visit) -> Go:

@@ -7,15 +7,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from campaigns.access import Scope
-from campaigns.counting import amount
 from campaigns.lifecycle import RecipientState
-from campaigns.take_up import Taken
 from scheduler.actions.answers import plan_json
 from scheduler.actions.plans.facts import preview_json
 from scheduler.actions.reading.plans import read_plan
 from scheduler.actions.reading.recipients import read_recipients
 from scheduler.actions.refusals import Refusal, Refused
-from scheduler.actions.submitting import Submitted
 from scheduler.actions.uploading.columns import Missing, TableRows
 from scheduler.actions.uploading.drafts import (
     Looked,
@@ -29,10 +26,10 @@ from scheduler.actions.uploading.drafts import (
 )
 from scheduler.actions.uploading.writing import FilledIn, compose, with_column
 from scheduler.intake.taking import Prospect
-from scheduler.web.api.guard import require
 from scheduler.web.api.problems import EXPECTED, STATUSES, CallProblem, as_problem
-from scheduler.web.desk.pages import DeskPage, DeskPlace, Go, Visit
+from scheduler.web.desk.pages import DeskPage, DeskPlace, Go, Visit, require
 from scheduler.web.desk.receiving import SentFile
+from scheduler.web.desk.telling import done_words, exists_words, kept_words
 from scheduler.web.desk.values import number_of
 
 COMMON: Final = (
@@ -108,7 +105,7 @@ def submit(asked: Visit) -> DeskPage | Go:
                 planned=plan_draft(asked.runtime, sheet.text, now=asked.now),
             )
         return _page(asked, sheet)
-    return Go(f"/campaigns/{done.run.campaign}/plan", _done_words(done))
+    return Go(f"/campaigns/{done.run.campaign}/plan", done_words(done, asked))
 
 
 def stored_plan(asked: Visit) -> DeskPage:
@@ -120,33 +117,12 @@ def stored_plan(asked: Visit) -> DeskPage:
         "plan.html",
         {
             "seen": seen,
+            "rehearsed": seen.run.rehearsal,
             "plan": plan_json(seen),
             "samples": [row.values for row in first.rows] if asked.full else [],
             "can_approve": bool(seen.awaits) and asked.may(Scope.APPROVE),
         },
     )
-
-
-def _exists(prospect: Prospect | None) -> str:
-    """Return what the file does to the campaign of its name; empty: there is none."""
-    if prospect is None or prospect.run is None:
-        return ""
-    name, decision = prospect.run.campaign, prospect.decision
-    words = f"A campaign called {name} exists already, and this file goes to it: {_TO_EXISTING[decision.taken]}"
-    return f"{words}. Only people who are new in its tables are added." if decision.takes_more else f"{words}."
-
-
-_TO_EXISTING: Final[Mapping[Taken, str]] = {
-    Taken.PLANNED: "what it has sent stays, and the rest is planned anew from this file",
-    Taken.CONTINUED: "it has begun to send, and continues as planned",
-    Taken.TUNED: "it has begun to send, and continues with the limits of this file",
-    Taken.OVER: "it has run, and nobody gets its text again",
-}
-
-
-def _done_words(done: Submitted) -> str:
-    added = f", {amount(done.added, 'new row')}" if done.added else ""
-    return f"{done.run.campaign} is submitted: {done.taken.value}{added}"
 
 
 def _text(asked: Visit) -> str:
@@ -197,12 +173,11 @@ def _with_table(asked: Visit, sheet: DraftPage, sent: SentFile) -> DraftPage:
             now=asked.now,
         )
     except Refused as refused:  # the other files, and the text, are taken all the same
-        return replace(sheet, notes=(*sheet.notes, f"{sent.filename[:100]} was not kept: {refused}"))
-    note = f"{stored.name} is kept: {amount(stored.rows, 'row')}" if stored.is_news else f"{stored.name} was there"
+        return replace(sheet, notes=(*sheet.notes, f"{sent.filename[:100]} was not stored: {refused}"))
     filled = {**sheet.filled, "table": sheet.filled["table"] or rows.name}
     if filled["table"] == rows.name:
         filled["column"] = rows.number
-    return replace(sheet, kept=(*sheet.kept, rows), notes=(*sheet.notes, note), filled=filled)
+    return replace(sheet, kept=(*sheet.kept, rows), notes=(*sheet.notes, kept_words(stored)), filled=filled)
 
 
 def _with_column(text: str, put: str) -> str:
@@ -226,7 +201,7 @@ def _page(asked: Visit, sheet: DraftPage) -> DeskPage:
         "submit.html",
         {
             "sheet": sheet,
-            "exists": _exists(sheet.prospect),
+            "exists": exists_words(sheet.prospect),
             "example": EXAMPLE,
             "lines": _lines(sheet.text, looked) if looked and looked.checked.problems else (),
             "puts": [(missing, _puts(missing)) for missing in looked.missing] if looked else [],

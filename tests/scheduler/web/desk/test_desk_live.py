@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from playwright.sync_api import Browser, expect
 from pydantic import SecretStr
 
 from campaigns.access import Role
@@ -151,3 +152,32 @@ def test_a_part_is_for_those_who_may_see_it_and_shows_nobody_else(desk: Desk) ->
     assert viewer.wait(lambda: bool(viewer.parts and admin.parts))
     assert "a-viewer" not in viewer.parts[0]
     assert "a-admin" not in admin.parts[0]
+
+
+@pytest.mark.long
+def test_what_can_no_longer_be_done_goes_from_an_open_page_and_the_focus_stays(desk: Desk, browser: Browser) -> None:
+    """Buttons are of the live part: a block that did not change is not touched, and what is gone hands its place on."""
+    run_id = desk.world.run(people(4, first=8_000), campaign="to-end")
+    context = browser.new_context()
+    cookie = {"name": COOKIE, "value": desk.sessions[Role.ADMIN], "url": desk.url}
+    context.add_cookies([cookie])  # type: ignore[list-item]  # as it is written
+    page = context.new_page()
+    page.goto(desk.url + "/campaigns/to-end")
+    rate, pause = page.get_by_label("Rate"), page.get_by_role("button", name="Pause")
+    page.get_by_text("Change its limits").click()
+    rate.fill("7/minute")
+    desk.world.set_run(run_id, reason="somebody", state=RunState.PAUSED)
+    expect(page.get_by_role("button", name="Resume")).to_be_visible(timeout=10_000)
+    expect(rate).to_have_value("7/minute")
+    expect(rate).to_be_focused()
+    desk.world.set_run(run_id, reason="", state=RunState.RUNNING)
+    expect(pause).to_be_visible(timeout=10_000)
+    pause.focus()
+    # when
+    desk.world.set_run(run_id, state=RunState.COMPLETED, finished_at=desk.runtime.clock.now())
+    expect(pause).to_have_count(0, timeout=10_000)
+    # then
+    assert page.get_by_role("link", name="Cancel for good").count() == 0
+    assert page.get_by_text("Change its limits").count() == 0
+    expect(page.locator("[data-live]")).to_be_focused()
+    context.close()

@@ -120,7 +120,7 @@ def test_from_a_broken_file_to_an_approved_campaign(desk: Runtime, reader: Calla
     page = author.send("/submit", ("spring-sale.yaml", BROKEN.encode()), ("customers.csv", TABLE), do="check").text
     assert text_in(page) == BROKEN
     assert re.search(r'<li value="3" class="bad"><code>audiense:</code>\s*<p class="problem">Line 3, column 1', page)
-    assert "customers.csv is kept: 3 rows" in page
+    assert "customers.csv is stored, with 3 rows. Name it in the campaign file" in page
     assert re.search(r"<td>4</td><td>[^<]+</td>", page), "the row without a usable number, and why"
     # Mended, it still asks for columns that the table does not have: a click puts each into the text.
     page = author.send(text=MENDED, do="check").text
@@ -144,8 +144,8 @@ def test_from_a_broken_file_to_an_approved_campaign(desk: Runtime, reader: Calla
     done = author.send("/submit/exactly", text=hidden(page, "text"), seen=hidden(page, "seen"))
     assert (done.status_code, done.headers["location"]) == (303, "/campaigns/spring-sale/plan")
     page = author.get("/campaigns/spring-sale/plan").text
-    assert "spring-sale is submitted" in page
-    assert "It waits for approval" in page
+    assert "spring-sale is submitted. Nothing is sent until somebody approves its plan." in page
+    assert "It waits for approval. Until somebody approves it, nothing is sent. That is for approvers, op" in page
     assert re.search(r'people\?run=1&amp;state=invalid">1</a>', page)
     plan = hidden(operator.get("/campaigns/spring-sale/plan").text, "plan")
     approved = operator.client.post("/campaigns/spring-sale/approve", data={"plan": plan})
@@ -183,7 +183,7 @@ def test_another_plan_than_the_one_that_was_seen_is_not_submitted(
 def test_a_form_writes_the_file_and_shows_it_first(desk: Runtime, reader: Callable[[Role], Reader]) -> None:
     author = reader(Role.AUTHOR)
     page = author.send("/submit", ("Clienti 2026 (1).csv", TABLE), do="check").text
-    assert "Clienti-2026-1-.csv is kept" in page
+    assert "Clienti-2026-1-.csv is stored" in page
     assert "<option selected>telefono</option><option>nome</option>" in page
     filled = {
         "name": "spring-sale",
@@ -341,9 +341,12 @@ def test_who_may_plan_and_who_may_submit(desk: Runtime, reader: Callable[[Role],
     assert (nobody.status_code, nobody.headers["location"]) == (303, "/signin?next=%2Fsubmit")
     viewer.client.headers["Authorization"] = f"Bearer {token}"
     page = viewer.send("/submit", ("t.csv", TABLE), text=text, do="plan")
-    assert (page.status_code, "it needs the scope submit" in page.text) == (403, True)
+    assert (
+        page.status_code,
+        "this is for authors, approvers, operators and admins. An admin can give" in page.text,
+    ) == (403, True)
     page = viewer.send("/submit", text=text, do="plan")
-    assert ("Somebody with the right to submit" in page.text, "/submit/exactly" in page.text) == (True, False)
+    assert ("You may plan it, and not submit it" in page.text, "/submit/exactly" in page.text) == (True, False)
     assert viewer.send("/submit/exactly", text=text, seen="{}").status_code == 403
     assert not list(uploads_in(desk.settings.inbox).glob("t.csv"))
     assert runs_in(desk) == 0
@@ -381,7 +384,7 @@ def test_the_same_file_by_the_api_is_the_same_file(desk: Runtime, reader: Callab
     assert put.json()["taken"] == "planned"
     done = author.send("/submit/exactly", text=hidden(page, "text"), seen=hidden(page, "seen"))
     assert (done.status_code, runs_in(desk)) == (303, 1)
-    assert "x is submitted: continued" in author.get("/campaigns/x/plan").text
+    assert "x is submitted. It is under way already, and goes on as planned." in author.get("/campaigns/x/plan").text
 
 
 def test_a_name_that_is_used_is_told_before_anything_is_submitted(
@@ -445,6 +448,27 @@ def test_what_the_form_lacks_is_told(filled: dict[str, str], sentence: str, read
     assert all(f'value="{value}"' in page.text for name, value in filled.items() if name.startswith("window"))
 
 
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ("schedule: {start: '2099-12-01 09:00'}\n", "Its texts are sent from Tue 2099-12-01 09:00 (UTC) on."),
+        (
+            "schedule: {start: '2099-12-01 09:00'}\napproval: true\n",
+            "Nothing is sent until somebody approves its plan.",
+        ),
+        ("", "Its texts are sent from now on."),
+    ],
+)
+def test_what_happens_next_is_told(more: str, says: str, reader: Callable[[Role], Reader]) -> None:
+    author = reader(Role.AUTHOR)
+    text = f"campaign: x\nmessage: Hi\naudience: {{file: t.csv, number: telefono}}\n{more}"
+    page = author.send("/submit", ("t.csv", TABLE), text=text, do="plan").text
+    author.send("/submit/exactly", text=hidden(page, "text"), seen=hidden(page, "seen"))
+    assert f"x is submitted. {says}" in author.get("/campaigns/x/plan").text
+    again = author.send("/submit", ("t.csv", TABLE), text=text, do="check").text
+    assert "t.csv is the same as the one stored already. Name it in the campaign file" in again
+
+
 def test_the_zone_of_the_times_is_named_at_the_fields(reader: Callable[[Role], Reader]) -> None:
     author = reader(Role.AUTHOR)
     author.client.cookies["campaigns_zone"] = "Europe%2FRome"
@@ -456,6 +480,6 @@ def test_the_zone_of_the_times_is_named_at_the_fields(reader: Callable[[Role], R
 def test_a_table_that_was_not_kept_is_asked_for_as_in_a_browser(reader: Callable[[Role], Reader]) -> None:
     text = "campaign: x\nmessage: Hi\naudience: {file: t.csv}\n"
     page = reader(Role.AUTHOR).send("/submit", ("t.csv", b"number,number\n1,2\n"), text=text, do="check").text
-    assert "t.csv was not kept" in page
+    assert "t.csv was not stored" in page
     assert "upload it first, or correct the name" in page
     assert "beside" not in page

@@ -68,7 +68,7 @@ def come_in(walk: Walk) -> None:
     anna.fill("Password, at least 12 characters", PASSWORD)
     anna.press("Make this user and go on")
     anna.heading("Now")
-    anna.sees("Nothing needs you.")
+    anna.sees("Rehearsal: texts go to a sandbox", "Nothing needs you.")
 
 
 def add_a_colleague(walk: Walk) -> None:
@@ -97,7 +97,9 @@ def bring_a_broken_file(walk: Walk) -> None:
     anna.bring(campaign, table)
     anna.press("Check")
     anna.sees(
-        f"customers.csv is kept: {PEOPLE + 2} rows", "Line 3, column 1: audiense", "Line 6, column 9: throughput.rate"
+        f"customers.csv is stored, with {PEOPLE + 2} rows",
+        "Line 3, column 1: audiense",
+        "Line 6, column 9: throughput.rate",
     )
     anna.sees("1 row without a usable number")
     walk.shot("mistakes", anna)
@@ -117,7 +119,7 @@ def plan_and_submit(walk: Walk) -> None:
     anna.sees("Hi Anna 0, our spring sale starts on Saturday.", "It needs approval")
     walk.shot("plan", anna)
     anna.press("Submit exactly this plan")
-    anna.sees("spring-sale is submitted")
+    anna.sees("spring-sale is submitted. Nothing is sent until somebody approves its plan.")
 
 
 def approve_as_somebody_else(walk: Walk) -> None:
@@ -128,7 +130,7 @@ def approve_as_somebody_else(walk: Walk) -> None:
     bob.sees("Plans to approve", "If nobody approves it, nothing is sent")
     walk.shot("needs-you", bob)
     bob.follow("Look at the plan of spring-sale")
-    bob.heading("spring-sale")
+    bob.heading("Plan of spring-sale")
     bob.press("Approve exactly this plan")
     bob.sees("spring-sale is approved")
 
@@ -198,6 +200,7 @@ def see_it_end(walk: Walk) -> None:
     bob.until(lambda: "completed" in bob.text() and bob.figure("failed") > 1, "it is over")
     bob.until(lambda: _adds_up(bob), "all states add up to the audience")
     assert (bob.figure("delivered") + bob.figure("failed"), bob.figure("invalid")) == (PEOPLE + 1, 1)
+    assert bob.page.get_by_role("button", name="Pause").count() == 0, "what can no longer be done is not offered"
     walk.shot("finished", bob)
 
 
