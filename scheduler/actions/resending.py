@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import ColumnElement
 from sqlmodel import Session
@@ -23,11 +23,8 @@ from worker.store.following import receipts
 from worker.store.locks import lock_run
 from worker.store.people import suppressions
 from worker.store.runs import resends
-from worker.store.runs.resends import Failure
+from worker.store.runs.resends import FailedMessage, Failure
 from worker.store.runs.runs import RunView, find_campaign_run, run_view
-
-STORED_AT_ONCE: Final = 1_000
-"""How many messages that were looked up are stored in one transaction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +105,23 @@ def resend_failed(
 
 
 def ask_again(runtime: Runtime, root: RunView, only: Sequence[ColumnElement[bool]] = ()) -> None:
-    """Read every failed message (that meets the conditions) once more: the gateway may have tried again by itself."""
-    with runtime.store.read() as session:
-        failed = resends.failed_messages(session, root.id, only)
+    """Read every failed message (that meets the conditions) once more: the gateway may have tried again by itself.
+
+    Some at a time: a group that goes on in the next part is read again then.
+    """
+    after = 0
+    while True:
+        with runtime.store.read() as session:
+            failed = resends.failed_messages(session, root.id, only, after=after)
+        if not failed:
+            return
+        after = failed[-1].row_id
+        _ask_about(runtime, failed)
+
+
+def _ask_about(runtime: Runtime, failed: Sequence[FailedMessage]) -> None:
     shown: list[Message] = []
-    for group_id, members in groupby(failed, key=attrgetter("group_id")):
+    for group_id, members in groupby(sorted(failed, key=attrgetter("group_id")), key=attrgetter("group_id")):
         wanted = {member.gateway_id: member.batch_id for member in members}
         found = {m.id: m for m in _of_group(runtime, group_id) if m.id in wanted}
         for gateway_id in wanted.keys() - found.keys():  # it left its group, or never had one
@@ -123,9 +132,6 @@ def ask_again(runtime: Runtime, root: RunView, only: Sequence[ColumnElement[bool
         if back:
             with runtime.store.write("resend_followed") as session:
                 receipts.poll_again(session, [id_ for id_ in back if id_ is not None], at=runtime.clock.now())
-        if len(shown) >= STORED_AT_ONCE:
-            store_receipts(runtime, shown)
-            shown = []
     store_receipts(runtime, shown)
 
 

@@ -10,11 +10,14 @@ from sqlmodel import col, select
 from campaigns.lifecycle import RecipientState, RunState
 from campaigns.planning.batching import BatchLimits
 from campaigns.planning.row_planner import PlannedRecipient
-from tests.store.store_world import AT_ONCE, NOW, World
+from campaigns.protocol.bulk_actions import BulkAction, Cause
+from tests.store.store_world import AT_ONCE, NOW, World, people
 from worker.store.models import Recipient, Retry, Run
 from worker.store.reports import exports
+from worker.store.reports.choices import count_causes
 from worker.store.runs import runs
-from worker.store.runs.resends import create_resend, failed_messages, failures, resends_of
+from worker.store.runs.resends import AT_ONCE as PART
+from worker.store.runs.resends import FailedMessage, create_resend, failed_messages, failures, resends_of
 from worker.store.sending.claim import NoIntent
 from worker.store.sending.intent import Intent
 
@@ -100,6 +103,77 @@ def test_only_who_is_proven_not_to_have_it_is_sent_to_again(
 
     assert again is not None
     assert who(world, again) == dict.fromkeys([number(0), number(1), number(2)], S.PENDING)
+
+
+REMINDER = "A-17|2026-12-06T10:30+01:00|1d before"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "slot", "is_resent"),
+    [
+        ({"state": S.FAILED}, {"state": S.DUPLICATE}, "", True),
+        ({"state": S.CANCELLED}, {"state": S.FAILED}, REMINDER, True),
+        ({"state": S.SKIPPED}, {"state": S.FAILED}, REMINDER, True),
+        ({"state": S.FAILED}, {"state": S.FAILED}, "", True),
+        ({"state": S.DELIVERED, "attempts": 1}, {"state": S.FAILED}, "", False),
+        ({"state": S.FAILED}, {"state": S.PENDING}, "", False),
+        ({"state": S.CANCELLED, "attempts": 1}, {"state": S.FAILED}, REMINDER, False),
+    ],
+    ids=[
+        "twice in a table", "a reminder withdrawn and planned again", "one missed and planned again",
+        "twice on a contact list", "the first one of a list arrived", "the other one waits", "the other one was tried",
+    ],
+)  # fmt: skip
+def test_of_several_rows_of_a_number_the_one_that_counts_is_sent_again_once(
+    world: World,
+    run_id: int,
+    first: dict[str, object],
+    second: dict[str, object],
+    slot: str,
+    is_resent: bool,
+) -> None:
+    """The plan, the resend, the last look before its request, the choice by a filter and the export agree."""
+    rows = [
+        PlannedRecipient(number(90), place, "p.csv", 1, S.PENDING, "", "Hi", 1, AT_ONCE, slot=slot) for place in (0, 7)
+    ]
+    several = world.run(rows, campaign="several", per_request=1)
+    with world.store.write() as session:
+        for place, values in ((0, first), (7, second)):
+            row = col(Recipient.run_id) == several, col(Recipient.occurrence) == place
+            session.execute(sa.update(Recipient).where(*row).values(result_code=NO_SERVICE, **values))
+    with world.store.read() as session:
+        people = sum(failure.people for failure in failures(session, several))
+        chosen = count_causes(session, BulkAction.RESEND, several, {})
+    # when
+    again = resend(world, several)
+    # then
+    assert (people, again is not None) == (int(is_resent), is_resent)
+    assert [each.people for each in chosen if each.cause is Cause.DONE] == [1] * is_resent
+    if again is None:
+        return
+    assert [type(world.promise(batch)) for batch in world.batches(again)] == [Intent]
+    with world.store.read() as session:
+        shown = [row.state for page in exports.export_pages(session, several, with_resends=True) for row in page]
+    assert (shown.count("in_doubt"), shown.count("failed")) == (1, int(first == second))
+
+
+def test_many_are_read_in_parts_and_sent_again_once(world: World) -> None:
+    large = world.run(people(2 * PART + 5), campaign="large", per_request=500)
+    with world.store.write() as session:
+        failed = {"state": S.FAILED, "result_code": NO_SERVICE, "gateway_id": col(Recipient.id), "attempts": 1}
+        session.execute(sa.update(Recipient).where(col(Recipient.run_id) == large).values(**failed))
+    found: list[FailedMessage] = []
+    with world.store.read() as session:
+        while part := failed_messages(session, large, after=found[-1].row_id if found else 0):
+            assert len(part) <= PART
+            found += part
+    again = resend(world, large, opted_out=[1], per_request=500)
+    assert again is not None
+    assert [message.gateway_id for message in found] == [row.id for row in world.recipients(large)]
+    assert [row.number for row in world.recipients(again)] == [row.number for row in world.recipients(large)]
+    with world.store.read() as session:
+        summary = runs.run_view(session, again).plan_summary
+    assert (summary["audience"], summary["counts"]) == (2 * PART + 5, {"pending": 2 * PART + 4, "suppressed": 1})
 
 
 def test_it_is_the_same_text_the_same_variant_and_the_same_clocks(world: World, run_id: int) -> None:

@@ -13,6 +13,7 @@ from sqlmodel import Session
 from campaigns.lifecycle import RecipientState
 from campaigns.protocol.bulk_actions import BulkAction, Cause
 from worker.store.runs.resends import has_later_text, is_proven, retry_waits
+from worker.store.standing import counts_as_failed
 from worker.store.tables import recipients, replies, runs, suppressions
 
 ANY_REPLY: Final = "any"
@@ -65,7 +66,7 @@ def _cause(session: Session, action: BulkAction, run_id: int) -> sa.ColumnElemen
     if action is BulkAction.RESEND:
         return sa.case(
             (recipients.c.state != RecipientState.FAILED, Cause.NOT_FAILED.value),
-            (recipients.c.occurrence != 0, Cause.DUPLICATE.value),
+            (~counts_as_failed(), Cause.DUPLICATE.value),
             (has_later_text(session, parent or run_id), Cause.SENT_AGAIN.value),
             (retry_waits(), Cause.RETRY_WAITS.value),
             # Without a result it is neither true nor false.

@@ -10,6 +10,7 @@ from sqlmodel import Session
 from campaigns.following.results import result_words
 from campaigns.lifecycle import RecipientState
 from worker.store.runs.resends import resends_of
+from worker.store.standing import counts_as_failed
 from worker.store.tables import recipients, replies, runs, suppressions
 
 COLUMNS: Final = (
@@ -158,7 +159,7 @@ def _stands(later: Sequence[int]) -> sa.ColumnElement[bool]:
     stands = ~recipients.c.is_superseded
     if not later:
         return stands
-    failed_first = sa.and_(recipients.c.state == RecipientState.FAILED, recipients.c.occurrence == 0, is_again)
+    failed_first = sa.and_(recipients.c.state == RecipientState.FAILED, is_again, counts_as_failed())
     return sa.and_(stands, ~failed_first)
 
 

@@ -3,10 +3,12 @@
 A run and those that resend to its people form a chain. What counts for a person is their row in its last run.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
+from itertools import chain
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -18,15 +20,18 @@ from campaigns.lifecycle import RecipientState, RunState
 from campaigns.planning.batching import BatchLimits, into_batches
 from campaigns.planning.row_planner import PlannedRecipient
 from campaigns.timing.placing import Departure
-from worker.store.bulk import in_parts
 from worker.store.events import EventName, record_event
 from worker.store.locks import lock_run
 from worker.store.runs import plans
 from worker.store.runs.runs import RunView, create_run
+from worker.store.standing import counts_as_failed
 from worker.store.tables import batches, inbox_files, recipients, retries, runs
 
 MOMENT_PREFIX: Final = "resend-"
 """Prefix of a resend's name, before its number within the campaign: two commands at once make one."""
+
+AT_ONCE: Final = 1_000
+"""How many failed texts are in memory at once."""
 
 OVER: Final = (RunState.COMPLETED, RunState.CANCELLED, RunState.FAILED)
 
@@ -66,19 +71,25 @@ def failures(session: Session, root_id: int) -> list[Failure]:
 class FailedMessage:
     """A failed text that the gateway has: it can be read once more."""
 
+    row_id: int
     batch_id: int | None
     group_id: str
     gateway_id: int
 
 
-def failed_messages(session: Session, root_id: int, only: Sequence[sa.ColumnElement[bool]] = ()) -> list[FailedMessage]:
-    """Return the messages of the people who would be sent to again, group by group; `only`: further conditions."""
+def failed_messages(
+    session: Session, root_id: int, only: Sequence[sa.ColumnElement[bool]] = (), *, after: int = 0
+) -> list[FailedMessage]:
+    """Return the messages of the next `AT_ONCE` people who would be sent to again, in the order of their rows.
+
+    `only`: further conditions; `after`: the row of the last one before.
+    """
     columns: tuple[Any, ...] = (
-        recipients.c.batch_id, sa.func.coalesce(recipients.c.group_id, ""), recipients.c.gateway_id,
+        recipients.c.id, recipients.c.batch_id, sa.func.coalesce(recipients.c.group_id, ""), recipients.c.gateway_id,
     )  # fmt: skip
-    is_there = recipients.c.gateway_id.is_not(None)
-    query = sa.select(*columns).where(*_last_failed(session, root_id), is_proven(), is_there, *only)
-    return [FailedMessage(*row) for row in session.execute(query.order_by(*columns[1:]))]
+    is_next = recipients.c.gateway_id.is_not(None), recipients.c.id > after
+    query = sa.select(*columns).where(*_last_failed(session, root_id), is_proven(), *is_next, *only)
+    return [FailedMessage(*row) for row in session.execute(query.order_by(recipients.c.id).limit(AT_ONCE))]
 
 
 def is_proven() -> sa.ColumnElement[bool]:
@@ -108,7 +119,7 @@ def _last_failed(session: Session, root_id: int) -> tuple[sa.ColumnElement[bool]
     return (
         recipients.c.run_id.in_([root_id, *resends_of(session, root_id)]),
         recipients.c.state == RecipientState.FAILED,
-        recipients.c.occurrence == 0,
+        counts_as_failed(),
         ~has_later_text(session, root_id),
         ~retry_waits(),
     )
@@ -137,8 +148,8 @@ def create_resend(
     """
     lock_run(session, root.id)
     chosen = (*_last_failed(session, root.id), is_proven(), *only)
-    ids = list(session.scalars(sa.select(recipients.c.id).where(*chosen).order_by(recipients.c.id)))
-    if not ids:
+    rows = _again(session, chosen, suppressed, now)  # of the chain as it is before this run
+    if (first := next(rows, None)) is None:
         return None
     number = (
         1
@@ -159,21 +170,26 @@ def create_resend(
         moment=f"{MOMENT_PREFIX}{number}",
         parent_id=root.id,
     )
-    digest, left = sha256(), len(ids)
-    for chunk in into_batches(_again(session, ids, suppressed, now), limits):
+    digest, counts = sha256(), Counter[RecipientState]()
+    for chunk in into_batches(chain([first], rows), limits):
         plans.insert_chunk(session, run_id, chunk)
         for row, _ in chunk:
             digest.update(f"{row.number}\0{row.state}\0{row.text}\0".encode())
-            left -= row.state is not RecipientState.PENDING
-    counts = {RecipientState.PENDING: left, RecipientState.SUPPRESSED: len(ids) - left}
-    summary = {"counts": {state.value: count for state, count in counts.items() if count}, "audience": len(ids)}
+            counts[row.state] += 1
+    summary = {"counts": {state.value: people for state, people in counts.items()}, "audience": counts.total()}
     approved = session.execute(sa.select(runs.c.approved_hash, runs.c.approved_at).where(runs.c.id == root.id)).one()
     # A person who asks for a resend need not approve it as well: it is the same text to people of the approved plan.
     plans.finish_plan(session, run_id, plan_hash=approved[0] or digest.hexdigest(), summary=summary, now=now)
     session.execute(
         sa.update(runs).where(runs.c.id == run_id).values(approved_hash=approved[0], approved_at=approved[1])
     )
-    record_event(session, EventName.FAILED_RESENT, now, run_id=run_id, detail={"parent": root.id, "people": left})
+    record_event(
+        session,
+        EventName.FAILED_RESENT,
+        now,
+        run_id=run_id,
+        detail={"parent": root.id, "people": counts[RecipientState.PENDING]},
+    )
     # The files beside the run's file are written once more when this one is over.
     session.execute(
         sa.update(inbox_files).where(inbox_files.c.run_id == root.id).values(reported=False, status_text="")
@@ -181,18 +197,21 @@ def create_resend(
     return run_id
 
 
-def _again(session: Session, ids: Sequence[int], suppressed: Suppressed, now: datetime) -> Iterator[PlannedRecipient]:
-    """Yield the rows with these ids as they are planned again."""
+def _again(
+    session: Session, chosen: Sequence[sa.ColumnElement[bool]], suppressed: Suppressed, now: datetime
+) -> Iterator[PlannedRecipient]:
+    """Yield these rows as they are planned again, `AT_ONCE` in memory."""
     columns: tuple[Any, ...] = (
-        recipients.c.number, recipients.c.source, recipients.c.line, recipients.c.text,
+        recipients.c.id, recipients.c.number, recipients.c.source, recipients.c.line, recipients.c.text,
         recipients.c.segments, recipients.c.variant, recipients.c.slot, recipients.c.device,
         batches.c.zones,
     )  # fmt: skip
-    for part in in_parts(ids):
-        query = sa.select(*columns).outerjoin(batches, batches.c.id == recipients.c.batch_id)
-        rows = session.execute(query.where(recipients.c.id.in_(part)).order_by(recipients.c.id)).all()
-        opted_out = suppressed([row[0] for row in rows])
-        for number, source, line, text, segments, variant, slot, device, zones in rows:
+    query = sa.select(*columns).outerjoin(batches, batches.c.id == recipients.c.batch_id).where(*chosen)
+    page, after = query.order_by(recipients.c.id).limit(AT_ONCE), 0
+    while rows := session.execute(page.where(recipients.c.id > after)).all():
+        opted_out = suppressed([row[1] for row in rows])
+        after = rows[-1][0]
+        for _, number, source, line, text, segments, variant, slot, device, zones in rows:
             if number in opted_out:
                 state = RecipientState.SUPPRESSED
                 yield PlannedRecipient(number, 0, source, line, state, OPTED_OUT, variant=variant, slot=slot)

@@ -21,6 +21,7 @@ from worker.store.people.suppressions import lower_totals
 from worker.store.sending import accepted_before
 from worker.store.sending.claim import ACCOUNT_SENDS, NoIntent, Work, claim_batch
 from worker.store.sending.frequency_caps import is_passed
+from worker.store.standing import may_have_text
 from worker.store.tables import accounts, attempts, batches, recipients, runs, suppressions
 from worker.store.transitions import move_recipients
 
@@ -93,12 +94,13 @@ LEAVE_OUT: Final = move_recipients(
         _earlier.c.run_id == _chain.c.id,
         _earlier.c.run_id < recipients.c.run_id,
         sa.or_(_chain.c.id == sa.bindparam("b_parent"), _chain.c.parent_id == sa.bindparam("b_parent")),
-        _earlier.c.state != RecipientState.FAILED,
+        may_have_text(_earlier),
     ),
     is_superseded=True,
     reason="the text that had failed was sent after all",
 )
-"""The last look at failed texts, in the transaction of the intent that resends them: all must still be failed."""
+"""The last look at failed texts, in the transaction of the intent that resends them: all must still be failed. A row
+that was never sent, such as the second one of a number, is none of them."""
 
 _other = recipients.alias("other")
 _is_in_doubt: sa.ColumnElement[bool] = sa.literal_column("other.state = 'in_doubt'")
