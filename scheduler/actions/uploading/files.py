@@ -21,11 +21,13 @@ from scheduler.actions.refusals import Refusal, Refused
 from scheduler.actions.submitting import Submitted, submit
 from scheduler.inbox.files import fingerprint, has_other_files, look_at, named_files
 from scheduler.inbox.foreign import require_own
+from scheduler.inbox.status import OVER
 from scheduler.inbox.uploads import SOURCE, Upload, uploads_in
 from scheduler.intake.taking import Prospect, read_file, would_take_up
 from worker.runtime import Runtime
 from worker.settings.settings import Settings
 from worker.store.runs import inbox_files
+from worker.store.runs.repetitions import find_repeating
 from worker.store.runs.runs import find_campaign_run, run_view
 
 NOT_UPLOADED: Final = "upload it first, or correct the name"
@@ -87,12 +89,15 @@ def require_same_tables(session: Session, inbox: Path, campaign: str, *, rehears
 
 
 def _known(runtime: Runtime, key: str, form: str) -> Submitted | None:
-    """Return the run of the file if it was accepted in this form."""
+    """Return the run of the file if it was accepted in this form. What it is called is what `submit` would call it."""
     with runtime.store.read() as session:
         entry = inbox_files.inbox_entry(session, key)
         if entry is None or entry.fingerprint != form or entry.run_id is None:
             return None
-        return Submitted(run_view(session, entry.run_id), Taken.CONTINUED, 0)
+        run = run_view(session, entry.run_id)
+        repeating = find_repeating(session, run.campaign_id)
+        is_over = run.state in OVER if run.type is RunType.ONCE else repeating is not None and repeating.is_ended
+        return Submitted(run, Taken.OVER if is_over else Taken.CONTINUED, 0)
 
 
 def _read(campaign: str, upload: Upload, settings: Settings, now: datetime) -> Definition:

@@ -164,6 +164,20 @@ def test_a_campaign_is_planned_submitted_and_approved_by_its_hash(
     )
 
 
+@pytest.mark.parametrize("more", ["", "schedule: {repeat: {cron: '@daily'}}\n"], ids=["once", "repeats"])
+def test_a_campaign_that_is_over_is_called_over_whatever_is_sent_and_however_often(
+    table: str, author: Caller, admin: Caller, more: str, request: pytest.FixtureRequest
+) -> None:
+    name = f"over-{request.node.callspec.id.split('-')[-1]}"
+    content = file_of(name) + more.encode()
+    assert [put(author, name, content).json["taken"] for _ in range(2)] == ["planned", "continued"]
+    admin.call("POST", f"/campaigns/{name}/cancel", {})
+    other = content.replace(b"Hi ", b"Hello ")
+    assert other != content
+    told = [put(author, name, each).json for each in (content, content, other, other, content)]
+    assert [(each["taken"], each["run"]) for each in told] == [("over", told[0]["run"])] * 5
+
+
 def test_the_same_file_fifty_times_at_once_is_one_run(table: str, author: Caller, api_runtime: Runtime) -> None:
     before = rows_of(api_runtime, runs), rows_of(api_runtime, audit_entries), rows_of(api_runtime, recipients)
     with ThreadPoolExecutor(50) as pool:
