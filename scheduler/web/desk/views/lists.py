@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from campaigns.access import Scope
-from campaigns.counting import amount
 from campaigns.definition import Kind
+from campaigns.phone_numbers.numbers import mask
 from scheduler.actions.numbers import normalised
 from scheduler.actions.reading.lists import read_all_held, read_broken_files, read_suppressions
 from scheduler.actions.reading.phones import read_phones
@@ -65,7 +65,8 @@ def add(asked: Visit) -> Go:
     number = normalised(asked.value("number"), asked.runtime.settings.region)
     kind, reason = asked.form.get("kind") or None, asked.form.get("reason", "")[:LONGEST_REASON]
     done = suppress(asked.runtime.store, asked.who, [number], kind=kind, reason=reason, now=asked.now)
-    return Go("/opt-outs", f"{amount(done.changed, 'number')} added" if done.changed else "it was on the list already")
+    # Which number it was read as: what was typed may be of another country than the one that is set.
+    return Go("/opt-outs", f"{mask(number)} {'was added' if done.changed else 'was on the list already'}")
 
 
 def bring_back(asked: Visit) -> Go:
@@ -73,7 +74,7 @@ def bring_back(asked: Visit) -> Go:
     number = normalised(asked.value("number"), asked.runtime.settings.region)
     kind = known_kind(asked.value("kind"))
     done = unsuppress(asked.runtime.store, asked.who, [number], kind=kind, now=asked.now)
-    return Go("/opt-outs", "this number gets texts again" if done.changed else "it was not on the list")
+    return Go("/opt-outs", f"{mask(number)} {'gets texts again' if done.changed else 'was not on the list'}")
 
 
 PLACES: Final = (

@@ -49,6 +49,17 @@ def test_numbers_are_added_listed_and_removed(run: Cli) -> None:
     assert [entry["number"] for entry in exported(run)] == [BEN]
 
 
+def test_numbers_are_read_as_in_tables(run: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As people type them: in the country that is set, or with any way to write another one."""
+    monkeypatch.setenv("CAMPAIGNS_REGION", "DE")
+    for place, typed in enumerate(("0171 1234567", "0049 171 1234567", "+49 (0)171 123 45 67", "0171/1234567")):
+        assert run("suppress", "add", typed).stdout == ("added: 0; on the list already: 1\n" if place else "added: 1\n")
+    monkeypatch.delenv("CAMPAIGNS_REGION")
+    refused = run("suppress", "add", "0171 1234567")
+    assert (refused.exit_code, "has no country code, and CAMPAIGNS_REGION is not set" in refused.output) == (2, True)
+    assert [entry["number"] for entry in exported(run)] == ["+491711234567"]
+
+
 def test_who_is_added_gets_nothing_of_what_is_planned_or_comes(run: Cli, planned: Planned, campaign_file: Path) -> None:
     planned("spring-sale")
     run("suppress", "add", ANNA)

@@ -97,8 +97,9 @@ def test_opt_outs_are_added_and_removed(admin: Caller) -> None:
     number = b'{"numbers": ["333 000 0902"], "kind": "marketing"}'
     assert post(admin, "/suppressions", number).json == {"added": 1, "unchanged": 0}
     assert post(admin, "/suppressions", number).json == {"added": 0, "unchanged": 1}
+    assert post(admin, "/suppressions", b'{"numbers": ["0039 333 0000902"], "kind": "marketing"}').json["added"] == 0
     assert admin.get("/suppressions?limit=1000").json["items"][-1]["source"] == "api"
-    assert admin.call("DELETE", "/suppressions?number=%2B393330000902").json == {"removed": 1, "unchanged": 0}
+    assert admin.call("DELETE", "/suppressions?number=00393330000902").json == {"removed": 1, "unchanged": 0}
     assert admin.call("DELETE", "/suppressions?number=%2B393330000902").json == {"removed": 0, "unchanged": 1}
 
 

@@ -4,6 +4,7 @@ import html
 import re
 from collections import Counter
 from typing import Final
+from urllib.parse import unquote
 
 import httpx
 import pytest
@@ -144,9 +145,11 @@ def test_a_number_is_put_on_the_list_and_brought_back(desk: Desk, admin: httpx.C
         found = read_suppressions(desk.runtime.store, None, after=0, limit=1_000).rows
         return {entry.number: entry.reason for _, entry in found}
 
-    number = "+393331239999"
-    done = admin.post("/opt-outs/add", data={"number": "333 123 9999", "reason": "she called <b>", "kind": ""})
-    assert (done.status_code, listed()[number]) == (303, "she called <b>")
+    number, before = "+393331239999", set(listed())
+    for typed, said in (("333/123-9999", "was added"), ("0039 333 1239999", "was on the list already")):
+        done = admin.post("/opt-outs/add", data={"number": typed, "reason": "she called <b>", "kind": ""})
+        assert (done.status_code, set(listed()) - before, listed()[number]) == (303, {number}, "she called <b>")
+        assert f"+39…99 {said}" in unquote(done.headers["set-cookie"])
     shown = admin.get("/opt-outs?after=100").text
     assert ("she called &lt;b&gt;" in shown, "<b>" in shown) == (True, False)
     done = admin.post("/opt-outs/remove", data={"number": number, "kind": ""})
