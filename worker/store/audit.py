@@ -60,8 +60,16 @@ class Audited:
     digest: str
 
 
+UNREADABLE: Final = "unreadable"
+"""The action of an entry that was written into the database by other means and cannot be read."""
+
+NO_TIME: Final = datetime(1970, 1, 1, tzinfo=UTC)
+"""The time of an entry whose own cannot be read."""
+
 COLUMNS: Final = tuple(audit_entries.c[field.name] for field in fields(Audited))
 """Those of an entry, in its order."""
+
+_TEXTS: Final = tuple(field.name for field in fields(Audited) if field.name not in {"id", "at", "run_id", "detail"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,23 +181,56 @@ def _plain(value: Any) -> Any:
 def entries(
     database: Session | sa.Connection, wanted: AuditFilter, *, after: int | None = None, limit: int = PAGE
 ) -> list[Audited]:
-    """Return entries, the newest first; `after` is the id of the last one of the page before."""
-    query = sa.select(*COLUMNS).order_by(audit_entries.c.id.desc()).limit(limit)
+    """Return entries, the newest first; `after` is the id of the last one of the page before.
+
+    An entry that cannot be read is shown as `UNREADABLE`, and the others as they are.
+    """
+    where = list[sa.ColumnElement[bool]]()
     if after is not None:
-        query = query.where(audit_entries.c.id < after)
+        where.append(audit_entries.c.id < after)
     if wanted.campaign:
-        query = query.where(audit_entries.c.campaign == wanted.campaign)
+        where.append(audit_entries.c.campaign == wanted.campaign)
     if wanted.action:
-        query = query.where(audit_entries.c.action == wanted.action)
+        where.append(audit_entries.c.action == wanted.action)
     if wanted.since is not None:
-        query = query.where(audit_entries.c.at >= wanted.since)
+        where.append(audit_entries.c.at >= wanted.since)
     if wanted.actor:
         kind, _, name = wanted.actor.partition(":")
         is_whole = name and kind in set(ActorKind)
-        query = query.where(audit_entries.c.actor == (name if is_whole else wanted.actor))
+        where.append(audit_entries.c.actor == (name if is_whole else wanted.actor))
         if is_whole:
-            query = query.where(audit_entries.c.actor_kind == kind)
-    return [Audited(*row) for row in database.execute(query)]
+            where.append(audit_entries.c.actor_kind == kind)
+
+    def query(*columns: sa.ColumnElement[Any]) -> sa.Select[Any]:
+        return sa.select(*columns).where(*where).order_by(audit_entries.c.id.desc()).limit(limit)
+
+    try:
+        found = [Audited(*row) for row in database.execute(query(*COLUMNS))]
+    except Exception:  # one of them holds something that is not JSON, a date or UTF-8
+        found = [_read_one(database, id_) for id_ in database.execute(query(audit_entries.c.id)).scalars().all()]
+    return [entry if _is_entry(entry) else _unreadable(entry.id, entry.at) for entry in found]
+
+
+def _read_one(database: Session | sa.Connection, id_: int) -> Audited:
+    try:
+        return Audited(*database.execute(sa.select(*COLUMNS).where(audit_entries.c.id == id_)).one())
+    except Exception:
+        return _unreadable(id_, None)
+
+
+def _is_entry(entry: Audited) -> bool:
+    """Return whether each value is of its kind: SQLite keeps any value in any column."""
+    return (
+        isinstance(entry.at, datetime)
+        and isinstance(entry.detail, dict)
+        and isinstance(entry.run_id, int | None)
+        and all(isinstance(getattr(entry, name), str) for name in _TEXTS)
+    )
+
+
+def _unreadable(id_: int, at: datetime | None) -> Audited:
+    values: dict[str, Any] = dict.fromkeys(_TEXTS, "") | {"id": id_, "run_id": None, "detail": {}}
+    return Audited(**values | {"at": at if isinstance(at, datetime) else NO_TIME, "action": UNREADABLE})
 
 
 def has_submitted(session: Session, actor: str, campaign: str, definition_hash: str) -> bool:

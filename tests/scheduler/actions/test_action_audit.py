@@ -84,7 +84,7 @@ ONLY_NOTES: Final = {
     "once.make_once",  # stores the answer of an action, which has its own entry
     "callers.by_token",  # when a token was last used
     "callers.by_session",  # when a session was last used
-    "resending.ask_again",  # receipts that the gateway shows, as a tick stores them
+    "resending._ask_about",  # receipts that the gateway shows, as a tick stores them
 }
 """Everything else that writes to the database leads to an entry."""
 

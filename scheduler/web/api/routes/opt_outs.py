@@ -20,8 +20,8 @@ from scheduler.web.api.routes.control import Asked
 
 router = guarded_router()
 
-MOST_NUMBERS = 1_000
-"""In one call; more of them are a table: `campaigns suppress import`."""
+MOST_NUMBERS = opt_outs.AT_ONCE
+"""In one call, which is one transaction: all of them are on the list, or none."""
 
 Number = Annotated[str, Field(min_length=1, max_length=32, pattern=PLAIN)]
 
@@ -29,7 +29,17 @@ Number = Annotated[str, Field(min_length=1, max_length=32, pattern=PLAIN)]
 class OptOuts(Asked):
     """As the arguments of `campaigns suppress add`."""
 
-    numbers: Annotated[list[Number], Field(min_length=1, max_length=MOST_NUMBERS)]
+    numbers: Annotated[
+        list[Number],
+        Field(
+            min_length=1,
+            max_length=MOST_NUMBERS,
+            description=(
+                f"At most {MOST_NUMBERS:,}: all of them are added, or none, and requests about to be made wait "
+                "meanwhile. For more, make several calls, or use `campaigns suppress import`."
+            ),
+        ),
+    ]
     kind: Kind | None = Field(default=None, description="Only for campaigns of this kind; default: for all.")
     reason: Annotated[str, Field(max_length=200, pattern=PLAIN_OR_EMPTY)] = ""
 

@@ -86,6 +86,8 @@ WRITTEN: list[tuple[str, str, str, int]] = [
     ("an actor of bytes", "UPDATE audit_entry SET actor = x'ff00' WHERE id = 2", "changed", 2),
     ("an actor that is not UTF-8", "UPDATE audit_entry SET actor = CAST(x'ff' AS TEXT) WHERE id = 3", "changed", 3),
     ("a time that is none", "UPDATE audit_entry SET at = 'garbage' WHERE id = 1", "changed", 1),
+    ("detail that is a list", "UPDATE audit_entry SET detail = '[]' WHERE id = 2", "changed", 2),
+    ("a run of words", "UPDATE audit_entry SET run_id = 'six' WHERE id = 2", "changed", 2),
     ("two of them", "UPDATE audit_entry SET at = 'garbage' WHERE id > 2", "changed", 3),
     ("a head that is not UTF-8", "UPDATE audit_head SET digest = CAST(x'ff' AS TEXT)", "head", 6),
     ("a head of words", "UPDATE audit_head SET last_id = 'six'", "head", 6),
@@ -120,6 +122,14 @@ def test_whatever_was_written_into_the_database_is_a_finding(
     found = json.loads(broken.stdout)
     assert (found["whole"], found["fault"], found["entry"]) == (False, fault, entry)
     assert run("audit", "--verify").stdout.startswith("the audit is broken: ")
+    # and the others are shown
+    with store.write() as session:
+        left = list(session.scalars(sa.text("SELECT id FROM audit_entry ORDER BY id")))
+    shown = [json.loads(line) for line in run("audit", "--json").stdout.splitlines()]
+    assert [each["id"] for each in shown] == left
+    unreadable = [each["id"] for each in shown if each["action"] == "unreadable"]
+    assert unreadable[:1] == [entry] * (fault == "changed")
+    assert run("audit").stdout.count("unreadable") == len(unreadable)
 
 
 def test_a_noted_end_shows_a_tail_that_was_cut_off_and_a_chain_that_was_written_anew(
