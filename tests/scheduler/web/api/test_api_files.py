@@ -171,7 +171,7 @@ def test_a_campaign_that_is_over_is_called_over_whatever_is_sent_and_however_oft
     name = f"over-{request.node.callspec.id.split('-')[-1]}"
     content = file_of(name) + more.encode()
     assert [put(author, name, content).json["taken"] for _ in range(2)] == ["planned", "continued"]
-    admin.call("POST", f"/campaigns/{name}/cancel", {})
+    admin.call("POST", f"/campaigns/{name}/cancel", None)
     other = content.replace(b"Hi ", b"Hello ")
     assert other != content
     told = [put(author, name, each).json for each in (content, content, other, other, content)]
