@@ -12,8 +12,8 @@ from sqlmodel import Session
 
 from campaigns.lifecycle import RecipientState
 from campaigns.protocol.bulk_actions import BulkAction, Cause
+from worker.store.following.standing import counts_as_failed
 from worker.store.runs.resends import has_later_text, is_proven, retry_waits
-from worker.store.standing import counts_as_failed
 from worker.store.tables import recipients, replies, runs, suppressions
 
 ANY_REPLY: Final = "any"

@@ -9,8 +9,8 @@ from sqlmodel import Session
 
 from campaigns.following.results import result_words
 from campaigns.lifecycle import RecipientState
+from worker.store.following.standing import counts_as_failed
 from worker.store.runs.resends import resends_of
-from worker.store.standing import counts_as_failed
 from worker.store.tables import recipients, replies, runs, suppressions
 
 COLUMNS: Final = (

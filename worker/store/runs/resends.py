@@ -21,10 +21,10 @@ from campaigns.planning.batching import BatchLimits, into_batches
 from campaigns.planning.row_planner import PlannedRecipient
 from campaigns.timing.placing import Departure
 from worker.store.events import EventName, record_event
+from worker.store.following.standing import counts_as_failed
 from worker.store.locks import lock_run
 from worker.store.runs import plans
 from worker.store.runs.runs import RunView, create_run
-from worker.store.standing import counts_as_failed
 from worker.store.tables import batches, inbox_files, recipients, retries, runs
 
 MOMENT_PREFIX: Final = "resend-"

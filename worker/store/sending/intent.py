@@ -16,12 +16,12 @@ from sqlmodel import Session
 from campaigns.codes import OPTED_OUT
 from campaigns.lifecycle import RecipientState, RunState
 from campaigns.planning.frequency_cap import Cap
+from worker.store.following.standing import may_have_text
 from worker.store.models import AttemptState
 from worker.store.people.suppressions import lower_totals
 from worker.store.sending import accepted_before
 from worker.store.sending.claim import ACCOUNT_SENDS, NoIntent, Work, claim_batch
 from worker.store.sending.frequency_caps import is_passed
-from worker.store.standing import may_have_text
 from worker.store.tables import accounts, attempts, batches, recipients, runs, suppressions
 from worker.store.transitions import move_recipients
 
