@@ -187,7 +187,7 @@ class StatusBoard:
                 books = counts.books(session, run.id)
                 resent = resends_of(session, run.id)
                 again = tuple((runs.run_view(session, id_), counts.books(session, id_).by_state) for id_ in resent)
-                groups = group_outcomes(session, run, resent, now=now)
+                groups = group_outcomes(session, run, resent)
                 if account.stuck and run.account_id == runtime.account_id and run.finished_at is None:
                     holds = waiting_of_runs(session, [run.id, *resent], [device.device for device in account.stuck])
                     unsent = books.by_state.get(RecipientState.PENDING, 0)

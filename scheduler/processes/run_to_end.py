@@ -135,9 +135,8 @@ def bring_to_end(own: OwnRuns, shown: Callable[[Sequence[Progress]], None]) -> O
     """
     runtime = own.runtime
     outcome = _work(_Sender(own), shown)
-    now = runtime.clock.now()
     with runtime.store.read() as session:
-        progress = [replace(p, groups=group_outcomes(session, p.run, now=now)) for p in outcome.progress]
+        progress = [replace(p, groups=group_outcomes(session, p.run)) for p in outcome.progress]
     return replace(outcome, progress=tuple(progress))
 
 

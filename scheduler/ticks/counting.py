@@ -81,12 +81,17 @@ def shown(begun: Sequence[Begun]) -> list[Begun]:
 def _wrong(session: Session, run: Begun) -> int:
     """Count a run whose books do not add up, at each look: somebody would get nothing, is missing, or is miscounted."""
     kept, rows = kept_and_rows(session.connection(), run.id)
-    missing = max(0, run.planned - sum(rows.get(state, (0, 0))[0] for state in RecipientState))
+    there = sum(amount for (figure, _), (amount, _) in rows.items() if figure in set(RecipientState))
+    missing = max(0, run.planned - there)
     miscounted = differing(kept, rows)
     stray = facts.strays(session, run.id)
     if stray or missing or miscounted:
         metrics.count(metrics.VIOLATIONS)
         get_logger().error(
-            "ledger.does_not_add_up", run=run.id, stray=stray, missing=missing, miscounted=sorted(miscounted)
+            "ledger.does_not_add_up",
+            run=run.id,
+            stray=stray,
+            missing=missing,
+            miscounted=sorted({figure for figure, _ in miscounted}),
         )
     return stray + missing + sum(abs(is_kept[0] - found[0]) or 1 for is_kept, found in miscounted.values())

@@ -11,6 +11,7 @@ from tests.support.shared_postgres import SharedPostgres
 from worker.store.engine import Store
 from worker.store.kept.phones import phones_unlike_rows
 from worker.store.migrate import migrate
+from worker.store.people.run_answers import answers_unlike_rows
 from worker.store.reports.counts import counts_unlike_rows
 
 
@@ -59,6 +60,7 @@ def counts_are_those_of_the_rows(store: Store) -> None:
     with store.read() as session:
         assert counts_unlike_rows(session) == {}
         assert phones_unlike_rows(session) == {}
+        assert answers_unlike_rows(session) == set()
 
 
 @pytest.fixture

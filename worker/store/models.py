@@ -247,7 +247,7 @@ class Recipient(SQLModel, table=True):
 
 
 class RunCount(SQLModel, table=True):
-    """How many rows of a run count in one figure, written by triggers alone (`store/kept/counting.py`).
+    """How many rows of a run count in one part of a figure, written by triggers alone (`store/kept/counting.py`).
 
     On PostgreSQL a figure is the sum of its shards, one for each connection that changed it. Without a reference to the
     run: checking it would cost more than the count.
@@ -258,9 +258,24 @@ class RunCount(SQLModel, table=True):
 
     run_id: int = Field(primary_key=True, sa_type=sa.Integer, sa_column_kwargs={"autoincrement": False})
     figure: str = Field(primary_key=True, max_length=30)
+    part: str = Field(primary_key=True)  # of recipients: a variant or the control group; of failures: why
     shard: int = Field(primary_key=True, sa_type=sa.Integer, sa_column_kwargs={"autoincrement": False})
     amount: int = Field(sa_type=sa.BigInteger)
     segments: int = Field(sa_type=sa.BigInteger)
+
+
+class RunAnswer(SQLModel, table=True):
+    """A person of a run who wrote back or opted out (`store/people/run_answers.py`): once, however often they did.
+
+    `part` is theirs, as in `RunCount`. Triggers count these rows there.
+    """
+
+    __tablename__ = "run_answer"
+
+    run_id: int = Field(primary_key=True, foreign_key="run.id", sa_type=sa.Integer)
+    recipient_id: int = Field(primary_key=True, sa_type=sa.BigInteger, sa_column_kwargs={"autoincrement": False})
+    kind: str = Field(primary_key=True, max_length=10)  # `replied`, `opted_out`
+    part: str
 
 
 class PhoneCount(SQLModel, table=True):

@@ -34,6 +34,7 @@ from worker.store.models import (
     ReplyAnswer,
     Retry,
     Run,
+    RunAnswer,
     RunCount,
     RunCourse,
     StuckDevice,
@@ -72,6 +73,7 @@ repetitions: Final = _table(Repetition)
 replies: Final = _table(Inbound)
 reply_answers: Final = _table(ReplyAnswer)
 retries: Final = _table(Retry)
+run_answers: Final = _table(RunAnswer)
 run_counts: Final = _table(RunCount)
 run_courses: Final = _table(RunCourse)
 runs: Final = _table(Run)

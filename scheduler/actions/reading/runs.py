@@ -20,10 +20,9 @@ from scheduler.report.summary import RunProgress
 from worker.definitions import Definitions
 from worker.store.engine import Store
 from worker.store.following.devices import stuck_devices
-from worker.store.people.stored_replies import count_replies
 from worker.store.people.unsubscriptions import reached_all_the_same
 from worker.store.reports import courses
-from worker.store.reports.counts import books, books_of, failures, kept, states, together
+from worker.store.reports.counts import books, books_of, count_replies, failures, kept, states, together
 from worker.store.reports.lists import campaigns_after
 from worker.store.reports.variants import GroupOutcome, group_outcomes, whole_outcome
 from worker.store.reports.waiting import outlooks
@@ -151,7 +150,7 @@ def _progress(
             ahead[run.id],
             slowed.get(run.account_id, ()),
             others,
-            group_outcomes(session, run, again[run.id], now=now) if in_detail else (),
+            group_outcomes(session, run, again[run.id]) if in_detail else (),
             awaited(run, definitions.get(run.definition_id)) if run.started_at is None else "",
             tuple(failures(session, run.id)) if in_detail else (),
             stuck.get(run.account_id, ()),

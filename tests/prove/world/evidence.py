@@ -100,9 +100,9 @@ def miscounted(database_url: str) -> tuple[str, ...]:
     with closing(Store(database_url)) as store, store.read() as session:
         found = counts_unlike_rows(session)
     return tuple(
-        f"run {run} keeps {kept} {figure} (rows, segments), and has {rows}"
+        f"run {run} keeps {kept} {figure} {part!r} (rows, segments), and has {rows}"
         for run, figures in found.items()
-        for figure, (kept, rows) in figures.items()
+        for (figure, part), (kept, rows) in figures.items()
     )
 
 

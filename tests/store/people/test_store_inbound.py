@@ -11,6 +11,7 @@ from tests.store.store_world import NOW, World, people
 from worker.store.models import Recipient
 from worker.store.people import reviews, stored_replies
 from worker.store.people.stored_replies import Incoming, Reply, Shown
+from worker.store.reports.counts import count_replies
 
 ANNA = "+393330000000"
 
@@ -59,7 +60,7 @@ def test_replies_of_a_run_are_counted_by_meaning(world: World) -> None:
     world.sent(run_id)
     store(world, reply(1), reply(2, meaning=Meaning.STOP), reply(3), reply(4, number="+393339999999"))
     with world.store.read() as session:
-        assert stored_replies.count_replies(session, run_id) == {Meaning.STOP: 1, Meaning.REPLY: 2}
+        assert count_replies(session, run_id) == {Meaning.STOP: 1, Meaning.REPLY: 2}
 
 
 @pytest.mark.parametrize(

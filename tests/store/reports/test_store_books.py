@@ -18,8 +18,9 @@ from tests.support.queueing import queue_due
 from worker.store.engine import Store
 from worker.store.following import receipts
 from worker.store.following.receipts import Receipt
+from worker.store.kept.counting import MOST_REASON
 from worker.store.models import Attempt, AttemptState, Recipient
-from worker.store.reports.counts import Books, books, counts_unlike_rows
+from worker.store.reports.counts import Books, Failures, books, counts_unlike_rows, failures
 from worker.store.runs import run_ends, runs
 from worker.store.sending import doubts, queue
 from worker.store.sending.intent import Intent
@@ -31,7 +32,7 @@ from worker.store.sending.outcome import (
     record_accepted,
     release,
 )
-from worker.store.tables import run_counts
+from worker.store.tables import recipients, run_counts
 
 AUDIENCE = 6
 STEPS = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 7)), min_size=5, max_size=25)
@@ -181,9 +182,32 @@ def test_a_count_that_is_not_kept_as_the_rows_are_is_found(world: World) -> None
     with world.store.write() as session:
         session.execute(sa.update(run_counts).where(*mine).values(amount=run_counts.c.amount + 3))
     with world.store.read() as session:
-        assert counts_unlike_rows(session) == {run_id: {"pending": ((5, 0), (2, 0))}}
+        assert counts_unlike_rows(session) == {run_id: {("pending", "text."): ((5, 0), (2, 0))}}
     with world.store.write() as session:
         session.execute(sa.update(run_counts).where(*mine).values(amount=run_counts.c.amount - 3))
+
+
+def test_why_texts_failed_is_kept_and_its_key_is_bounded(world: World) -> None:
+    """PostgreSQL refuses a key of more than 2,700 bytes, and with it the change that it counts."""
+    run_id = world.run(people(5), per_request=5)
+    world.accept(intent := world.intent(world.batches(run_id)[0]), world.placed(intent))
+    rows = world.recipients(run_id)
+    why = [("é|" * 3_000, 133, 2), ("no such number", None, None), ("no such number", None, None), ("gone", 1, 2)]
+    with world.store.write() as session:
+        for row, (reason, code, device) in zip(rows, why, strict=False):
+            failed = {"state": RecipientState.FAILED, "reason": reason, "result_code": code, "device": device}
+            session.execute(sa.update(recipients).where(recipients.c.id == row.id).values(failed))
+    with world.store.write() as session:
+        # given one that was delivered after all, and one that failed at another phone
+        mine = sa.update(recipients).where(recipients.c.id == rows[3].id)
+        session.execute(mine.values(state=RecipientState.DELIVERED))
+        session.execute(sa.update(recipients).where(recipients.c.id == rows[0].id).values(device=3))
+    with world.store.read() as session:
+        assert failures(session, run_id) == [
+            Failures(2, None, None, "no such number"),
+            Failures(1, 133, 3, ("é|" * 3_000)[:MOST_REASON]),
+        ]
+        assert counts_unlike_rows(session) == {}
 
 
 def test_a_run_that_ends_has_one_row_for_a_figure(world: World) -> None:
@@ -191,7 +215,14 @@ def test_a_run_that_ends_has_one_row_for_a_figure(world: World) -> None:
     run_id = world.run(people(4), per_request=2, state=RunState.SETTLING)
     with world.store.write() as session:
         for shard, amount in () if world.store.is_sqlite else ((-1, -1), (-2, 1)):
-            row = {"run_id": run_id, "figure": "pending", "shard": shard, "amount": amount, "segments": 0}
+            row = {
+                "run_id": run_id,
+                "figure": "pending",
+                "part": "text.",
+                "shard": shard,
+                "amount": amount,
+                "segments": 0,
+            }
             session.execute(sa.insert(run_counts).values(row))
     with world.store.write() as session:
         assert run_ends.finish_run(session, run_id, NOW)

@@ -8,6 +8,7 @@ from sqlmodel import col
 
 from tests.store.store_world import NOW, World, people
 from worker.store.models import Inbound, Recipient, Run, Suppression
+from worker.store.people.run_answers import note_replies
 from worker.store.reports import exports
 from worker.store.reports.exports import Exported, export_pages, moment
 
@@ -117,6 +118,7 @@ def test_the_first_reply_to_a_text_is_beside_it(world: World) -> None:
                     recipient_id=row.id,
                 )
             )
+        note_replies(session, session.scalars(sa.select(col(Inbound.id))).all())
 
     # when
     found = exported(world, run_id)

@@ -1,5 +1,6 @@
 """The results of each variant and of the control group, next to replies and opt-outs of others and of other times."""
 
+from collections import Counter
 from datetime import datetime, timedelta
 
 import pytest
@@ -7,14 +8,20 @@ import sqlalchemy as sa
 from sqlmodel import Session, col
 
 from campaigns.lifecycle import RecipientState
+from campaigns.optout import Meaning
 from campaigns.planning.row_planner import PlannedRecipient
 from scheduler.report.variants import TOO_FEW, compared, outcome_lines, outcome_table, outcomes_json
 from tests.store.store_world import AT_ONCE, NOW, World
-from worker.store.models import Inbound, Recipient, Suppression
+from worker.store.kept import counting
+from worker.store.models import Recipient, Run
+from worker.store.people import stored_replies, suppressions
+from worker.store.people.run_answers import answers_unlike_rows, fill
+from worker.store.people.stored_replies import Incoming
 from worker.store.reports import counts
 from worker.store.reports.variants import GroupOutcome, group_outcomes, whole_outcome
 from worker.store.runs import runs
 from worker.store.sending import accounts
+from worker.store.tables import run_answers, run_counts
 
 S = RecipientState
 LATER = NOW + timedelta(minutes=10)
@@ -51,22 +58,20 @@ def number(place: int) -> str:
     return f"+39333{place:07}"
 
 
-def write(session: Session, account_id: int, place: int, at: datetime, gateway_id: int) -> None:
-    session.add(
-        Inbound(
-            account_id=account_id, gateway_id=gateway_id, number=number(place), text="hello", received_at=at,
-            stored_at=at, came_by="poll", meaning="reply",
-        )
-    )  # fmt: skip
+def write(
+    session: Session, account_id: int, place: int, at: datetime, gateway_id: int, meaning: Meaning = Meaning.REPLY
+) -> None:
+    said = Incoming(gateway_id, number(place), "hello", None, None, at, meaning)
+    stored_replies.store_replies(session, account_id, [said], came_by="poll", now=at)
 
 
 def opt_out(session: Session, place: int, at: datetime, source: str = "reply") -> None:
-    session.add(Suppression(number=number(place), source=source, since=at))
+    suppressions.suppress(session, [suppressions.Entry(number(place), "", "STOP", source, at)], now=at)
 
 
 def outcomes(world: World, run_id: int, again: tuple[int, ...] = ()) -> tuple[GroupOutcome, ...]:
     with world.store.read() as session:
-        return group_outcomes(session, runs.run_view(session, run_id), again, now=LATER)
+        return group_outcomes(session, runs.run_view(session, run_id), again)
 
 
 def test_each_group_has_its_figures(world: World, run_id: int) -> None:
@@ -132,14 +137,55 @@ def test_groups_in_words(world: World, run_id: int) -> None:
 
 def test_a_run_as_a_whole_is_told_by_its_books_and_the_replies_to_it(world: World, run_id: int) -> None:
     with world.store.write() as session:
-        for gateway_id, place in enumerate((0, 0, 1), start=10):
-            write(session, world.account_id, place, LATER, gateway_id)
-        session.execute(sa.update(Inbound).where(col(Inbound.number) == number(1)).values(meaning="stop"))
-        session.execute(sa.update(Inbound).values(run_id=run_id))
+        session.execute(sa.update(Run).where(col(Run.id) == run_id).values(plan_summary={}))
+        for gateway_id, (place, meaning) in enumerate(((0, Meaning.REPLY), (0, Meaning.REPLY), (1, Meaning.STOP))):
+            write(session, world.account_id, place, LATER, gateway_id, meaning)
+        write(session, world.account_id, 5, LATER, 9)  # of the control group: to whom nothing was sent
     with world.store.read() as session:
         run = runs.run_view(session, run_id)
         found = whole_outcome(session, run, counts.books(session, run_id).by_state)
     assert found == GroupOutcome("spring-sale", False, 5, 3, 2, 2, 1)
+
+
+def test_a_run_with_a_control_group_alone_has_two_groups(world: World) -> None:
+    rows = [row._replace(variant="") for row in split_rows(2, 1, 2)]
+    run_id = world.run([*rows, PlannedRecipient("+393330000099", 0, "p.csv", 102, S.SUPPRESSED)])
+    world.set_run(run_id, plan_summary={"cuts": [1]}, started_at=NOW)
+    with world.store.write() as session:
+        opt_out(session, 0, LATER)  # before it was sent: still one of those who were assigned to it
+        opt_out(session, 4, LATER)
+
+    assert outcomes(world, run_id) == (GroupOutcome("", False, 3, 0, 0, 0, 1), GroupOutcome("", True, 2, 0, 0, 0, 1))
+
+
+def test_who_answered_is_noted_of_what_a_database_has(world: World, run_id: int) -> None:
+    """As migration 0013 does it: the counts are those that were kept from the beginning."""
+    other = world.run(split_rows(0, 0, 0) + [row._replace(number="+393340000001") for row in split_rows(1, 0, 0)[:1]],
+                      campaign="other")  # fmt: skip
+    world.sent(other)
+    with world.store.write() as session:
+        for gateway_id, place in enumerate([0, 0, 1, 5], start=1):
+            write(session, world.account_id, place, LATER, gateway_id)
+        said = Incoming(9, "+393340000001", "STOP", None, None, LATER, Meaning.STOP)
+        stored_replies.store_replies(session, world.account_id, [said], came_by="poll", now=LATER)
+        opt_out(session, 6, LATER)
+        before = counted(session)
+        assert sum(before["answer.replied", part] for part in ("text.a", "control", "text.")) == 4
+        session.execute(sa.delete(run_answers))
+        assert len(answers_unlike_rows(session)) == 6
+        session.execute(sa.delete(run_counts))
+    with world.store.write() as session:
+        fill(session)
+        session.execute(sa.delete(run_counts))
+        counting.fill(session.connection())
+        assert counted(session) == before
+
+
+def counted(session: Session) -> Counter[tuple[str, str]]:
+    """What is kept of all runs together."""
+    found = session.execute(sa.select(run_counts.c.figure, run_counts.c.part, sa.func.sum(run_counts.c.amount))
+                            .group_by(run_counts.c.figure, run_counts.c.part))  # fmt: skip
+    return Counter({(figure, part): int(amount) for figure, part, amount in found if amount})
 
 
 def test_a_difference_that_may_be_chance_is_not_called_one() -> None:

@@ -14,6 +14,7 @@ from sqlmodel import Session
 from campaigns.lifecycle import RecipientState
 from campaigns.optout import MOST_JUDGED, Meaning
 from worker.store.bulk import in_parts, insert_missing
+from worker.store.people import run_answers
 from worker.store.tables import accepted_before, accounts, attempts, campaigns, recipients, replies, runs
 
 CLOCK_MARGIN: Final = timedelta(minutes=10)
@@ -169,6 +170,7 @@ def store_replies(
         return []
     for part in in_parts(new):
         _link(session, part)
+    run_answers.note_replies(session, new)
     session.execute(
         sa.update(accounts)
         .where(accounts.c.id == account_id, accounts.c.received_id < values[-1]["gateway_id"])
@@ -256,14 +258,6 @@ def standing_wishes(session: Session, ids: Collection[int]) -> set[int]:
     for part in in_parts(sorted(ids)):
         found.update(session.scalars(sa.select(wish.c.id).where(wish.c.id.in_(part), ~undone)))
     return found
-
-
-def count_replies(session: Session, *run_ids: int) -> dict[Meaning, int]:
-    """Return how many replies these runs got, by meaning."""
-    counted = sa.select(replies.c.meaning, sa.func.count()).where(replies.c.run_id.in_(run_ids))
-    query = counted.group_by(replies.c.meaning)
-    found = {Meaning(meaning): count for meaning, count in session.execute(query)}
-    return {meaning: found[meaning] for meaning in Meaning if meaning in found}
 
 
 _READ_UNTIL: Final = sa.select(accounts.c.received_until).where(accounts.c.id == sa.bindparam("b_account"))

@@ -14,7 +14,7 @@ from campaigns.lifecycle import NEVER_SENT, BatchState, RecipientState
 from campaigns.phone_numbers.numbers import spellings_of
 from worker.store.bulk import in_parts, insert_missing
 from worker.store.locks import lock_requests
-from worker.store.people import unsubscriptions
+from worker.store.people import run_answers, unsubscriptions
 from worker.store.tables import accounts, batches, recipients, runs, suppressions
 from worker.store.transitions import move_batch, move_recipients
 
@@ -53,13 +53,14 @@ def suppress(session: Session, entries: Collection[Entry], *, now: datetime) -> 
         {"number": e.number, "kind": e.kind, "reason": e.reason, "source": e.source, "since": e.since}
         for e in sorted(entries, key=lambda e: (e.number, e.kind))
     ]
-    added = len(session.execute(insert_missing(session, suppressions).returning(suppressions.c.id), rows).all())
+    added = session.scalars(insert_missing(session, suppressions).returning(suppressions.c.id), rows).all()
+    run_answers.note_opt_outs(session, added)
     for kind in {e.kind for e in entries}:
         numbers = sorted({e.number for e in entries if e.kind == kind})
         _take_out(session, numbers, kind)
         if not kind:
             unsubscriptions.ask(session, numbers, now=now)
-    return added
+    return len(added)
 
 
 def _take_out(session: Session, numbers: Sequence[str], kind: str) -> None:
