@@ -1,9 +1,10 @@
 """What the desk costs with millions of recipients stored: each view, a hundred open pages, and sending beside them.
 
-`python -m tests.bench.desk [--recipients N] [--campaigns N] [--calls N] [--only sqlite|postgresql] [--part PART]` fills
-an empty database with `tests.bench.stored.filling` and opens each view of a real `campaigns dashboard`. A statement
-counts rows if it has an aggregate, and the database reads more than `MOST_COUNTED` rows of a large table for it: as
-`EXPLAIN ANALYZE` says on PostgreSQL, and as the steps of its virtual machine say on SQLite.
+`python -m tests.bench.desk [--recipients N] [--campaigns N] [--calls N] [--only sqlite|postgresql] [--part PART]
+[--at FOLDER]` fills an empty database with `tests.bench.stored.filling` and opens each view of a real `campaigns
+dashboard`. What was filled in `FOLDER` stays there, and is measured again without filling. A statement counts rows if
+it has an aggregate, and the database reads more than `MOST_COUNTED` rows of a large table for it: as `EXPLAIN ANALYZE`
+says on PostgreSQL, and as the steps of its virtual machine say on SQLite.
 """
 
 import argparse
@@ -15,12 +16,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http.client import HTTPConnection
+from pathlib import Path
 from statistics import median
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
@@ -114,33 +116,60 @@ def addresses(recipients: int, campaigns: int) -> tuple[str, ...]:
     return (*(path for path in plain if "{" not in path), *further)
 
 
-def measure_views(where: Servers | None, *, recipients: int, campaigns: int, calls: int) -> list[Opened]:
-    """Fill a database, then open each view so many times, one after the other."""
-    with Installation(where, {"http": "127.0.0.1:0"}, has_ledger=False) as world:
-        began = time.monotonic()
+@contextmanager
+def filled(
+    where: Servers | None, *, recipients: int, campaigns: int, folder: Path | None = None
+) -> Iterator[Installation]:
+    """An installation with so many recipients, of which nothing is at work. `folder`: where its database stays."""
+    name = f"desk_{recipients}_{campaigns}"
+    done, database = None, ""
+    if folder is not None:
+        done = folder / f"{name}.{'sqlite' if where is None else 'postgresql'}"
+        database = f"sqlite:///{folder / name}.db" if where is None else where.postgres.url(name)
+        if not done.exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            if where is None:
+                (folder / f"{name}.db").unlink(missing_ok=True)
+            else:
+                where.postgres.drop_database(name)
+                where.postgres.create_database(name=name)
+    with Installation(where, {"http": "127.0.0.1:0"}, has_ledger=False, database=database) as world:
         with closing(Store(world.database_url)) as store:
             migrate(store)
-            (cookie,) = signed_in(store)
-            fill(store, recipients=recipients, campaigns=campaigns, running=RUNNING)
-        Console(stderr=True).print(f"filled in {time.monotonic() - began:.0f} s")
-        found = []
-        with closing(_runtime(world)) as runtime:
-            read = {}
-            for address in addresses(recipients, campaigns):
-                with suppress(Refused):  # a page that asks whether to do what cannot be done now
-                    read[address] = _read(runtime, address)
-        world.start("dashboard")
-        door = world.door()
-        for address, (statements_, rows, counted) in read.items():
-            seconds, size = call(door, cookie, address, calls)
-            found.append(Opened(address, seconds, size, statements_, rows, counted))
-        return found
+            if done is None or not done.exists():
+                began = time.monotonic()
+                fill(store, recipients=recipients, campaigns=campaigns, running=RUNNING)
+                Console(stderr=True).print(f"filled in {time.monotonic() - began:.0f} s")
+        if done is not None:
+            done.touch()
+        yield world
+
+
+def measure_views(world: Installation, *, recipients: int, campaigns: int, calls: int) -> list[Opened]:
+    """Open each view of a filled installation so many times, one after the other."""
+    with closing(Store(world.database_url)) as store:
+        (cookie,) = signed_in(store)
+    found, read = [], {}
+    with closing(_runtime(world)) as runtime:
+        for address in addresses(recipients, campaigns):
+            with suppress(Refused):  # a page that asks whether to do what cannot be done now
+                read[address] = _read(runtime, address)
+    world.start("dashboard")
+    door = world.door()
+    for address, (statements_, rows, counted) in read.items():
+        seconds, size = call(door, cookie, address, calls)
+        found.append(Opened(address, seconds, size, statements_, rows, counted))
+    world.kill_all()
+    return found
 
 
 def signed_in(store: Store, browsers: int = 1) -> list[str]:
-    """Return the cookies of so many browsers of a new user, who may do everything."""
+    """Return the cookies of so many browsers of a user, who may do everything."""
     now, name = datetime.now(UTC), "bench"
-    add_user(store, Actor(ActorKind.CLI, "root"), name, Role.ADMIN, PASSWORD, now=now)
+    with store.read() as session:
+        is_known = users.credentials(session, name) is not None
+    if not is_known:
+        add_user(store, Actor(ActorKind.CLI, "root"), name, Role.ADMIN, PASSWORD, now=now)
     with store.write() as session:
         user = users.credentials(session, name)
         assert user is not None
@@ -239,21 +268,19 @@ class Watched:
     seconds: Sequence[float]
 
 
-def measure_live(where: Servers | None, *, recipients: int, campaigns: int) -> Watched:
+def measure_live(world: Installation, *, pages: int = PAGES, seconds: float = LIVE_SECONDS) -> Watched:
     """Open a hundred pages of a filled installation, as many browsers do, and let them follow what changes."""
-    with Installation(where, {"http": "127.0.0.1:0"}, has_ledger=False) as world:
-        with closing(Store(world.database_url)) as store:
-            migrate(store)
-            cookies = signed_in(store, PAGES)
-            fill(store, recipients=recipients, campaigns=campaigns, running=RUNNING)
-        (process,) = world.start("dashboard")
-        _watch(world.door(), cookies, WARM_SECONDS)
-        shares, seconds, events = [], list[float](), 0
-        for pages in (0, PAGES):
-            before, began = cpu_seconds(process), time.monotonic()
-            seconds, events = _watch(world.door(), cookies[:pages], LIVE_SECONDS)
-            shares.append((cpu_seconds(process) - before) / (time.monotonic() - began))
-        return Watched(shares[0], shares[1], events, seconds)
+    with closing(Store(world.database_url)) as store:
+        cookies = signed_in(store, pages)
+    (process,) = world.start("dashboard")
+    _watch(world.door(), cookies, min(seconds, WARM_SECONDS))
+    shares, taken, events = [], list[float](), 0
+    for most in (0, pages):
+        before, began = cpu_seconds(process), time.monotonic()
+        taken, events = _watch(world.door(), cookies[:most], seconds)
+        shares.append((cpu_seconds(process) - before) / (time.monotonic() - began))
+    world.kill_all()
+    return Watched(shares[0], shares[1], events, taken)
 
 
 def measure_beside() -> tuple[list[float], list[float]]:
@@ -318,22 +345,26 @@ def main(arguments: Sequence[str]) -> int:
         parser.add_argument(f"--{name}", type=int, default=value, help=f"default {value}")
     parser.add_argument("--only", choices=("sqlite", "postgresql"), help="one of the databases")
     parser.add_argument("--part", choices=("views", "live", "beside"), help="one of the parts")
+    parser.add_argument("--at", type=Path, metavar="FOLDER", help="where filled databases stay, to be measured again")
     options = parser.parse_args(arguments)
-    wanted = {"recipients": options.recipients, "campaigns": options.campaigns, "calls": options.calls}
+    wanted = {"recipients": options.recipients, "campaigns": options.campaigns}
     console = Console(width=160)
-    with tempfile.TemporaryFile("w") as log, servers() as world:
+    data = None if options.at is None else options.at / "cluster"
+    with tempfile.TemporaryFile("w") as log, servers(data) as both:
         configure_logs("json", stream=log)
-        for name, where, unit in (("sqlite", None, "steps"), ("postgresql", world, "rows")):
-            if options.only in (None, name):
-                title = f"{name}: {options.recipients:,} recipients in {options.campaigns} campaigns"
+        for name, where, unit in (("sqlite", None, "steps"), ("postgresql", both, "rows")):
+            if options.only not in (None, name) or options.part == "beside":
+                continue
+            title = f"{name}: {options.recipients:,} recipients in {options.campaigns} campaigns"
+            with filled(where, **wanted, folder=options.at) as world:
                 if options.part in (None, "views"):
-                    opened = measure_views(where, **wanted)
+                    opened = measure_views(world, **wanted, calls=options.calls)
                     console.print(table_of(title, opened, unit))
                     for each in opened:
                         for statement in each.counted:
                             console.print(f"{each.address} counts rows: {statement}", markup=False)
                 if options.part in (None, "live"):
-                    seen = measure_live(where, recipients=options.recipients, campaigns=options.campaigns)
+                    seen = measure_live(world)
                     slow = 1_000 * percentile(seen.seconds, 0.95)
                     console.print(
                         f"{title}: {PAGES} open pages took {seen.share:.1%} of a core ({seen.idle_share:.1%} without), "

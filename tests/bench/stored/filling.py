@@ -1,9 +1,11 @@
 """A large database in minutes: campaigns that were sent, with replies, held requests, messages and an audit.
 
 Everything is made by the database itself (`INSERT ... SELECT`), a campaign at a time, so nothing of it is in memory.
+Indexes and counts are made when all rows are there, as migrations make them.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -16,12 +18,16 @@ from campaigns.definition import Definition
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from campaigns.optout import Meaning
 from worker.store.engine import Store
+from worker.store.kept import counting, phones
 from worker.store.models import AttemptState
+from worker.store.people import run_answers
 from worker.store.runs import runs, versions
 from worker.store.sending import accounts
 from worker.store.tables import alerts, attempts, audit_entries, batches, events, recipients, replies, suppressions
 from worker.store.tables import runs as run_table
 
+ACCOUNT: Final = "bench"
+WRITERS: Final = 2
 PER_BATCH: Final = 100
 FAILED_EVERY: Final = 1_000
 SENT_EVERY: Final = 7
@@ -57,19 +63,45 @@ def fill(store: Store, *, recipients: int, campaigns: int, running: int = 0, reh
     The first `running` campaigns have sent to half of their people, the others to all of them.
     """
     each = recipients // campaigns
-    for place in range(campaigns):
+    with store.write() as session:
+        counting.remove(session.connection())
+        phones.remove(session.connection())
+        for index in _indexes():
+            index.drop(session.connection())
+        accounts.ensure_account(session, ACCOUNT)
+
+    def campaign(place: int) -> None:
         slug = f"sale-{place}" if place + 1 < campaigns else MESSAGES
         with store.write() as session:
             _campaign(session, slug, place, each, is_running=place < running, rehearsal=rehearsal)
+
+    with ThreadPoolExecutor(1 if store.is_sqlite else WRITERS) as pool:
+        list(pool.map(campaign, range(campaigns)))
     with store.write() as session:
         _insert(session, _of_the_installation(recipients), 1)
+    for index in _indexes():
+        with store.write() as session:
+            if not store.is_sqlite:
+                session.execute(sa.text("SET LOCAL maintenance_work_mem = '512MB'"))
+            index.create(session.connection())
     if not store.is_sqlite:
         with store.look() as connection:  # as autovacuum does within minutes
             connection.execute(sa.text("VACUUM ANALYZE"))
+    with store.write() as session:
+        run_answers.fill(session)
+    with store.write() as session:
+        for kept in (counting, phones):
+            kept.install(session.connection())
+            kept.fill(session.connection())
+
+
+def _indexes() -> list[sa.Index]:
+    return [index for table in (batches, recipients, attempts, replies, events, audit_entries)
+            for index in sorted(table.indexes, key=lambda index: str(index.name))]  # fmt: skip
 
 
 def _campaign(session: Session, slug: str, place: int, people: int, *, is_running: bool, rehearsal: bool) -> None:
-    account_id = accounts.ensure_account(session, "bench")
+    account_id = accounts.ensure_account(session, ACCOUNT)
     said = {"campaign": slug, "message": "Hi", "audience": [{"recipients": [{"number": "1"}]}]}
     definition = Definition.model_validate(said)
     version = versions.register(session, definition, rehearsal=rehearsal, source=f"{slug}.yaml", now=NOW)

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from campaigns.lifecycle import RecipientState
+from worker.store.kept.counting import AT_ONCE
 
 NO_SIM: Final = -1
 """Stands for a SIM that is not known: a key has no NULL."""
@@ -137,7 +138,14 @@ _ROWS: Final = (
 
 def fill(connection: sa.Connection) -> None:
     """Count the rows of all phones, for a database in which nothing was kept so far."""
-    connection.exec_driver_sql(f"{_INTO} {_ROWS}")
+    if connection.dialect.name != "sqlite":
+        connection.exec_driver_sql(f"{_INTO} {_ROWS}")
+        return
+    some = _ROWS.replace(" GROUP BY", " AND r.id > ? AND r.id <= ? GROUP BY")
+    last = connection.exec_driver_sql("SELECT coalesce(max(id), 0) FROM recipient").scalar_one()
+    for first in range(0, last, AT_ONCE):
+        statement = f"{_INTO} SELECT * FROM ({some}) WHERE true{_add(_LATER['sqlite'])}"
+        connection.exec_driver_sql(statement, (first, first + AT_ONCE))
 
 
 def phones_unlike_rows(session: Session) -> dict[tuple[int, int, int, str], tuple[int, int]]:
