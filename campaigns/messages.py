@@ -5,7 +5,7 @@ from hashlib import sha256
 from typing import Final
 
 from campaigns.definition import Definition, Follow, InlineSource, Kind, Schedule
-from campaigns.timing.appointments import SINGLE, Slot
+from campaigns.timing.slots import SINGLE, Slot
 
 MESSAGES: Final = "messages"
 """The campaign under which they are sent, counted and reported. No file may use this name."""

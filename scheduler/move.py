@@ -20,7 +20,8 @@ from campaigns.clock import Clock
 from campaigns.codes import PAUSED, PausedBy
 from scheduler.actions.acting import Actor, asked_by
 from scheduler.processes.leader import LeaderLock, leader_lock
-from worker.marker import REDIS_KEY, FileMarker, RedisMarker, beside
+from worker.marker import FileMarker, beside
+from worker.redis_marker import REDIS_KEY, RedisMarker
 from worker.settings.settings import Settings
 from worker.store import audit, health
 from worker.store.engine import Store
@@ -31,7 +32,7 @@ from worker.store.relocation import copying, handover
 from worker.store.relocation.handover import MoveStage, shown
 from worker.store.relocation.installation import become, installation_name
 from worker.store.sending import accounts
-from worker.throttle import connect_for_throttle
+from worker.throttle.redis import connect_for_throttle
 
 PAUSE_SECONDS: Final = 0.5
 """Between two tries to claim a database."""

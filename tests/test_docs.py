@@ -15,7 +15,8 @@ from pydantic_core import PydanticUndefined
 from typer.main import get_command
 
 from campaigns.checking import check_file
-from campaigns.definition import Definition, json_schema
+from campaigns.definition import Definition
+from campaigns.definition.schema import json_schema
 from campaigns.lifecycle import BATCH_MOVES, RECIPIENT_MOVES, RUN_MOVES, RecipientState, RunState
 from scheduler.cli.app import app
 from scheduler.exits import Exit

@@ -8,15 +8,18 @@ import threading
 import traceback
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Final, TextIO, cast
-
-import structlog
+from typing import TYPE_CHECKING, Final, TextIO, cast
 
 from campaigns.printable import one_line, printable, without_numbers
+
+if TYPE_CHECKING:
+    import structlog  # with rich: 40 ms that a command which logs nothing does not need
 
 
 def configure_logs(form: str = "auto", *, level: int = logging.INFO, stream: TextIO | None = None) -> None:
     """Send structlog's events to `stream` (standard error). `form`: `json`, `text` or `auto` (text on a terminal)."""
+    import structlog
+
     out = cast("TextIO", Steady(stream or sys.stderr))
     readable = form == "text" or (form == "auto" and out.isatty())
     renderer: structlog.typing.Processor = (
@@ -123,8 +126,8 @@ def problem_of(error: BaseException) -> str:
 
 
 def show_errors(
-    _logger: structlog.typing.WrappedLogger, _name: str, event: structlog.typing.EventDict
-) -> structlog.typing.EventDict:
+    _logger: "structlog.typing.WrappedLogger", _name: str, event: "structlog.typing.EventDict"
+) -> "structlog.typing.EventDict":
     """Replace `exc_info` by a traceback that may be logged."""
     given = event.pop("exc_info", None)
     if isinstance(given, tuple):
@@ -154,8 +157,8 @@ class _Printable(logging.Formatter):
 
 
 def hide_control_characters(
-    _logger: structlog.typing.WrappedLogger, _name: str, event: structlog.typing.EventDict
-) -> structlog.typing.EventDict:
+    _logger: "structlog.typing.WrappedLogger", _name: str, event: "structlog.typing.EventDict"
+) -> "structlog.typing.EventDict":
     """Escape control characters in file names and in servers' words, so that they do nothing on a reader's screen."""
     for key, value in event.items():
         if isinstance(value, str):
@@ -163,7 +166,9 @@ def hide_control_characters(
     return event
 
 
-def get_logger() -> structlog.stdlib.BoundLogger:
+def get_logger() -> "structlog.stdlib.BoundLogger":
     """Return a logger; bind `campaign`, `batch` and `attempt` to it."""
+    import structlog
+
     logger: structlog.stdlib.BoundLogger = structlog.get_logger()
     return logger

@@ -17,7 +17,7 @@ from worker.limits.batch_limits import Limits
 from worker.limits.ledger import StoreLedger
 from worker.limits.limits_in_force import CeilingsInForce
 from worker.limits.live_limits import live_ceilings
-from worker.marker import REDIS_KEY, FileMarker, Marker, NoMarker, RedisMarker, beside, is_ahead
+from worker.marker import FileMarker, Marker, NoMarker, beside, is_ahead
 from worker.memory import share_heaps
 from worker.sending.dispatch import Dispatcher
 from worker.servers.durability import require_durable
@@ -29,7 +29,10 @@ from worker.store.relocation.handover import require_here
 from worker.store.relocation.installation import ensure_installation
 from worker.store.same_database import MIXED, Belonging
 from worker.store.sending import accounts
-from worker.throttle import InMemoryThrottle, Ledger, RedisThrottle, Throttle, connect_for_throttle
+from worker.throttle import InMemoryThrottle, Ledger, Throttle
+
+COLLECTS: Final = (700, 10, 10)
+"""When what works for long collects garbage: Python's own figures. A command begins with larger ones."""
 
 SANDBOX_ACCOUNT: Final = "sandbox"
 
@@ -160,6 +163,7 @@ def build_runtime(
         queue = redis_queue(settings.redis_url, dispatcher.dispatch, troubles)
     else:
         queue = in_process_queue(dispatcher.dispatch, troubles)
+    gc.set_threshold(*COLLECTS)
     # What is loaded stays: planning 100,000 people visited all of it three times, for a tenth of its CPU time.
     gc.freeze()
     return Runtime(
@@ -195,12 +199,17 @@ def watch_database(store: Store, marker: Marker, name: str, *, is_behind: bool) 
 def _throttle(settings: Settings, clock: Clock, ledger: Ledger, *, on_redis: bool) -> Throttle:
     if not on_redis:
         return InMemoryThrottle(clock, ledger)
+    from worker.throttle.redis import RedisThrottle, connect_for_throttle
+
     return RedisThrottle(connect_for_throttle(settings.redis_url), ledger)
 
 
 def marker_of(settings: Settings, store: Store, *, on_redis: bool) -> Marker:
     """Return the mark that says how far the database of the settings was."""
     if on_redis:
+        from worker.redis_marker import REDIS_KEY, RedisMarker
+        from worker.throttle.redis import connect_for_throttle
+
         return RedisMarker(connect_for_throttle(settings.redis_url), REDIS_KEY)
     path = store.sqlite_path
     return NoMarker() if path is None else FileMarker(beside(path))

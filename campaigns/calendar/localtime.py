@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Annotated, Final
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from campaigns.values.scalars import Scalar, nearest, refuse, shown
 
@@ -84,10 +84,21 @@ def known_zones() -> frozenset[str]:
     return frozenset(available_timezones())
 
 
+def is_zone(name: str) -> bool:
+    """Return whether it is one of `known_zones`, without listing those: that opens 600 files, for 15 ms."""
+    if name.startswith(("posix/", "right/")) or name == "posixrules":  # files beside the zones, which are none
+        return False
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # no such file, no name of a file, a folder such as Europe
+        return False
+    return True
+
+
 def _read_zone(text: str) -> str:
-    known = known_zones()
-    if text in known:
+    if is_zone(text):
         return text
+    known = known_zones()
     if ABBREVIATION.fullmatch(text):  # a similar name may be hours away: CEST is not EST
         hint = "write a place, such as Europe/Rome: only a place says when clocks change"
         refuse(f"is not a time zone: {shown(text)}", hint)

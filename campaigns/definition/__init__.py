@@ -1,10 +1,11 @@
-"""The campaign file: YAML with places (`loader`), typed values (`models`), all problems in plain words (`reading`)."""
+"""The campaign file: YAML with places (`loader`), typed values (`models`), all problems in plain words (`reading`).
+
+The parts that read are not loaded with the values: they bring YAML, which a process that reads no file does not need.
+"""
 
 from campaigns.definition.devices import DeviceMode, Devices
 from campaigns.definition.models import Definition, Follow, Kind, OnUnknown, Throughput
-from campaigns.definition.reading import load_definition
 from campaigns.definition.schedule import Schedule
-from campaigns.definition.schema import json_schema
 from campaigns.definition.sources import ContactListSource, FileSource, InlineSource, Source
 from campaigns.definition.variants import Variant
 from campaigns.definition.windows import Window
@@ -28,6 +29,4 @@ __all__ = [
     "Throughput",
     "Variant",
     "Window",
-    "json_schema",
-    "load_definition",
 ]

@@ -9,7 +9,6 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-import phonenumbers
 from pydantic import BeforeValidator, Field, PrivateAttr, ValidationInfo, ValidatorFunctionWrapHandler, field_validator
 from pydantic_core import PydanticCustomError
 
@@ -61,6 +60,8 @@ def _read_slug(text: str) -> str:
 
 def read_region(text: str) -> str:
     """Return the country's two letters (ISO 3166). Also used for the setting."""
+    import phonenumbers  # 12 ms that settings without a region do not need
+
     region = text.upper()
     if region in phonenumbers.SUPPORTED_REGIONS:
         return region

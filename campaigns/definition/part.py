@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 class Part(BaseModel):
     """A mapping in the campaign file. It is immutable and forbids unknown keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", serialize_by_alias=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", serialize_by_alias=True, defer_build=True)
 
     @model_validator(mode="before")
     @classmethod

@@ -12,7 +12,8 @@ from campaigns.calendar.hours import Hours
 from campaigns.definition.schedule import Schedule
 from campaigns.lifecycle import RecipientState
 from campaigns.planning.batching import Placed
-from campaigns.timing.placing import Departure, hours_of
+from campaigns.timing.departures import Departure
+from campaigns.timing.placing import hours_of
 
 NEVER_US: Final = 2**62
 

@@ -29,11 +29,12 @@ from campaigns.phone_numbers.digits import (
     lost_digits,
     unwrapped,
 )
+from campaigns.phone_numbers.masking import SHORTEST_ANYWHERE
 from campaigns.phone_numbers.numbering import NEVER, dials_just_00, international, region_patterns
+from campaigns.phone_numbers.spellings import spellings_of
 
-__all__ = ["InvalidNumber", "Normaliser", "NumberKind", "lost_digits", "mask", "phone_key", "region_of", "same_phone"]
+__all__ = ["InvalidNumber", "Normaliser", "NumberKind", "lost_digits", "region_of", "same_phone"]
 
-_SHORTEST_ANYWHERE: Final = 7  # digits; a shorter number is a short code, or valid in too many countries
 _LONGEST_PREFIX: Final = 12  # digits with which a region dials out, and one more
 
 # Old formats that survive in lists: the old national number and the new one. Only if nobody else can have the old one.
@@ -183,26 +184,6 @@ class Normaliser:
         return found.popitem() if found else _by_library(text, self._region)
 
 
-_TWICE_SPELT: Final = {
-    "52": (re.compile(r"\+521(\d{10})"), r"+52\1", re.compile(r"\+52(\d{10})"), r"+521\1"),
-    "54": (re.compile(r"\+549(\d{10})"), r"+54\1", re.compile(r"\+54([1-8]\d{9})"), r"+549\1"),
-    "55": (re.compile(r"\+55(\d\d)9([6-9]\d{7})"), r"+55\1\2", re.compile(r"\+55(\d\d)([6-9]\d{7})"), r"+55\g<1>9\2"),
-}
-"""Calling codes whose mobiles have two spellings, on lists or on the network: from the longer to the shorter, and back.
-
-Mexico's 1 ended in 2019; Argentina's 9 is dialled only from abroad; Brazil's mobiles have had a ninth digit since 2016.
-"""
-
-
-def phone_key(number: str) -> str:
-    """Return the same text for every E.164 spelling of one phone: `+5215512345602` and `+525512345602` are the same.
-
-    It is the shortest spelling. Compare by it, but do not send to it. Other numbers stay as they are.
-    """
-    spelling = _TWICE_SPELT.get(number[1:3])
-    return spelling[0].sub(spelling[1], number) if spelling and spelling[0].fullmatch(number) else number
-
-
 def same_phone(sender: str, region_hint: str | None) -> tuple[str, ...]:
     """Return every E.164 number that a sender may be, as a gateway spells it: with or without plus, with 00, national.
 
@@ -218,7 +199,7 @@ def same_phone(sender: str, region_hint: str | None) -> tuple[str, ...]:
     if text.startswith("+"):
         readings: list[tuple[str, str | None]] = [(text, None)]
     else:
-        every = phonenumbers.SUPPORTED_REGIONS if len(text) >= _SHORTEST_ANYWHERE else ()
+        every = phonenumbers.SUPPORTED_REGIONS if len(text) >= SHORTEST_ANYWHERE else ()
         readings = [(text, region) for region in ([region_hint] if region_hint else sorted(every))]
         readings.append(("+" + text.removeprefix("00"), None))
     found: dict[str, None] = {}
@@ -229,15 +210,6 @@ def same_phone(sender: str, region_hint: str | None) -> tuple[str, ...]:
     return tuple(found)
 
 
-def spellings_of(number: str) -> tuple[str, ...]:
-    """Return every E.164 spelling of one phone, this one first (see `phone_key`)."""
-    spelling = _TWICE_SPELT.get(number[1:3])
-    if spelling is None:
-        return (number,)
-    key = phone_key(number)
-    return number, key, spelling[2].sub(spelling[3], key)
-
-
 def region_of(number: str) -> str:
     """Return the country (ISO 3166) of an E.164 number's calling code, the main one of several; empty if none."""
     for width in (1, 2, 3):
@@ -245,13 +217,6 @@ def region_of(number: str) -> str:
         if code.isdecimal() and (regions := phonenumbers.COUNTRY_CODE_TO_REGION_CODE.get(int(code))):
             return regions[0] if regions[0] in phonenumbers.SUPPORTED_REGIONS else ""
     return ""
-
-
-def mask(number: str) -> str:
-    """Return an international number as `+39…67`; of any other cell at most the last two digits, and no letter."""
-    digits = "".join(filter(str.isdecimal, number))
-    ends = digits[-2:] if len(digits) >= _SHORTEST_ANYWHERE else ""
-    return f"{number[:3]}…{ends}" if ends and number == "+" + digits else f"…{ends}"
 
 
 def _by_library(text: str, region: str | None) -> tuple[str, NumberKind]:

@@ -6,8 +6,8 @@ from typing import Final
 
 from campaigns.definition import Rate
 from campaigns.lifecycle import RecipientState
-from campaigns.planning.row_planner import PlannedRecipient
-from campaigns.timing.placing import Departure
+from campaigns.planning.planned import PlannedRecipient
+from campaigns.timing.departures import Departure
 
 DEFAULT_BATCH_SIZE: Final = 100
 """The gateway's limit is unknown. 100 texts are about 30 kB, and bigger requests gain little (measured)."""

@@ -10,7 +10,7 @@ from campaigns.display import utc
 from campaigns.forecast import Forecast
 from campaigns.lifecycle import RecipientState
 from campaigns.message.segments import Segmentation
-from campaigns.phone_numbers.numbers import mask
+from campaigns.phone_numbers.masking import mask
 from campaigns.planning.repeats import Repeats
 
 _SAMPLES: Final = 3

@@ -12,8 +12,9 @@ from campaigns.definition import Definition
 from campaigns.lifecycle import RecipientState
 from campaigns.message.texts import Texts
 from campaigns.planning.figures import PlanSummary, Tally
+from campaigns.planning.planned import PlannedRecipient
 from campaigns.planning.repeats import AlreadyTold
-from campaigns.planning.row_planner import Judged, MakeJudge, PlannedRecipient, RowPlanner, nothing_for
+from campaigns.planning.row_planner import Judged, MakeJudge, RowPlanner, nothing_for
 from campaigns.planning.splitting import CONTROL, PersonHash, Split, split_of
 from campaigns.timing.placing import Placer
 

@@ -13,11 +13,14 @@ from campaigns.definition import Definition
 from campaigns.lifecycle import RecipientState
 from campaigns.message.filters import RenderError
 from campaigns.message.texts import Texts
-from campaigns.phone_numbers.numbers import InvalidNumber, phone_key
+from campaigns.phone_numbers.numbers import InvalidNumber
+from campaigns.phone_numbers.spellings import phone_key
+from campaigns.planning.planned import PlannedRecipient
 from campaigns.planning.planner import Plan, Suppressed
-from campaigns.planning.row_planner import MAX_RAW_NUMBER_CHARACTERS, Judged, PlannedRecipient, RowPlanner
-from campaigns.timing.appointments import Appointments, Slot, UnclearRow
+from campaigns.planning.row_planner import MAX_RAW_NUMBER_CHARACTERS, Judged, RowPlanner
+from campaigns.timing.appointments import Appointments, UnclearRow
 from campaigns.timing.placing import Placer
+from campaigns.timing.slots import Slot
 from campaigns.timing.zones import InvalidZone
 
 INVALID, DUPLICATE, EXCLUDED, CANCELLED = "invalid", "duplicate", "excluded", "cancelled"

@@ -8,9 +8,9 @@ from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from campaigns.lifecycle import RecipientState
-from campaigns.planning.row_planner import PlannedRecipient
-from campaigns.timing.appointments import SINGLE, Slot, slot_of
-from campaigns.timing.placing import Departure
+from campaigns.planning.planned import PlannedRecipient
+from campaigns.timing.departures import Departure
+from campaigns.timing.slots import SINGLE, Slot, slot_of
 
 _VOID: Final = frozenset({RecipientState.CANCELLED, RecipientState.SKIPPED, RecipientState.SUPPRESSED})
 

@@ -3,7 +3,7 @@
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from campaigns.audience import AudienceProblem, AudienceRow, inline_rows, open_source
 from campaigns.definition import ContactListSource, Definition, FileSource, InlineSource
@@ -14,37 +14,17 @@ from campaigns.message.segments import Segmentation
 from campaigns.message.templates import field_name
 from campaigns.message.texts import Texts
 from campaigns.opening import named_in
-from campaigns.phone_numbers.numbers import InvalidNumber, Normaliser, phone_key
+from campaigns.phone_numbers.numbers import InvalidNumber, Normaliser
 from campaigns.phone_numbers.seen import FirstRows
+from campaigns.phone_numbers.spellings import phone_key
+from campaigns.planning.planned import PlannedRecipient
 from campaigns.problems import MOST_PROBLEMS
-from campaigns.timing.placing import Departure, Placement, Placer
+from campaigns.timing.departures import Placement
+from campaigns.timing.placing import Placer
 from campaigns.timing.zones import InvalidZone
 
 MAX_RAW_NUMBER_CHARACTERS: Final = 32
 """How much of an unusable number is kept: enough for a person to find it."""
-
-
-class PlannedRecipient(NamedTuple):
-    """One row of the audience. (number, occurrence) is unique in a plan.
-
-    `occurrence` is 0 for the row that counts for its number. For a duplicate or invalid row, whose `number` may be raw
-    text, it is the row's place in the whole audience (from 1). `text` and `segments` are empty unless the row is
-    pending, or held because its moment was missed. Only such rows have a `variant`, if the campaign has any, and a
-    `departure`, if people were placed in time. `slot` names one of several reminders.
-    """
-
-    number: str
-    occurrence: int
-    source: str
-    line: int
-    state: RecipientState
-    reason: str = ""
-    text: str = ""
-    segments: int = 0
-    departure: Departure | None = None
-    variant: str = ""
-    slot: str = ""
-    is_landline: bool = False
 
 
 Judged = tuple[PlannedRecipient, Segmentation | None]

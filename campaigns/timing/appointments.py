@@ -2,9 +2,8 @@
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
-from functools import lru_cache
 from hashlib import sha256
-from typing import Final, NamedTuple
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from campaigns.calendar.localtime import to_utc
@@ -12,8 +11,10 @@ from campaigns.definition.schedule import LocalTime, Schedule
 from campaigns.lifecycle import RecipientState
 from campaigns.message.segments import is_blank
 from campaigns.message.templates import field_name
+from campaigns.timing.departures import Placement
 from campaigns.timing.moments import Timetable, date_in
-from campaigns.timing.placing import Placement, placement_of
+from campaigns.timing.placing import placement_of
+from campaigns.timing.slots import NO_DATE, REMEMBERED, Slot
 from campaigns.timing.zones import ZONE_COLUMN, ZoneOrigin, Zones, clocks_of
 
 CANCELLED_COLUMN: Final = "cancelled"
@@ -21,9 +22,6 @@ CANCELLED_COLUMN: Final = "cancelled"
 
 LONGEST_KEY: Final = 60
 """Characters. A longer key is replaced by its hash."""
-
-REMEMBERED: Final = 50_000
-"""How many dates are cached: appointments begin at few different minutes."""
 
 _YES: Final = frozenset(
     {"1", "true", "t", "yes", "y", "x", "on", "si", "sì", "sí", "s", "oui", "o", "ja", "j"}
@@ -35,35 +33,8 @@ _NO: Final = frozenset(
 )
 
 
-NO_DATE: Final = "no date"
-"""The slot label of a row without a date."""
-
-SINGLE: Final = "message"
-"""The slot label of a text that belongs to no appointment: a program asked for it."""
-
-
 class UnclearRow(Exception):
     """A row that does not say clearly whether or when its appointment takes place. The message says why."""
-
-
-class Slot(NamedTuple):
-    """Identifies one reminder: the appointment (`key`, then its `date`), and which of its texts (`label`).
-
-    The `label` of a row that gets no text is the name of the reason.
-    """
-
-    key: str
-    label: str
-    date: str
-
-    def __str__(self) -> str:
-        return f"{self.key}|{self.label}|{self.date}"
-
-
-@lru_cache(maxsize=REMEMBERED)
-def slot_of(text: str) -> Slot:
-    """Return the slot that was written as `text`."""
-    return Slot(*text.rsplit("|", 2))
 
 
 class Appointments:

@@ -1,16 +1,16 @@
 """When each person's text may leave: their moment, and their turn if a run is spread."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from campaigns.calendar.hours import Hours
 from campaigns.definition.schedule import LocalTime, Otherwise, Schedule
 from campaigns.definition.windows import Window
 from campaigns.lifecycle import RecipientState
+from campaigns.timing.departures import Departure, Placement
 from campaigns.timing.moments import Moment, Timetable
 from campaigns.timing.spreading import offsets
 from campaigns.timing.zones import ZONE_COLUMN, Zones, zones_of
@@ -19,28 +19,6 @@ TURNS: Final = 1_000
 """The most turns of a spread: 3 h pass in steps of 11 s. People who share a turn may share a request."""
 
 SHORTEST_TURN: Final = timedelta(seconds=1)
-
-
-class Departure(NamedTuple):
-    """When a text may leave: in these zones, from `at` on, and not after `latest` (None: never too late).
-
-    `zones` are names joined by commas; empty for the campaign's own zone. `avoid_device`: it failed on this device, and
-    is sent by another one if there is one.
-    """
-
-    zones: str
-    at: datetime
-    latest: datetime | None = None
-    avoid_device: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Placement:
-    """What the schedule decides for a person who could get a text: pending, or skipped or held with a reason."""
-
-    state: RecipientState
-    departure: Departure | None
-    reason: str = ""
 
 
 class Placer:

@@ -13,7 +13,7 @@ from phonenumbers.phonenumberutil import is_number_type_geographical
 from phonenumbers.timezone import UNKNOWN_TIMEZONE
 from phonenumbers.tzdata import TIMEZONE_DATA, TIMEZONE_LONGEST_PREFIX
 
-from campaigns.calendar.localtime import known_zones
+from campaigns.calendar.localtime import is_zone, known_zones
 from campaigns.definition.schedule import LocalTime, Schedule
 from campaigns.values.scalars import nearest
 
@@ -78,7 +78,7 @@ def _by_campaign(name: str) -> Zones:
 
 @cache
 def _named(name: str) -> Zones:
-    if name not in known_zones():
+    if not is_zone(name):
         near = _nearest_zone(name)
         hint = f"did you mean {near}?" if near else "write a name from the IANA list, such as Europe/Rome"
         raise InvalidZone(f"its timezone is unknown ({hint})")  # a wrong column may hold anything, so it is not shown

@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any, Final
 
 from sqlmodel import Session
-from structlog.contextvars import bound_contextvars
 
 from campaigns.access import Actor as Actor
 from campaigns.access import ActorKind as ActorKind
@@ -37,6 +36,8 @@ class _Facts:
 @contextmanager
 def asked_by(actor: Actor) -> Iterator[None]:
     """Add to every log line in the block who asked for it."""
+    from structlog.contextvars import bound_contextvars  # with rich, for nobody who only reads
+
     with bound_contextvars(actor=str(actor)):
         yield
 

@@ -5,7 +5,7 @@ from typing import Any, Final, Literal, cast
 from zoneinfo import ZoneInfo
 
 from campaigns.display import utc
-from campaigns.phone_numbers.numbers import mask
+from campaigns.phone_numbers.masking import mask
 from campaigns.planning.approval import command
 from campaigns.protocol.bulk_actions import WHY
 from campaigns.protocol.declarations import Declared

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from campaigns.phone_numbers.numbers import mask
+from campaigns.phone_numbers.masking import mask
 from campaigns.protocol.declarations import Declared
 from scheduler.actions.acting import Actor, acting, audited, nothing_done
 from scheduler.actions.naming import run_to_decide_on

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from worker.settings.settings import Settings
 
+COMPLETE: Final = "_CAMPAIGNS_COMPLETE"
+"""The variable by which a shell's script asks the program for names."""
+
 PATIENCE_SECONDS: Final = 2.0
 """How long the database may take: a person who pressed Tab is waiting. One that is away takes 10 s to fail."""
 

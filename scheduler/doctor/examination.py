@@ -21,7 +21,7 @@ from worker.settings.settings import Settings, SettingsError, load_settings
 from worker.store import health
 from worker.store.engine import Store
 from worker.store.errors import StoreError
-from worker.throttle import connect_for_throttle
+from worker.throttle.redis import connect_for_throttle
 
 
 def examine(clock: Clock, *, sandbox: bool = False) -> Iterator[Finding]:

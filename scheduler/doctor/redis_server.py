@@ -8,7 +8,8 @@ import redis
 
 from scheduler.doctor.findings import Area, Finding, in_trouble, ok, problem, unknown
 from worker.jobs import QUEUES
-from worker.throttle import RateLimit, RedisThrottle, ThrottleUnavailable
+from worker.throttle import RateLimit, ThrottleUnavailable
+from worker.throttle.redis import RedisThrottle
 
 REDIS: Final = Area.REDIS
 

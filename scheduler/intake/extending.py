@@ -11,9 +11,10 @@ from campaigns.audience import AudienceProblem
 from campaigns.definition import Definition
 from campaigns.lifecycle import RecipientState
 from campaigns.planning.batching import BatchLimits, into_batches
+from campaigns.planning.planned import PlannedRecipient
 from campaigns.planning.planner import Plan, plan_recipients
 from campaigns.planning.replanning import Numbered, new_people
-from campaigns.planning.row_planner import PlannedRecipient, read_through
+from campaigns.planning.row_planner import read_through
 from campaigns.planning.splitting import Split
 from campaigns.problems import CampaignFileError, Problem
 from campaigns.take_up import Taken

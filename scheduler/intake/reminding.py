@@ -17,10 +17,11 @@ from campaigns.codes import RunType
 from campaigns.definition import Definition
 from campaigns.lifecycle import RecipientState
 from campaigns.planning.batching import BatchLimits, into_batches
+from campaigns.planning.planned import PlannedRecipient
 from campaigns.planning.planner import Plan
 from campaigns.planning.reminders import plan_reminders
 from campaigns.planning.replanning import Changes, compare_reminders
-from campaigns.planning.row_planner import PlannedRecipient, read_through
+from campaigns.planning.row_planner import read_through
 from campaigns.problems import CampaignFileError, Problem
 from campaigns.take_up import NO_DATE, PLAN, decide
 from scheduler.intake.outcome import Intake, accepted, note_submitted, run_of

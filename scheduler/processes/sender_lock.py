@@ -9,7 +9,7 @@ from scheduler.processes.stopping import Stop
 from worker.runtime import Runtime
 from worker.settings.settings import Settings, SettingsError
 from worker.store import leases
-from worker.throttle import connect_for_throttle
+from worker.throttle.redis import connect_for_throttle
 
 STANDBY_SECONDS: Final = 2.0
 """How often a waiting scheduler checks whether the lock is free: the lease lasts 10 s, so another leads after 12."""

@@ -11,8 +11,8 @@ from campaigns.codes import RunType
 from campaigns.lifecycle import RecipientState
 from campaigns.message.segments import segmentation
 from campaigns.optout import Meaning
-from campaigns.planning.row_planner import PlannedRecipient
-from campaigns.timing.placing import Departure
+from campaigns.planning.planned import PlannedRecipient
+from campaigns.timing.departures import Departure
 from campaigns.values.targets import Target
 from worker.logs import get_logger
 from worker.settings.settings import Settings

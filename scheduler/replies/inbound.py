@@ -10,7 +10,7 @@ from sqlmodel import Session
 
 from campaigns.display import utc
 from campaigns.optout import MOST_JUDGED, Meaning, Meanings
-from campaigns.phone_numbers.numbers import mask
+from campaigns.phone_numbers.masking import mask
 from scheduler.replies.answering import answer_help
 from scheduler.replies.senders import Sender, find_senders, spellings
 from worker import metrics

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from campaigns.phone_numbers.numbers import mask
+from campaigns.phone_numbers.masking import mask
 from campaigns.sending.backoff import UNSUBSCRIBE, unsubscribe_after
 from scheduler.ticks.every import RESTS, Every
 from worker.gateway import GatewayError

@@ -13,7 +13,7 @@ from campaigns.calendar.periods import PeriodBudget, day_of, month_of
 from campaigns.definition import Rate, Window
 from campaigns.definition.schedule import Schedule
 from campaigns.forecast import HORIZON, Agenda, Day, Forecast, Gate, forecast
-from campaigns.timing.placing import Departure
+from campaigns.timing.departures import Departure
 
 ROME = ZoneInfo("Europe/Rome")
 MONDAY = datetime(2026, 11, 30, 8, 0, tzinfo=UTC)  # 09:00 in Rome

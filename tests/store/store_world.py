@@ -12,8 +12,8 @@ from sqlmodel import Session, col, select
 from campaigns.definition import Definition
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from campaigns.planning.batching import BatchLimits, into_batches
-from campaigns.planning.row_planner import PlannedRecipient
-from campaigns.timing.placing import Departure
+from campaigns.planning.planned import PlannedRecipient
+from campaigns.timing.departures import Departure
 from tests.support.clocks import START
 from worker.store.engine import Store
 from worker.store.models import Account, Batch, Recipient, Run

@@ -4,14 +4,15 @@ import errno
 import tempfile
 from contextlib import closing
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-import redis
 import sqlalchemy as sa
 
 from worker.servers.conditions import ServerTrouble, Trouble, detail_of, sentence, trouble_of
 from worker.store.engine import Store
-from worker.throttle import connect_for_throttle
+
+if TYPE_CHECKING:
+    import redis
 
 LOOK: Final = "campaigns:look"
 """A key that is written to see whether writing works; it expires a millisecond later."""
@@ -59,7 +60,7 @@ def _look_at_folder(database: Path | None) -> None:
         raise ServerTrouble(trouble, error.strerror or "") from error
 
 
-def look_at_redis(client: redis.Redis) -> None:
+def look_at_redis(client: "redis.Redis") -> None:
     """Raise `RedisError` if it accepts no changes or does not answer."""
     client.set(LOOK, 1, px=1)
 
@@ -72,10 +73,14 @@ def troubles_of(store: Store, redis_url: str) -> list[str]:
     except (ServerTrouble, sa.exc.DBAPIError) as error:
         found.append(said(error))
     if redis_url:
+        from redis import RedisError  # 142 modules that nobody without Redis needs
+
+        from worker.throttle.redis import connect_for_throttle
+
         try:
             with closing(connect_for_throttle(redis_url)) as client:
                 look_at_redis(client)
-        except (redis.RedisError, ValueError) as error:
+        except (RedisError, ValueError) as error:
             found.append(said(error))
     return list(filter(None, found))
 

@@ -5,11 +5,11 @@ member of `Trouble` with its words in `WORDS`; an exception of ours names its ki
 """
 
 import sqlite3
+import sys
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-import redis
 import sqlalchemy as sa
 
 
@@ -187,16 +187,16 @@ SQLITE_CODES: Final[Mapping[int, Trouble]] = {
 """SQLite's primary result codes."""
 
 REDIS_CLASSES: Final = (
-    (redis.exceptions.OutOfMemoryError, _T.REDIS_FULL),
-    (redis.exceptions.ReadOnlyError, _T.REDIS_READ_ONLY),
-    (redis.exceptions.BusyLoadingError, _T.REDIS_LOADING),
-    (redis.exceptions.AuthenticationError, _T.REDIS_REFUSES),
-    (redis.exceptions.NoPermissionError, _T.REDIS_REFUSES),
-    (redis.exceptions.MasterDownError, _T.REDIS_READ_ONLY),
-    (redis.exceptions.ConnectionError, _T.REDIS_AWAY),
-    (redis.exceptions.TimeoutError, _T.REDIS_AWAY),
+    ("OutOfMemoryError", _T.REDIS_FULL),
+    ("ReadOnlyError", _T.REDIS_READ_ONLY),
+    ("BusyLoadingError", _T.REDIS_LOADING),
+    ("AuthenticationError", _T.REDIS_REFUSES),
+    ("NoPermissionError", _T.REDIS_REFUSES),
+    ("MasterDownError", _T.REDIS_READ_ONLY),
+    ("ConnectionError", _T.REDIS_AWAY),
+    ("TimeoutError", _T.REDIS_AWAY),
 )
-"""By class; the first match counts."""
+"""By class of `redis.exceptions`; the first match counts."""
 
 REDIS_PREFIXES: Final[Mapping[str, Trouble]] = {
     "BUSY": _T.REDIS_BUSY,
@@ -244,10 +244,17 @@ def _by_code(error: BaseException) -> Trouble | None:
         return _T.DATABASE_AWAY if lost or error.connection_invalidated else None
     if isinstance(error, sa.exc.TimeoutError):
         return _T.DATABASE_CROWDED  # our own pool
-    if isinstance(error, redis.RedisError):
-        by_class = next((trouble for kind, trouble in REDIS_CLASSES if isinstance(error, kind)), None)
+    if _is_of_redis(error, "RedisError"):
+        by_class = next((trouble for kind, trouble in REDIS_CLASSES if _is_of_redis(error, kind)), None)
         return by_class or REDIS_PREFIXES.get(str(error).partition(" ")[0])
     return None
+
+
+def _is_of_redis(error: BaseException, kind: str) -> bool:
+    # 142 modules that a process without Redis does not need. An error of a library that was never loaded cannot have
+    # been raised.
+    library = sys.modules.get("redis.exceptions")
+    return library is not None and isinstance(error, getattr(library, kind))
 
 
 def sentence(trouble: Trouble, detail: str = "") -> str:
@@ -259,12 +266,14 @@ def sentence(trouble: Trouble, detail: str = "") -> str:
 
 def detail_of(error: BaseException) -> str:
     """Return the server's own words, only the first line: PostgreSQL quotes values in the others."""
-    while error.__cause__ is not None and not isinstance(error, sa.exc.DBAPIError | redis.RedisError):
+    while error.__cause__ is not None and not (
+        isinstance(error, sa.exc.DBAPIError) or _is_of_redis(error, "RedisError")
+    ):
         error = error.__cause__
     if isinstance(error, ServerTrouble):
         return error.detail
     if isinstance(error, sa.exc.DBAPIError):
         return str(error.orig).strip().partition("\n")[0] or type(error.orig).__name__
-    if isinstance(error, redis.RedisError):
+    if _is_of_redis(error, "RedisError"):
         return str(error).strip().partition("\n")[0][:200] or type(error).__name__
     return type(error).__name__

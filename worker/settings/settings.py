@@ -11,7 +11,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from tzlocal import get_localzone_name
 
-from campaigns.calendar.localtime import known_zones
+from campaigns.calendar.localtime import is_zone
 from campaigns.definition import Rate
 from campaigns.definition.models import read_region
 from campaigns.policy import ALL_KINDS, Policy
@@ -195,7 +195,7 @@ class Settings(BaseSettings):
     @field_validator("timezone")
     @classmethod
     def _known_timezone(cls, name: str) -> str:
-        if name not in known_zones():
+        if not is_zone(name):
             raise ValueError("is not a time zone; use a name such as Europe/Rome")
         return name
 

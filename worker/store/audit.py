@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from campaigns.access import Actor, ActorKind
-from campaigns.phone_numbers.numbers import mask
+from campaigns.phone_numbers.masking import mask
 from campaigns.printable import one_line
 from worker.store.bulk import insert_missing
 from worker.store.engine import at_end

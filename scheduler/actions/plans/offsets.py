@@ -5,8 +5,8 @@ from datetime import datetime
 from typing import Final
 
 from campaigns.lifecycle import RecipientState
-from campaigns.planning.row_planner import PlannedRecipient
-from campaigns.timing.appointments import slot_of
+from campaigns.planning.planned import PlannedRecipient
+from campaigns.timing.slots import slot_of
 
 TIMED: Final = frozenset({RecipientState.PENDING, RecipientState.HELD, RecipientState.SKIPPED})
 """States of rows that have a moment, or had one."""

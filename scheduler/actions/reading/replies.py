@@ -9,7 +9,7 @@ from sqlmodel import Session
 
 from campaigns.definition import Kind
 from campaigns.optout import Meaning
-from campaigns.phone_numbers.numbers import mask
+from campaigns.phone_numbers.masking import mask
 from scheduler.actions.reading.pages import Page
 from scheduler.actions.refusals import Refusal, Refused
 from worker.store.engine import Store

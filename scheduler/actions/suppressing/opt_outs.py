@@ -10,7 +10,7 @@ from campaigns.access import ActorKind
 from campaigns.audience import AudienceProblem
 from campaigns.counting import amount
 from campaigns.definition import Kind
-from campaigns.phone_numbers.numbers import mask
+from campaigns.phone_numbers.masking import mask
 from scheduler.actions.acting import Actor, acting, audited, nothing_done
 from scheduler.actions.refusals import Refusal, Refused
 from scheduler.actions.suppressing.tables import BadRow, OptOutFile

@@ -20,8 +20,8 @@ from campaigns.messages import (
     single_texts,
     slot_of_key,
 )
-from campaigns.planning.row_planner import PlannedRecipient
-from campaigns.timing.placing import Departure
+from campaigns.planning.planned import PlannedRecipient
+from campaigns.timing.departures import Departure
 from campaigns.values.durations import format_duration, parse_duration
 from campaigns.values.targets import parse_target
 from scheduler.actions.acting import Actor, ActorKind, acting, audited, nothing_done

@@ -6,7 +6,7 @@ from typing import Final
 
 from campaigns.display import shown_time
 from campaigns.messages import ANSWERED_FOR, MESSAGES, key_digest, slot_of_key
-from campaigns.phone_numbers.numbers import mask
+from campaigns.phone_numbers.masking import mask
 from campaigns.values.durations import format_duration
 from campaigns.values.targets import Target
 from scheduler.actions.acting import Actor, acting, audited

@@ -20,11 +20,11 @@ from campaigns.definition import (
 from campaigns.definition.models import Report
 from campaigns.lifecycle import RecipientState, RunState
 from campaigns.message.segments import segmentation
-from campaigns.phone_numbers.numbers import mask
+from campaigns.phone_numbers.masking import mask
+from campaigns.planning.planned import PlannedRecipient
 from campaigns.planning.planner import plan_recipients
-from campaigns.planning.row_planner import PlannedRecipient
 from campaigns.planning.splitting import Split
-from campaigns.timing.placing import Departure
+from campaigns.timing.departures import Departure
 from scheduler.actions.acting import Actor, acting, audited, nothing_done
 from scheduler.actions.refusals import Refusal, Refused
 from worker.runtime import Runtime

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from campaigns.clock import SystemClock
-from campaigns.phone_numbers.numbers import mask
+from campaigns.phone_numbers.masking import mask
 from scheduler.actions.acting import Actor, asked_by
 from scheduler.actions.numbers import normalised
 from scheduler.actions.opening import existing_store

@@ -6,7 +6,7 @@ about a person. Names of campaigns, variants, files and people who work here are
 the gateway says itself, which holds no number and no text.
 """
 
-from campaigns.phone_numbers.numbers import mask
+from campaigns.phone_numbers.masking import mask
 
 
 def number_for(number: str, *, full: bool) -> str:

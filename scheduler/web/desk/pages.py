@@ -16,7 +16,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response, Stream
 from starlette.routing import Route
 
 from campaigns.access import Actor, Scope, is_allowed, roles_allowed
-from campaigns.calendar.localtime import known_zones
+from campaigns.calendar.localtime import is_zone
 from scheduler.actions.access.signing_in import FIRST_NAME
 from scheduler.actions.refusals import Refusal
 from scheduler.web.access import authenticate, is_known_host
@@ -212,7 +212,7 @@ def asked_of(
     """Return what a request asks for."""
     runtime: Runtime = request.app.state.runtime
     name = unquote(request.cookies.get(ZONE_COOKIE, ""))
-    zone = ZoneInfo(name) if name in known_zones() else runtime.settings.zone
+    zone = ZoneInfo(name) if is_zone(name) else runtime.settings.zone
     return Visit(
         runtime,
         actor,

@@ -6,8 +6,8 @@ import pytest
 
 from campaigns.audience import AudienceProblem, open_source
 from campaigns.checking import check_file
+from campaigns.planning.planned import PlannedRecipient
 from campaigns.planning.planner import plan_recipients
-from campaigns.planning.row_planner import PlannedRecipient
 from campaigns.problems import CampaignFileError
 
 HI = "message: \"Hi {{ first_name | default('there') }}.\"\n"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from campaigns.definition import load_definition
+from campaigns.definition.reading import load_definition
 from campaigns.problems import CampaignFileError, Problem
 
 SPLIT = "campaign: sale\naudience: {file: people.csv}\nvariants: "

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campaigns.definition import load_definition
 from campaigns.definition.document import Place, merged
 from campaigns.definition.loader import load_document, parse_document
+from campaigns.definition.reading import load_definition
 from campaigns.problems import MOST_PROBLEMS, CampaignFileError, Problem
 
 KEYS = ("campaign", "message", "audience", "schedule", "window", "from", "throughput", "rate", "devices", "use", "x")

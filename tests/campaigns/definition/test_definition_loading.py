@@ -10,19 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from campaigns.definition import (
-    ContactListSource,
-    Definition,
-    DeviceMode,
-    FileSource,
-    InlineSource,
-    Kind,
-    Rate,
-    Target,
-    json_schema,
-    load_definition,
-)
+from campaigns.definition import ContactListSource, Definition, DeviceMode, FileSource, InlineSource, Kind, Rate, Target
 from campaigns.definition.loader import parse_document
+from campaigns.definition.reading import load_definition
+from campaigns.definition.schema import json_schema
 from campaigns.problems import CampaignFileError
 
 SMALLEST = "campaign: sale\nmessage: Hello\naudience: {file: people.csv}\n"

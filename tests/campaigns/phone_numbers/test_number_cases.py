@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from campaigns.definition import Definition, load_definition
+from campaigns.definition import Definition
+from campaigns.definition.reading import load_definition
 from campaigns.lifecycle import RecipientState
 from campaigns.planning.planner import Plan, plan_recipients
 from campaigns.planning.reminders import plan_reminders

@@ -11,15 +11,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from phonenumbers import NumberParseException, PhoneMetadata, PhoneNumberFormat, PhoneNumberType, ValidationResult
 
-from campaigns.phone_numbers.numbers import (
-    InvalidNumber,
-    Normaliser,
-    NumberKind,
-    lost_digits,
-    mask,
-    phone_key,
-    same_phone,
-)
+from campaigns.phone_numbers.masking import mask
+from campaigns.phone_numbers.numbers import InvalidNumber, Normaliser, NumberKind, lost_digits, same_phone
+from campaigns.phone_numbers.spellings import phone_key
 
 ANNA = "+393331234567"
 AMBIGUOUS = "can be read as two numbers: write it with + and the country code"

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from campaigns.definition import Rate
 from campaigns.lifecycle import RecipientState
 from campaigns.planning.batching import NO_LIMIT, BatchLimits, batch_limits, into_batches
-from campaigns.planning.row_planner import PlannedRecipient
+from campaigns.planning.planned import PlannedRecipient
 
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
 

@@ -9,11 +9,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from campaigns.audience import AudienceProblem
-from campaigns.definition import Definition, Schedule, load_definition
+from campaigns.definition import Definition, Schedule
+from campaigns.definition.reading import load_definition
 from campaigns.lifecycle import RecipientState
 from campaigns.planning.figures import SampleText
+from campaigns.planning.planned import PlannedRecipient
 from campaigns.planning.planner import Plan, plan_recipients
-from campaigns.planning.row_planner import PlannedRecipient
 
 ANNA, BEA, CARLO = "+393331234567", "+393337654321", "+393330000001"
 S = RecipientState

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from campaigns.definition import Definition, load_definition
+from campaigns.definition import Definition
+from campaigns.definition.reading import load_definition
 from campaigns.lifecycle import RecipientState
+from campaigns.planning.planned import PlannedRecipient
 from campaigns.planning.planner import plan_recipients
-from campaigns.planning.row_planner import PlannedRecipient
 from campaigns.planning.splitting import Split
 from campaigns.timing.placing import Placer
 

@@ -7,9 +7,9 @@ import pytest
 
 from campaigns.checking import check_file
 from campaigns.lifecycle import RecipientState
+from campaigns.planning.planned import PlannedRecipient
 from campaigns.planning.reminders import plan_reminders
-from campaigns.planning.row_planner import PlannedRecipient
-from campaigns.timing.appointments import Slot, slot_of
+from campaigns.timing.slots import Slot, slot_of
 
 NOW = datetime(2026, 12, 1, 9, tzinfo=UTC)
 NUMBER = "+393330000001"

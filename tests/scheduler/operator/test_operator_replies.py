@@ -14,7 +14,7 @@ from sqlmodel import col, select
 from campaigns.answering import HELP_ANSWERS
 from campaigns.lifecycle import RecipientState
 from campaigns.optout import Meaning
-from campaigns.planning.row_planner import PlannedRecipient
+from campaigns.planning.planned import PlannedRecipient
 from scheduler.replies.inbound import take_in
 from tests.store.store_world import NOW, World, people
 from worker.gateway import Message, MessageStatus

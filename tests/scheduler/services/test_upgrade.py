@@ -16,7 +16,7 @@ import worker.store
 from tests.prove.world.evidence import read_ledger
 from tests.prove.world.product import write_campaign
 from tests.prove.world.stage import KEY, Stage, kill, wait_until
-from worker import marker
+from worker import marker, redis_marker
 from worker.sandbox.exchange import RequestKind
 from worker.sandbox.faults.plan import FaultPlan, FaultRule
 from worker.store.engine import Store
@@ -35,7 +35,7 @@ def back_to_the_first_version(stage: Stage) -> None:
         command.downgrade(config, "0001")
     if stage.redis_url:
         with redis.Redis.from_url(stage.redis_url) as client:
-            client.delete(f"{marker.REDIS_KEY}:installation", f"{marker.REDIS_KEY}:moved_at")
+            client.delete(f"{redis_marker.REDIS_KEY}:installation", f"{redis_marker.REDIS_KEY}:moved_at")
     else:
         mark = marker.beside(stage.database)
         mark.write_text(f"{mark.read_text().split()[0]:<20}\n")

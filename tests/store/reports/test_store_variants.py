@@ -9,7 +9,7 @@ from sqlmodel import Session, col
 
 from campaigns.lifecycle import RecipientState
 from campaigns.optout import Meaning
-from campaigns.planning.row_planner import PlannedRecipient
+from campaigns.planning.planned import PlannedRecipient
 from scheduler.report.variants import TOO_FEW, compared, outcome_lines, outcome_table, outcomes_json
 from tests.store.store_world import AT_ONCE, NOW, World
 from worker.store.kept import counting

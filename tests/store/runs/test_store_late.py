@@ -6,8 +6,8 @@ import pytest
 
 from campaigns.codes import RunType
 from campaigns.lifecycle import BatchState, RecipientState, RunState
-from campaigns.planning.row_planner import PlannedRecipient
-from campaigns.timing.placing import Departure
+from campaigns.planning.planned import PlannedRecipient
+from campaigns.timing.departures import Departure
 from tests.store.store_world import NOW, World, people
 from worker.store.runs import missed
 from worker.store.sending import queue

@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from campaigns.planning.batching import BatchLimits, into_batches
-from campaigns.planning.row_planner import PlannedRecipient
+from campaigns.planning.planned import PlannedRecipient
 from tests.store.store_world import NOW, World, new_run, people
 from worker.store.models import Recipient
 from worker.store.reports import counts

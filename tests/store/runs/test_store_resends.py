@@ -9,7 +9,7 @@ from sqlmodel import col, select
 
 from campaigns.lifecycle import RecipientState, RunState
 from campaigns.planning.batching import BatchLimits
-from campaigns.planning.row_planner import PlannedRecipient
+from campaigns.planning.planned import PlannedRecipient
 from campaigns.protocol.bulk_actions import BulkAction, Cause
 from tests.store.store_world import AT_ONCE, NOW, World, people
 from worker.store.models import Recipient, Retry, Run

@@ -6,7 +6,8 @@ import pytest
 
 from tests.support.clocks import FakeClock
 from tests.worker.throttle.simulation import NO_PAUSE
-from worker.throttle import InMemoryThrottle, RedisThrottle, Throttle, connect_for_throttle
+from worker.throttle import InMemoryThrottle, Throttle
+from worker.throttle.redis import RedisThrottle, connect_for_throttle
 
 
 @pytest.fixture(params=["memory", "redis"])

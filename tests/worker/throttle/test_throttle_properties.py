@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from tests.support.clocks import START, FakeClock
 from tests.worker.throttle.simulation import NO_PAUSE, Grant, largest_window_segments, send_for, sum_segments
-from worker.throttle import Budget, InMemoryThrottle, Limit, RateLimit, RedisThrottle, connect_for_throttle
+from worker.throttle import Budget, InMemoryThrottle, Limit, RateLimit
+from worker.throttle.redis import RedisThrottle, connect_for_throttle
 
 # Windows of at least seconds: the keys on Redis expire by the real clock, a second after their window.
 LEVELS = st.lists(

@@ -10,7 +10,8 @@ import pytest
 from tests.support.servers import RedisServer
 from tests.worker.throttle.simulation import NO_PAUSE, Grant, largest_window_segments, sum_segments
 from worker.servers.conditions import Trouble, trouble_of
-from worker.throttle import Granted, Limit, RateLimit, RedisThrottle, ThrottleUnavailable, connect_for_throttle
+from worker.throttle import Granted, Limit, RateLimit, ThrottleUnavailable
+from worker.throttle.redis import RedisThrottle, connect_for_throttle
 
 SECOND = timedelta(seconds=1)
 

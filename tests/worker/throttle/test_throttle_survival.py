@@ -14,16 +14,8 @@ from campaigns.clock import SystemClock
 from tests.support.clocks import START, FakeClock
 from tests.support.servers import RedisServer
 from tests.worker.throttle.simulation import Grant, largest_window_segments
-from worker.throttle import (
-    Budget,
-    Granted,
-    InMemoryThrottle,
-    Limit,
-    RateLimit,
-    RedisThrottle,
-    Throttle,
-    connect_for_throttle,
-)
+from worker.throttle import Budget, Granted, InMemoryThrottle, Limit, RateLimit, Throttle
+from worker.throttle.redis import RedisThrottle, connect_for_throttle
 
 PERIOD = timedelta(seconds=40)
 PAUSE = timedelta(seconds=2)

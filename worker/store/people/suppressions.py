@@ -11,7 +11,7 @@ from sqlmodel import Session
 
 from campaigns.codes import OPTED_OUT
 from campaigns.lifecycle import NEVER_SENT, BatchState, RecipientState
-from campaigns.phone_numbers.numbers import spellings_of
+from campaigns.phone_numbers.spellings import spellings_of
 from worker.store.bulk import in_parts, insert_missing
 from worker.store.locks import lock_requests
 from worker.store.people import run_answers, unsubscriptions

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from campaigns.counting import amount
-from campaigns.phone_numbers.numbers import mask
+from campaigns.phone_numbers.masking import mask
 from worker.store.bulk import in_parts, insert_missing
 from worker.store.events import EventName, record_event
 from worker.store.tables import batches, events, runs, suppressions, unsubscriptions

@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from campaigns.lifecycle import BatchState, RecipientState, RunState
-from campaigns.planning.row_planner import PlannedRecipient
-from campaigns.timing.placing import Departure, Placement
+from campaigns.planning.planned import PlannedRecipient
+from campaigns.timing.departures import Departure, Placement
 from worker.store.bulk import insert_rows
 from worker.store.runs.runs import has_sent
 from worker.store.tables import batches, recipients, run_courses, runs

@@ -18,8 +18,8 @@ from campaigns.codes import OPTED_OUT, RunType
 from campaigns.following.results import PROVEN_NOT_SENT
 from campaigns.lifecycle import RecipientState, RunState
 from campaigns.planning.batching import BatchLimits, into_batches
-from campaigns.planning.row_planner import PlannedRecipient
-from campaigns.timing.placing import Departure
+from campaigns.planning.planned import PlannedRecipient
+from campaigns.timing.departures import Departure
 from worker.store.events import EventName, record_event
 from worker.store.following.standing import counts_as_failed
 from worker.store.locks import lock_run

@@ -13,7 +13,7 @@ from sqlmodel import Session
 from campaigns.codes import RunType
 from campaigns.definition import Definition
 from campaigns.lifecycle import RunState
-from campaigns.planning.row_planner import PlannedRecipient
+from campaigns.planning.planned import PlannedRecipient
 from worker.store.bulk import insert_missing
 from worker.store.locks import lock_run
 from worker.store.models import MessageKey

@@ -61,7 +61,7 @@ def _show(campaign: str, seen: "Held", zone: "ZoneInfo") -> None:
 
 
 def _show_group(group: "HeldGroup", zone: "ZoneInfo") -> None:
-    from campaigns.phone_numbers.numbers import mask
+    from campaigns.phone_numbers.masking import mask
     from scheduler.report.evidence import request_lines
 
     if group.list_id is not None:
@@ -81,7 +81,7 @@ def _show_group(group: "HeldGroup", zone: "ZoneInfo") -> None:
 
 def _rows(campaign: str, seen: "Held") -> "Iterator[dict[str, Any]]":
     """Yield a row for each person, or for each contact list, whose members only the gateway knows."""
-    from campaigns.phone_numbers.numbers import mask
+    from campaigns.phone_numbers.masking import mask
 
     for group in seen.groups:
         of_group = {"campaign": campaign, "run": seen.run.id, "batch": group.batch_id, "reason": group.reason}

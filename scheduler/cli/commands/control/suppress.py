@@ -85,7 +85,7 @@ def list_(kind: Kind = None, output: AsOutput = None, json: AsJson = False) -> N
 
     `suppress export` has them in full.
     """
-    from campaigns.phone_numbers.numbers import mask
+    from campaigns.phone_numbers.masking import mask
     from scheduler.actions.opening import existing_store
     from scheduler.actions.suppressing import opt_outs
     from scheduler.report.opt_outs import COLUMNS, listed_json

@@ -17,7 +17,7 @@ def schema(
 
     With it they complete keys and mark mistakes while you type.
     """
-    from campaigns.definition import json_schema
+    from campaigns.definition.schema import json_schema
     from scheduler.cli.rendering.destination import said_of
 
     text = jsonlib.dumps(json_schema(), indent=None if json else 2)

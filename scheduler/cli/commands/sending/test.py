@@ -77,7 +77,7 @@ def send_test(
 def _announce(definition: "Definition", sample: "Sample", number: str) -> None:
     """Print what will be sent, to whom and how."""
     from campaigns.message.segments import segmentation
-    from campaigns.phone_numbers.numbers import mask
+    from campaigns.phone_numbers.masking import mask
     from scheduler.actions.plans.facts import device_words
 
     cost = segmentation(sample.text)
@@ -95,7 +95,7 @@ def _announce(definition: "Definition", sample: "Sample", number: str) -> None:
 
 def _as_json(definition: "Definition", sample: "Sample", number: str, tested: "Tested") -> dict[str, Any]:
     from campaigns.message.segments import segmentation
-    from campaigns.phone_numbers.numbers import mask
+    from campaigns.phone_numbers.masking import mask
 
     cost = segmentation(sample.text)
     return {

@@ -1,12 +1,11 @@
 """`completion`: shell completion of commands, options and names of campaigns."""
 
 from enum import StrEnum
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
-COMPLETE: Final = "_CAMPAIGNS_COMPLETE"
-"""The variable by which the script asks the program for names."""
+from scheduler.cli.completing import COMPLETE
 
 
 class Shell(StrEnum):

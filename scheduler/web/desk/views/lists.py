@@ -5,7 +5,7 @@ from typing import Final
 
 from campaigns.access import Scope
 from campaigns.definition import Kind
-from campaigns.phone_numbers.numbers import mask
+from campaigns.phone_numbers.masking import mask
 from scheduler.actions.numbers import normalised
 from scheduler.actions.reading.lists import read_all_held, read_broken_files, read_suppressions
 from scheduler.actions.reading.phones import read_phones

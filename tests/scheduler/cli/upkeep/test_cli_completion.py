@@ -13,8 +13,7 @@ import pytest
 from typer._completion_classes import completion_init
 from typer.testing import Result
 
-from scheduler.cli.commands.upkeep.completion import COMPLETE
-from scheduler.cli.completing import campaign_names
+from scheduler.cli.completing import COMPLETE, campaign_names
 from tests.support.clocks import START
 from worker.store.engine import Store
 from worker.store.models import Campaign

@@ -20,7 +20,8 @@ from scheduler.processes.leader import leader_lock
 from tests.prove.world.product import Ended, Product, summary_of, write_campaign
 from tests.support.json_lines import whole_lines
 from tests.support.nursery import Sandbox
-from worker.marker import REDIS_KEY, FileMarker, RedisMarker, beside
+from worker.marker import FileMarker, beside
+from worker.redis_marker import REDIS_KEY, RedisMarker
 from worker.sandbox.exchange import RequestKind
 from worker.sandbox.faults.plan import FaultPlan, FaultRule
 from worker.sandbox.running.options import SandboxOptions
@@ -28,7 +29,7 @@ from worker.store.engine import Store
 from worker.store.errors import StoreError
 from worker.store.models import Account
 from worker.store.relocation.handover import require_here
-from worker.throttle import connect_for_throttle
+from worker.throttle.redis import connect_for_throttle
 
 Run = Callable[..., Result]
 Planned = Callable[[str], tuple[Store, int]]

@@ -1,0 +1,29 @@
+"""What became of one row of an audience. Apart from what decides that: the store only keeps it."""
+
+from typing import NamedTuple
+
+from campaigns.lifecycle import RecipientState
+from campaigns.timing.departures import Departure
+
+
+class PlannedRecipient(NamedTuple):
+    """One row of the audience. (number, occurrence) is unique in a plan.
+
+    `occurrence` is 0 for the row that counts for its number. For a duplicate or invalid row, whose `number` may be raw
+    text, it is the row's place in the whole audience (from 1). `text` and `segments` are empty unless the row is
+    pending, or held because its moment was missed. Only such rows have a `variant`, if the campaign has any, and a
+    `departure`, if people were placed in time. `slot` names one of several reminders.
+    """
+
+    number: str
+    occurrence: int
+    source: str
+    line: int
+    state: RecipientState
+    reason: str = ""
+    text: str = ""
+    segments: int = 0
+    departure: Departure | None = None
+    variant: str = ""
+    slot: str = ""
+    is_landline: bool = False
