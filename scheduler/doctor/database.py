@@ -5,9 +5,11 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from campaigns.alerts.conditions import Severity
+from campaigns.display import utc
 from campaigns.policy import NO_POLICY, Policy
 from campaigns.timing.placing import hours_of
 from scheduler.actions.reading.alerts import read_alerts
+from scheduler.actions.reading.system import read_processes
 from scheduler.doctor.findings import Area, Finding, ok, problem, unknown, warning
 from scheduler.processes.leader import lock_holder
 from worker.definitions import Definitions
@@ -104,6 +106,27 @@ def check_leader(store: Store) -> Iterator[Finding]:
         yield ok(Area.SERVICE, "nothing runs the clock now; start `campaigns up` or `campaigns scheduler`")
     else:
         yield ok(Area.SERVICE, f"the clock is run by {holder}")
+
+
+def check_processes(store: Store, now: datetime) -> Iterator[Finding]:
+    """Report which processes are there, and those that fell silent."""
+    found = read_processes(store, now=now)
+    for each in found:
+        said = f"`{each.role}` {each.version}, process {each.pid} on {each.host}, runs since {utc(each.started_at)}"
+        if each.is_silent:
+            yield warning(
+                Area.SERVICE,
+                f"{said}, but has not been heard since {utc(each.seen_at)}",
+                "look whether it still runs, and read its log; one that was killed is forgotten after a day",
+            )
+        else:
+            yield ok(Area.SERVICE, said)
+    if len(versions := {each.version for each in found if not each.is_silent}) > 1:
+        yield warning(
+            Area.SERVICE,
+            f"processes of several versions work together: {', '.join(sorted(versions))}",
+            "restart the older ones",
+        )
 
 
 def check_backlog(

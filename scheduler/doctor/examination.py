@@ -1,15 +1,19 @@
 """The order of the doctor's checks: the first failure explains those that follow."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 import sqlalchemy as sa
 from pydantic import SecretStr
 
 from campaigns.clock import Clock
+from scheduler.actions.shapes.seen import Examined
 from scheduler.doctor import clocks, database, gateway, inbox, notices, protocol, redis_server, replies, surroundings
-from scheduler.doctor.findings import Area, Finding, Standing, in_trouble, ok, problem, unknown
+from scheduler.doctor.findings import Area, Finding, Standing, examined, in_trouble, ok, problem, unknown
 from scheduler.processes.rehearsal import ledger_path, private_sandbox, rehearsal_settings
 from worker.gateway import GatewayClient
 from worker.marker import FileMarker, beside
@@ -24,17 +28,23 @@ from worker.store.errors import StoreError
 from worker.throttle.redis import connect_for_throttle
 
 
-def examine(clock: Clock, *, sandbox: bool = False) -> Iterator[Finding]:
-    """Run all checks, finding by finding; `sandbox`: with a private one as the gateway. Raises `SandboxError`."""
+def examine(clock: Clock, *, sandbox: bool = False, running: tuple[str, SecretStr] | None = None) -> Iterator[Finding]:
+    """Run all checks, finding by finding; `sandbox`: with a private one as the gateway. Raises `SandboxError`.
+
+    `running`: (address, key) of a private sandbox that already runs.
+    """
     try:
         settings = load_settings()
     except SettingsError as error:
         yield problem(Area.SETTINGS, str(error), "correct it and check again")
         return
-    if not sandbox:
+    if not sandbox and running is None:
         yield from _examine(settings, None, clock)
         return
     settings = rehearsal_settings(settings)
+    if running is not None:
+        yield from _examine(settings, running, clock)
+        return
     try:
         # The ledger of an earlier rehearsal is read, but no new one is begun.
         options = None if ledger_path(settings).exists() else SandboxOptions()
@@ -43,6 +53,29 @@ def examine(clock: Clock, *, sandbox: bool = False) -> Iterator[Finding]:
         return
     with private_sandbox(settings, options) as gateway:
         yield from _examine(settings, gateway, clock)
+
+
+KEPT_SECONDS: Final = 10.0
+"""Whoever asks a running service again within this time gets what was found: each look costs the gateway some reads."""
+
+
+@dataclass(slots=True)
+class Checkup:
+    """The examination for those who ask a running service: one at a time. `running` as in `examine`."""
+
+    clock: Clock
+    running: tuple[str, SecretStr] | None = None
+    found: Examined | None = None
+    until_seconds: float = 0.0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __call__(self) -> Examined:
+        """Return what is found."""
+        with self.lock:
+            if self.found is None or self.clock.elapsed_seconds() >= self.until_seconds:
+                self.found = examined(list(examine(self.clock, running=self.running)))
+                self.until_seconds = self.clock.elapsed_seconds() + KEPT_SECONDS
+            return self.found
 
 
 def _examine(settings: Settings, sandbox: tuple[str, SecretStr] | None, clock: Clock) -> Iterator[Finding]:
@@ -66,6 +99,7 @@ def _all_but_surroundings(settings: Settings, sandbox: tuple[str, SecretStr] | N
         usable, findings = _database(store, rehearsal=sandbox is not None)
         if usable and sandbox is None:
             yield from database.check_alerts(store)
+            findings += database.check_processes(store, clock.now())
         yield from findings
         is_gone = store.sqlite_path is not None and not store.sqlite_path.exists()
         is_lost = is_gone and _was_there(store)

@@ -1,9 +1,10 @@
 """The findings of the doctor."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from scheduler.actions.shapes.seen import Examined, FindingShape
 from scheduler.exits import Exit
 from worker.servers.conditions import WORDS, detail_of, trouble_of
 
@@ -38,6 +39,21 @@ class Finding:
     standing: Standing
     says: str
     advice: str = ""
+
+    def as_json(self) -> FindingShape:
+        """Return it for programs."""
+        return {
+            "area": self.area.value,
+            "standing": self.standing.value,
+            "says": self.says,
+            "advice": self.advice or None,
+        }
+
+
+def examined(findings: Sequence[Finding]) -> Examined:
+    """Return all findings for programs."""
+    problems = sum(finding.standing is Standing.PROBLEM for finding in findings)
+    return {"problems": problems, "findings": [finding.as_json() for finding in findings]}
 
 
 def ok(area: Area, says: str) -> Finding:

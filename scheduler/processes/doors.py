@@ -10,6 +10,7 @@ from pydantic import SecretStr
 from scheduler.actions.access.signing_in import is_nobody_there
 from scheduler.web.access import is_loopback
 from scheduler.web.app import make_app, make_webhook_app
+from scheduler.web.checkup import Examine
 from scheduler.web.first_run import FirstRun
 from scheduler.web.serving import FrontDoor, listen, url_of
 from worker.runtime import Runtime
@@ -33,8 +34,12 @@ def listeners(settings: Settings, *, otherwise: str = "") -> Listeners:
 
 
 @contextmanager
-def open_doors(runtime: Runtime, at: Listeners, key: SecretStr | None, tell: Tell) -> Iterator[list[FrontDoor]]:
+def open_doors(
+    runtime: Runtime, at: Listeners, key: SecretStr | None, tell: Tell, examine: Examine | None = None
+) -> Iterator[list[FrontDoor]]:
     """Answer requests while the block runs. `tell` gets what the person who started the process has to know.
+
+    `examine` checks the installation for those who ask.
 
     Raises `SettingsError` for a front door that others reach, and that nobody could open.
     """
@@ -49,7 +54,8 @@ def open_doors(runtime: Runtime, at: Listeners, key: SecretStr | None, tell: Tel
                 tell(
                     f"there are no users yet; sign in with this link within 15 minutes: {url_of(at.front)}{first.path}"
                 )
-            app = make_app(runtime, key, first=first, is_local=is_local, has_webhook=at.webhook is None)
+            has_webhook = at.webhook is None
+            app = make_app(runtime, key, first=first, is_local=is_local, has_webhook=has_webhook, examine=examine)
             doors.append(opened.enter_context(FrontDoor(app, at.front)))
         if at.webhook is not None:
             doors.append(opened.enter_context(FrontDoor(make_webhook_app(runtime, key), at.webhook)))

@@ -1,9 +1,12 @@
-"""Reports to supervisors that a service works: datagrams for systemd, a file with a fresh time for probes."""
+"""Reports that a service works: datagrams for systemd, a file with a fresh time for probes, a row for people."""
 
 import os
 import socket
 from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
+from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -11,10 +14,44 @@ from typing import Final, Self
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.settings.settings import PREFIX, SettingsError
+from worker.store.access import processes
 from worker.store.errors import STORE_FAILS
 
 BEAT_SECONDS: Final = 2.0
 """Between two beats: supervisors wait for a minute or more, and a beat costs one empty query."""
+
+
+@dataclass(slots=True)
+class Presence:
+    """A process with this role, from its first note until its end. A database that is away stops nothing."""
+
+    runtime: Runtime
+    role: str
+    row_id: int | None = None
+    until_seconds: float = 0.0
+
+    def end(self) -> None:
+        """Take its leave."""
+        if self.row_id is not None:
+            with suppress(*STORE_FAILS), self.runtime.store.write("process_leaves") as session:
+                processes.leave(session, self.row_id)
+
+    def note(self) -> None:
+        """Say that it is there, unless it just said so."""
+        clock = self.runtime.clock
+        if clock.elapsed_seconds() < self.until_seconds:
+            return
+        self.until_seconds = clock.elapsed_seconds() + processes.SEEN_EVERY.total_seconds()
+        with suppress(*STORE_FAILS), self.runtime.store.write("process_seen") as session:
+            if self.row_id is None or not processes.seen(session, self.row_id, now=clock.now()):
+                self.row_id = processes.arrive(
+                    session,
+                    role=self.role,
+                    host=socket.gethostname()[:100],
+                    pid=os.getpid(),
+                    version=version("sms-campaign-worker")[:40],
+                    now=clock.now(),
+                )
 
 
 class Heartbeat:
@@ -22,11 +59,15 @@ class Heartbeat:
 
     `file` is touched at each beat, and removed when the service stops. `notify_socket` is systemd's `NOTIFY_SOCKET`: it
     gets `READY=1` at the first beat, `WATCHDOG=1` at each and `STOPPING=1` at the end. If both are empty, nothing is
-    checked. Entering the block raises `SettingsError` if the file's folder is not writable.
+    checked. `presence` is noted at each beat. Entering the block raises `SettingsError` if the file's folder is not
+    writable.
     """
 
-    def __init__(self, runtime: Runtime, *, file: Path | None, notify_socket: str) -> None:
+    def __init__(
+        self, runtime: Runtime, *, file: Path | None, notify_socket: str, presence: Presence | None = None
+    ) -> None:
         self._runtime = runtime
+        self._presence = presence
         self._file = file
         self._notify_socket = notify_socket
         self._is_ready = False
@@ -41,12 +82,16 @@ class Heartbeat:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._notify("STOPPING=1")
+        if self._presence is not None:
+            self._presence.end()
         if self._file is not None:
             self._file.unlink(missing_ok=True)
 
     def beat(self) -> None:
         """Report once that all is well, if it is; and which troubles of the servers are over."""
         self._runtime.troubles.settle()
+        if self._presence is not None:
+            self._presence.note()
         if (self._file is None and not self._notify_socket) or not self._is_well():
             return
         self._notify("WATCHDOG=1" if self._is_ready else "READY=1\nWATCHDOG=1")

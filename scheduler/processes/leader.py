@@ -109,7 +109,7 @@ class LeaseLock:
         asked = self._clock.elapsed_seconds()
         try:
             with self._store.write("lease_take") as session:
-                token = leases.take(session, self._name, f"process {os.getpid()} on {socket.gethostname()}"[:100])
+                token = leases.take(session, self._name, leases.holder_name(os.getpid(), socket.gethostname()))
         except STORE_FAILS as error:
             self._troubles.failed(_LEASE, error, event="lease.unreachable", lease=self._name)
             return False

@@ -10,13 +10,14 @@ from pydantic import SecretStr
 from scheduler.loop import Clockwork
 from scheduler.processes.clock_watch import ClockWatch
 from scheduler.processes.doors import Listeners, Tell, open_doors
-from scheduler.processes.heartbeat import BEAT_SECONDS, Heartbeat
+from scheduler.processes.heartbeat import BEAT_SECONDS, Heartbeat, Presence
 from scheduler.processes.leader import LeaderLock, leader_lock
 from scheduler.processes.sender_lock import STANDBY_SECONDS, claim_database, is_shared, taken
 from scheduler.processes.starting import started
 from scheduler.processes.stopping import Stop
 from scheduler.ticks.inbox import InboxTick
 from scheduler.ticks.table import Tick, Ticks
+from scheduler.web.checkup import Examine
 from scheduler.web.metrics import make_metrics_app
 from scheduler.web.serving import FrontDoor, listen
 from worker import metrics
@@ -41,11 +42,12 @@ def serve_all(
     *,
     at: Listeners,
     tell: Tell,
+    examine: Examine,
 ) -> int:
     """`up`: inbox, clock and sending in one process until told to stop; return the exit code.
 
     A second one on the same PostgreSQL and Redis sends, too, and stands by for the clock. `at`: where it listens;
-    `tell` gets the first-run link.
+    `tell` gets the first-run link; `examine` checks the installation for those who ask.
     """
     runtime = started(settings, stop, sandbox=sandbox)
     if runtime is None:
@@ -59,8 +61,8 @@ def serve_all(
         warm(runtime.store, settings.threads)
         runtime.queue.work(settings.threads)
         get_logger().info("service.started", role="up", inbox=str(settings.inbox), threads=settings.threads)
-        doors = open_doors(runtime, at, sandbox[1] if sandbox else None, tell)
-        with _metrics_door(settings), _heartbeat(runtime) as heartbeat, doors:
+        doors = open_doors(runtime, at, sandbox[1] if sandbox else None, tell, examine)
+        with _metrics_door(settings), _heartbeat(runtime, "up") as heartbeat, doors:
             if is_shared(runtime):
                 _lead_or_stand_by(runtime, lock, stop, heartbeat)
             elif not stop.is_set():
@@ -83,7 +85,7 @@ def serve_scheduler(settings: Settings, stop: Stop) -> int:
     lock = leader_lock(runtime.store, runtime.troubles)
     get_logger().info("service.started", role="scheduler", inbox=str(settings.inbox))
     try:
-        with _metrics_door(settings), _heartbeat(runtime) as heartbeat:
+        with _metrics_door(settings), _heartbeat(runtime, "scheduler") as heartbeat:
             _lead_or_stand_by(runtime, lock, stop, heartbeat)
     finally:
         lock.release()
@@ -101,7 +103,7 @@ def serve_worker(settings: Settings, stop: Stop) -> int:
     runtime.queue.work(settings.threads)
     get_logger().info("service.started", role="worker", threads=settings.threads)
     try:
-        with _metrics_door(settings), _heartbeat(runtime) as heartbeat, ClockWatch(runtime):
+        with _metrics_door(settings), _heartbeat(runtime, "worker") as heartbeat, ClockWatch(runtime):
             heartbeat.beat()
             while not stop.wait(BEAT_SECONDS):
                 heartbeat.beat()
@@ -113,7 +115,7 @@ def serve_worker(settings: Settings, stop: Stop) -> int:
     return stop.exit_code
 
 
-def serve_dashboard(settings: Settings, stop: Stop, at: Listeners, tell: Tell) -> int:
+def serve_dashboard(settings: Settings, stop: Stop, at: Listeners, tell: Tell, examine: Examine) -> int:
     """`dashboard`: the doors alone, until told to stop; return the exit code. Any number of them may run."""
     runtime = started(settings, stop)
     if runtime is None:
@@ -121,8 +123,8 @@ def serve_dashboard(settings: Settings, stop: Stop, at: Listeners, tell: Tell) -
     get_logger().info("service.started", role="dashboard")
     try:
         apart = nullcontext() if at.front else _metrics_door(settings)
-        doors_open = open_doors(runtime, at, None, tell)
-        with apart, _heartbeat(runtime) as heartbeat, doors_open as doors, ClockWatch(runtime):
+        doors_open = open_doors(runtime, at, None, tell, examine)
+        with apart, _heartbeat(runtime, "dashboard") as heartbeat, doors_open as doors, ClockWatch(runtime):
             while all(door.is_alive() for door in doors):
                 heartbeat.beat()
                 if stop.wait(BEAT_SECONDS):
@@ -142,8 +144,10 @@ def _metrics_door(settings: Settings) -> AbstractContextManager[object]:
     return FrontDoor(make_metrics_app(), listen(settings.metrics_http, f"{PREFIX}METRICS_HTTP"))
 
 
-def _heartbeat(runtime: Runtime) -> Heartbeat:
-    return Heartbeat(runtime, file=runtime.settings.heartbeat_file, notify_socket=os.environ.get("NOTIFY_SOCKET", ""))
+def _heartbeat(runtime: Runtime, role: str) -> Heartbeat:
+    socket_name = os.environ.get("NOTIFY_SOCKET", "")
+    presence = Presence(runtime, role)
+    return Heartbeat(runtime, file=runtime.settings.heartbeat_file, notify_socket=socket_name, presence=presence)
 
 
 def _lead_or_stand_by(runtime: Runtime, lock: LeaderLock, stop: Stop, heartbeat: Heartbeat) -> None:

@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount
 
 from scheduler.replies.inbound import take_in
+from scheduler.web.checkup import Examine
 from scheduler.web.door_routes import SIGN_IN, SIGN_OUT, DoorRoute, KnownHosts, SafeHeaders
 from scheduler.web.first_run import FIRST, FirstRun
 from scheduler.web.inbound import BODY_SECONDS, WebhookReceiver
@@ -41,12 +42,13 @@ def make_app(
     first: FirstRun | None = None,
     is_local: bool = True,
     has_webhook: bool = True,
+    examine: Examine | None = None,
 ) -> Starlette:
     """The front door of one account. `key`: that of a private sandbox used as the gateway.
 
     `body_seconds`: how long the body of a request may take to arrive. `quiet_seconds`: after how long without events
     their listeners are told that the line is open; None: the usual. `first`: lets the first person in. `is_local`: only
-    this machine reaches it. `has_webhook`: the webhook has no door of its own.
+    this machine reaches it. `has_webhook`: the webhook has no door of its own. `examine`: checks the installation.
     """
     # Here, because only a process that listens needs it: FastAPI takes a quarter of a second.
     from scheduler.web.api.app import PREFIX, LimitSaid, make_api
@@ -57,6 +59,7 @@ def make_app(
 
     leaving, signing_in = Event(), SigningIn(runtime, first)
     api = make_api(runtime, leaving, quiet_seconds=quiet_seconds or QUIET_SECONDS)
+    api.state.examine = examine
     routes: list[BaseRoute] = [
         Mount(PREFIX, api, middleware=[Middleware(KnownHosts), Middleware(LimitSaid)]),
         *desk_routes(),
@@ -74,6 +77,7 @@ def make_app(
     handlers = {HTTPException: answer_stray}
     app = Starlette(routes=routes, middleware=[Middleware(SafeHeaders)], exception_handlers=handlers)
     app.state.runtime = runtime
+    app.state.examine = examine
     app.state.leaving = leaving  # set when the door closes: answers without an end are ended then
     return app
 

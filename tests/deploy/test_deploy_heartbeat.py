@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -17,11 +17,14 @@ import pytest
 from dramatiq.worker import WorkerThread
 from pydantic import SecretStr
 
+from campaigns.clock import SystemClock
+from scheduler.actions.reading.system import read_processes
 from scheduler.processes.heartbeat import Heartbeat
 from tests.deploy.deploy_files import DEPLOY, ROOT, own_services, value_of
 from tests.support.servers import PostgresServer
 from worker.runtime import Runtime, build_runtime
 from worker.settings.settings import Settings, SettingsError
+from worker.store.engine import Store
 
 UNIT: Final = DEPLOY / "systemd/campaigns.service"
 COMMAND: Final = (sys.executable, "-c", "from scheduler.cli import main; main()")
@@ -107,6 +110,12 @@ def probe(environment: dict[str, str]) -> bool:
     return subprocess.run(shell, env=environment, capture_output=True, check=False).returncode == 0
 
 
+def processes_in(url: str) -> list[tuple[str, int, bool]]:
+    """Each process that says that it is there: its role, its id, and whether it runs the clock."""
+    with closing(Store(url)) as store:
+        return [(each.role, each.pid, each.has_clock) for each in read_processes(store, now=SystemClock().now())]
+
+
 def test_a_service_says_when_it_is_ready_alive_and_stopping(
     environment: dict[str, str], supervisor: Supervisor, tmp_path: Path
 ) -> None:
@@ -118,6 +127,7 @@ def test_a_service_says_when_it_is_ready_alive_and_stopping(
     with served(*arguments, "--sandbox", environment=environment, folder=tmp_path) as service:
         ready, alive = supervisor.next(), supervisor.next()
         healthy = probe(environment)
+        there = processes_in(f"sqlite:///{tmp_path / 'campaigns.db'}")
 
         # when
         service.send_signal(signal.SIGTERM)
@@ -126,6 +136,9 @@ def test_a_service_says_when_it_is_ready_alive_and_stopping(
     # then
     assert (ready, alive) == ("READY=1\nWATCHDOG=1", "WATCHDOG=1")
     assert healthy
+    [(role, pid, has_clock)] = there
+    assert (role, pid, has_clock) == ("up", service.pid, True)
+    assert processes_in(f"sqlite:///{tmp_path / 'campaigns.db'}") == []
     assert supervisor.heard()[-1] == "STOPPING=1"
     assert code == 0
     assert not probe(environment)
@@ -168,10 +181,13 @@ def test_a_scheduler_that_stands_by_is_ready_too(
     with served("scheduler", "--json", environment=leads, folder=tmp_path):
         wait_until(lambda: b"scheduler.leads" in (tmp_path / "log").read_bytes())
 
-        with served("scheduler", "--json", environment=scaled, folder=tmp_path):
+        with served("scheduler", "--json", environment=scaled, folder=tmp_path) as second:
             first = supervisor.next()
+            there = {pid: (role, has_clock) for role, pid, has_clock in processes_in(postgres_url)}
 
     assert first.startswith("READY=1")
+    assert there.pop(second.pid) == ("scheduler", False)
+    assert list(there.values()) == [("scheduler", True)]
     assert (tmp_path / "log").read_bytes().count(b"scheduler.leads") == 1
 
 

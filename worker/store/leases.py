@@ -35,6 +35,11 @@ class LostLease(Exception):
     """Another process holds the lease: the transaction is undone, and this process must stand by."""
 
 
+def holder_name(pid: int, host: str) -> str:
+    """Return what a process calls itself as the holder of a lease."""
+    return f"process {pid} on {host}"[:100]
+
+
 def take(session: Session, name: str, holder: str) -> int | None:
     """Take the lease for `LEASE` if nobody holds it; return its token, larger than every earlier one. None: it is held.
 

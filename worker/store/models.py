@@ -405,6 +405,20 @@ class Lease(SQLModel, table=True):
     expires_at: datetime
 
 
+class ServiceProcess(SQLModel, table=True):
+    """A process of the service, which says every few seconds that it is there. It deletes its row when it ends."""
+
+    __tablename__ = "service_process"
+
+    id: int = Field(default=None, primary_key=True, sa_type=BigId)
+    role: str = Field(max_length=20)  # the command: `up`, `scheduler`, `worker`, `dashboard`
+    host: str = Field(max_length=100)
+    pid: int
+    version: str = Field(max_length=40)
+    started_at: datetime
+    seen_at: datetime
+
+
 class Suppression(SQLModel, table=True):
     """A number that gets nothing from one kind of campaign, or (empty) from any. One list for the installation."""
 

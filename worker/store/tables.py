@@ -37,6 +37,7 @@ from worker.store.models import (
     RunAnswer,
     RunCount,
     RunCourse,
+    ServiceProcess,
     StuckDevice,
     Suppression,
     Unsubscription,
@@ -77,6 +78,7 @@ run_answers: Final = _table(RunAnswer)
 run_counts: Final = _table(RunCount)
 run_courses: Final = _table(RunCourse)
 runs: Final = _table(Run)
+service_processes: Final = _table(ServiceProcess)
 stuck: Final = _table(StuckDevice)
 suppressions: Final = _table(Suppression)
 tokens: Final = _table(ApiToken)

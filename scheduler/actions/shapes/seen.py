@@ -218,3 +218,32 @@ class CallShape(TypedDict):
     status: int | None
     problem: str
     seconds: float
+
+
+class ProcessShape(TypedDict):
+    """A process of the service. `silent`: it has not said for a minute that it is there."""
+
+    role: str
+    host: str
+    pid: int
+    version: str
+    started_at: Moment
+    seen_at: Moment
+    clock: bool
+    silent: bool
+
+
+class FindingShape(TypedDict):
+    """What the doctor found in one check."""
+
+    area: str
+    standing: str
+    says: str
+    advice: str | None
+
+
+class Examined(TypedDict):
+    """What the doctor found, and how many of it are problems."""
+
+    problems: int
+    findings: list[FindingShape]

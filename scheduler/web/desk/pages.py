@@ -23,6 +23,7 @@ from scheduler.web.access import authenticate, is_known_host
 from scheduler.web.api.guard import admitted
 from scheduler.web.api.listing import moving
 from scheduler.web.api.problems import STATUSES, CallProblem, Fault, answer, as_problem
+from scheduler.web.checkup import Examine
 from scheduler.web.desk.live import (
     EVENTS,
     FOLLOWED_SECONDS,
@@ -65,6 +66,7 @@ class Visit:
     done: str = ""
     form: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, Sequence[SentFile]] = field(default_factory=dict)
+    examine: Examine | None = None
 
     def may(self, scope: str) -> bool:
         """Return whether the reader is allowed to do what needs this scope."""
@@ -224,6 +226,7 @@ def asked_of(
         unquote(request.cookies.get(DONE_COOKIE, ""))[:500],
         form,
         files or {},
+        request.app.state.examine,
     )
 
 

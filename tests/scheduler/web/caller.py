@@ -16,6 +16,7 @@ from pydantic import SecretStr
 from sqlmodel import col
 from sqlmodel import select as sql_select
 
+from scheduler.doctor.examination import Checkup
 from scheduler.web.app import WEBHOOK, make_app
 from scheduler.web.serving import FrontDoor, listen, url_of
 from worker.runtime import Runtime
@@ -34,7 +35,9 @@ class Door:
         """`key` None: the one from the settings."""
         listener = listen("127.0.0.1:0")
         self.url = url_of(listener)
-        self._front = FrontDoor(make_app(runtime, SecretStr(key) if key else None, body_seconds=body_seconds), listener)
+        secret, examine = SecretStr(key) if key else None, Checkup(runtime.clock)
+        app = make_app(runtime, secret, body_seconds=body_seconds, examine=examine)
+        self._front = FrontDoor(app, listener)
 
     def __enter__(self) -> Self:
         self._front.__enter__()

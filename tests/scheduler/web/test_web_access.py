@@ -136,6 +136,7 @@ PAGES = {
     ("POST", "/submit"): "plan",
     ("POST", "/submit/exactly"): "submit",
     ("GET", "/system"): "control",
+    ("GET", "/system/doctor"): "control",
     ("GET", "/users"): "admin",
     ("POST", "/users"): "admin",
     ("POST", "/users/{name}/password"): "admin",

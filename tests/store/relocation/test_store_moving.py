@@ -102,9 +102,9 @@ def copy(source: Store, target: Store) -> dict[str, int]:
 
 
 def content(store: Store) -> dict[str, list[tuple[Any, ...]]]:
-    """Every row of every table except the leases, the name, which a copy gets when it replaces the other one, and what
-    each database counts for itself."""
-    own = {"lease", "installation", "run_count", "phone_count"}
+    """Every row of every table except who works on it, what each database counts for itself, and the name, which a copy
+    gets when it replaces the other one."""
+    own = {"lease", "service_process", "installation", "run_count", "phone_count"}
     tables = [table for table in SQLModel.metadata.sorted_tables if table.name not in own]
     with store.read() as session:
         return {t.name: [tuple(r) for r in session.execute(sa.select(t).order_by(*t.primary_key))] for t in tables}

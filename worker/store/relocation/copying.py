@@ -10,7 +10,7 @@ from sqlmodel import Session, SQLModel
 from worker.store.bulk import insert_rows
 from worker.store.engine import Store
 from worker.store.errors import StoreError
-from worker.store.models import Installation, Lease, PhoneCount, RunCount
+from worker.store.models import Installation, Lease, PhoneCount, RunCount, ServiceProcess
 from worker.store.tables import recipients
 
 CHUNK: Final = 5_000
@@ -21,9 +21,12 @@ Books = Mapping[tuple[int, str], tuple[int, int, int]]
 
 
 def _tables() -> list[sa.Table]:
-    """Return what to copy, tables that others refer to first. Who leads a database is true of that database alone, and
-    so is its name until it replaces another one. What is counted of the rows, the target counts as they arrive."""
-    own = {Lease.__tablename__, Installation.__tablename__, RunCount.__tablename__, PhoneCount.__tablename__}
+    """Return what to copy, tables that others refer to first.
+
+    Who works on a database is true of that database alone, and so is its name until it replaces another one. What is
+    counted of the rows, the target counts as they arrive.
+    """
+    own = {model.__tablename__ for model in (Lease, ServiceProcess, Installation, RunCount, PhoneCount)}
     return [table for table in SQLModel.metadata.sorted_tables if table.name not in own]
 
 

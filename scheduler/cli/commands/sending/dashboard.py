@@ -15,6 +15,8 @@ def dashboard(json: JsonLogs = False) -> None:
     run.
     """
     with stop_signals() as stop:
+        from campaigns.clock import SystemClock
+        from scheduler.doctor.examination import Checkup
         from scheduler.processes.doors import listeners
         from scheduler.processes.service import serve_dashboard
         from worker.settings.settings import SettingsError
@@ -22,4 +24,4 @@ def dashboard(json: JsonLogs = False) -> None:
         settings = service_settings(json)
         if not settings.http and not settings.webhook_http:
             raise SettingsError("nothing says where to listen: set CAMPAIGNS_HTTP, such as 127.0.0.1:8080")
-        raise typer.Exit(serve_dashboard(settings, stop, listeners(settings), tell_if_read))
+        raise typer.Exit(serve_dashboard(settings, stop, listeners(settings), tell_if_read, Checkup(SystemClock())))

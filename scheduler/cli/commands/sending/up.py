@@ -14,6 +14,8 @@ def up(sandbox: Sandbox = False, json: JsonLogs = False) -> None:
     Inbox, schedule, sending and following, until it is stopped. Needs neither Redis nor PostgreSQL.
     """
     with stop_signals() as stop:  # before imports that take a second: a container may be stopped at once
+        from campaigns.clock import SystemClock
+        from scheduler.doctor.examination import Checkup
         from scheduler.processes.doors import listeners
         from scheduler.processes.rehearsal import private_sandbox, rehearsal_settings
         from scheduler.processes.service import serve_all
@@ -22,14 +24,16 @@ def up(sandbox: Sandbox = False, json: JsonLogs = False) -> None:
 
         settings = service_settings(json)
         if not sandbox:
-            raise typer.Exit(serve_all(settings, stop, at=listeners(settings), tell=tell_if_read))
+            checkup = Checkup(SystemClock())
+            raise typer.Exit(serve_all(settings, stop, at=listeners(settings), tell=tell_if_read, examine=checkup))
         settings = rehearsal_settings(settings)
         at = listeners(settings, otherwise="127.0.0.1:0")
         webhook = url_of(at.webhook or at.front) + WEBHOOK if at.front else ""
         # A sandbox calls nobody outside this machine; polling finds replies all the same.
         with private_sandbox(settings, webhook=webhook if "//127." in webhook else None) as gateway:
             tell_if_read(_how_to_reply(gateway[0], gateway[1].get_secret_value()))
-            raise typer.Exit(serve_all(settings, stop, gateway, at=at, tell=tell_if_read))
+            checkup = Checkup(SystemClock(), gateway)
+            raise typer.Exit(serve_all(settings, stop, gateway, at=at, tell=tell_if_read, examine=checkup))
 
 
 def _how_to_reply(url: str, key: str) -> str:

@@ -29,7 +29,7 @@ def doctor(
     """
     from campaigns.clock import SystemClock
     from scheduler.doctor.examination import examine
-    from scheduler.doctor.findings import Standing, exit_code
+    from scheduler.doctor.findings import examined, exit_code
 
     form, findings = chosen(output, as_json=json), []
     for finding in examine(SystemClock(), sandbox=sandbox):
@@ -37,10 +37,9 @@ def doctor(
         if form is Output.TABLE:
             _show(finding)
     if form is Output.JSON:
-        problems = sum(finding.standing is Standing.PROBLEM for finding in findings)
-        print_json({"problems": problems, "findings": [_json(finding) for finding in findings]})
+        print_json(examined(findings))
     else:
-        print_listed(form, COLUMNS, map(_json, findings))
+        print_listed(form, COLUMNS, (finding.as_json() for finding in findings))
     raise typer.Exit(exit_code(findings))
 
 
@@ -48,12 +47,3 @@ def _show(finding: "Finding") -> None:
     say(f"{finding.standing.value:<7}  {finding.area.value:<8}  {finding.says}")
     if finding.advice:
         say(f"{'':<19}{finding.advice}")
-
-
-def _json(finding: "Finding") -> dict[str, str | None]:
-    return {
-        "area": finding.area.value,
-        "standing": finding.standing.value,
-        "says": finding.says,
-        "advice": finding.advice or None,
-    }

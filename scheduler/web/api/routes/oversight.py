@@ -9,13 +9,15 @@ from fastapi.responses import JSONResponse
 from scheduler.actions.reading.alerts import read_alerts
 from scheduler.actions.reading.audit import audit_json, begins_at, read_audit
 from scheduler.actions.reading.calls import call_json, read_calls_before
-from scheduler.actions.shapes.seen import AlertShape, AuditedShape, CallShape, Items
+from scheduler.actions.reading.system import read_processes
+from scheduler.actions.shapes.seen import AlertShape, AuditedShape, CallShape, Examined, Items, ProcessShape
 from scheduler.actions.upkeep.repeating import repeat_call
 from scheduler.web.api.guard import guarded_router
 from scheduler.web.api.idempotency import MadeOnce
 from scheduler.web.api.listing import WantedPage, listed, of_list
 from scheduler.web.api.parameters import MOST_ROW, Behind, Controller, Reader
 from scheduler.web.api.problems import PLAIN, answered, declared
+from scheduler.web.checkup import examined_by
 
 router = guarded_router()
 
@@ -56,6 +58,22 @@ def alerts(
     """What is wrong just now, the most severe first. As `campaigns alerts --json`."""
     found = read_alerts(runtime.store, with_cleared=all_)
     return JSONResponse({"items": [alert.as_json() for alert in found]})
+
+
+@router.get("/processes", responses=answered(Items[ProcessShape]))
+def processes(runtime: Behind, _actor: Controller) -> Response:
+    """The processes of the service: which, where, which version, since when, and which of them runs the clock."""
+    found = read_processes(runtime.store, now=runtime.clock.now())
+    return JSONResponse({"items": [each.as_json() for each in found]})
+
+
+@router.get("/doctor", responses=answered(Examined) | declared(404))
+def doctor(request: Request, _actor: Controller) -> Response:
+    """Check settings, database, queue, clocks and gateway. As `campaigns doctor --json`.
+
+    It reads from the gateway, so it may take some seconds; what it found is kept for ten.
+    """
+    return JSONResponse(examined_by(request.app.state.examine))
 
 
 @router.get("/calls", responses=of_list(CallShape) | declared(406))

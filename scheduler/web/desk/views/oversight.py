@@ -6,8 +6,9 @@ from campaigns.access import Scope
 from scheduler.actions.reading.alerts import read_alerts
 from scheduler.actions.reading.audit import check_audit, read_audit
 from scheduler.actions.reading.calls import read_calls_before
-from scheduler.actions.reading.system import read_clock_holder, read_queue
+from scheduler.actions.reading.system import read_clock_holder, read_processes, read_queue
 from scheduler.actions.upkeep.repeating import repeat_call
+from scheduler.web.checkup import examined_by
 from scheduler.web.desk.pages import DeskPage, DeskPlace, Go, Visit
 from scheduler.web.desk.values import after_of, path_number
 
@@ -17,7 +18,7 @@ AUDIT_FILTERS: Final = ("campaign", "actor", "action")
 
 
 def system(asked: Visit) -> DeskPage:
-    """Who runs the clock, the alerts that are raised and were, and what was told outside."""
+    """Which processes are there, the alerts that are raised and were, and what was told outside."""
     store = asked.runtime.store
     alerts = read_alerts(store, with_cleared=True)
     calls = read_calls_before(store, only_failed="failed" in asked.query, after=after_of(asked), limit=ROWS)
@@ -25,6 +26,7 @@ def system(asked: Visit) -> DeskPage:
         "system.html",
         {
             "clock": read_clock_holder(store),
+            "processes": read_processes(store, now=asked.now),
             "queue": read_queue(asked.runtime, now=asked.now),
             "raised": [alert for alert in alerts if alert.cleared_at is None],
             "cleared": [alert for alert in alerts if alert.cleared_at is not None],
@@ -32,6 +34,11 @@ def system(asked: Visit) -> DeskPage:
             "next": calls.next,
         },
     )
+
+
+def doctor(asked: Visit) -> DeskPage:
+    """What the doctor finds just now: the page takes as long as the examination."""
+    return DeskPage("doctor.html", {"examined": examined_by(asked.examine)})
 
 
 def repeat(asked: Visit) -> Go:
@@ -53,6 +60,7 @@ def audit(asked: Visit) -> DeskPage:
 
 PLACES: Final = (
     DeskPlace("/system", system, Scope.CONTROL),
+    DeskPlace("/system/doctor", doctor, Scope.CONTROL),
     DeskPlace("/system/calls/{call}/repeat", act=repeat, act_scope=Scope.CONTROL),
     DeskPlace("/audit", audit, Scope.CONTROL),
 )

@@ -50,6 +50,8 @@ TABLE = {
     ("GET", "/audit"): Scope.CONTROL,
     ("GET", "/alerts"): Scope.READ,
     ("GET", "/calls"): Scope.CONTROL,
+    ("GET", "/doctor"): Scope.CONTROL,
+    ("GET", "/processes"): Scope.CONTROL,
     ("POST", "/calls/{id}/repeat"): Scope.CONTROL,
     ("GET", "/events"): Scope.READ,
     ("GET", "/openapi.json"): Scope.READ,

@@ -1,13 +1,16 @@
 """What pages say is what there is, and what a form does is done: asked without a browser."""
 
 import html
+import json
 import re
 from collections import Counter
+from datetime import timedelta
 from typing import Final
 from urllib.parse import unquote
 
 import httpx
 import pytest
+from typer.testing import CliRunner
 
 from campaigns.access import Role
 from campaigns.lifecycle import RecipientState
@@ -16,9 +19,12 @@ from campaigns.protocol.declarations import Declared
 from scheduler.actions.reading.lists import read_suppressions
 from scheduler.actions.reading.replies import read_conversation, read_replies
 from scheduler.actions.resolving import resolve, to_decide
+from scheduler.cli.app import app
+from scheduler.doctor.database import check_processes
 from scheduler.web.access import COOKIE
 from tests.scheduler.web.desk.conftest import Desk
 from tests.scheduler.web.desk.seeded import ROOT
+from worker.store.access.processes import arrive
 
 
 def links(page: str) -> list[tuple[str, int]]:
@@ -214,6 +220,30 @@ def test_without_redis_nobody_is_asked_for_it(admin: httpx.Client) -> None:
     page = re.sub(r"\s+", " ", admin.get("/system").text)
     assert "Redis" not in page
     assert re.search(r"The queue is in this process\. (The oldest|No) text", page)
+
+
+def test_each_process_and_what_the_doctor_finds_is_shown(desk: Desk, admin: httpx.Client) -> None:
+    """Here, by the API and by the command: the same processes, and the same findings."""
+    now = desk.runtime.clock.now()
+    with desk.runtime.store.write() as session:
+        for pid, seen_at in ((11, now), (12, now - timedelta(minutes=3))):
+            arrive(session, role="up" if pid == 11 else "dashboard", host="desk-1", pid=pid, version="1.2", now=seen_at)
+    page = admin.get("/system").text
+    processes = re.findall(r'<th scope="row">(\w+)</th><td>desk-1, (\d+)</td><td>1.2</td>', page)
+    assert processes == [("dashboard", "12"), ("up", "11")]
+    assert ("runs the clock" in page, page.count("look whether it still runs")) == (True, 1)
+    told = admin.get("/v1/processes").json()["items"]
+    assert [(each["pid"], each["clock"], each["silent"]) for each in told] == [(12, False, True), (11, True, False)]
+    said = [finding.says for finding in check_processes(desk.runtime.store, now)]
+    assert [("process 12" in each, "not been heard" in each) for each in said] == [(True, True), (False, False)]
+    # when
+    done = CliRunner().invoke(app, ["doctor", "--json"])
+    found = json.loads(done.stdout)
+    shown = admin.get("/system/doctor").text
+    # then
+    assert re.findall(r"</td><td>([a-z]+)</td>\s*<td>", shown) == [each["area"] for each in found["findings"]]
+    assert admin.get("/v1/doctor").json()["problems"] == found["problems"] > 0
+    assert f"{found['problems']} problem" in shown
 
 
 def test_campaigns_are_compared_as_wholes(admin: httpx.Client) -> None:

@@ -31,6 +31,7 @@ PAGES = (
     "/replies/5",
     "/opt-outs",
     "/system",
+    "/system/doctor",
     "/audit?verify=1",
     "/campaigns/no-such-campaign",
     "/no-such-page",
