@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from pydantic import SecretStr
 
 from campaigns.clock import Clock
-from scheduler.actions.shapes.seen import Examined
+from scheduler.actions.shapes.seen import ExaminedShape
 from scheduler.doctor import clocks, database, gateway, inbox, notices, protocol, redis_server, replies, surroundings
 from scheduler.doctor.findings import Area, Finding, Standing, examined, in_trouble, ok, problem, unknown
 from scheduler.processes.rehearsal import ledger_path, private_sandbox, rehearsal_settings
@@ -65,11 +65,11 @@ class Checkup:
 
     clock: Clock
     running: tuple[str, SecretStr] | None = None
-    found: Examined | None = None
+    found: ExaminedShape | None = None
     until_seconds: float = 0.0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def __call__(self) -> Examined:
+    def __call__(self) -> ExaminedShape:
         """Return what is found."""
         with self.lock:
             if self.found is None or self.clock.elapsed_seconds() >= self.until_seconds:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from scheduler.actions.shapes.seen import Examined, FindingShape
+from scheduler.actions.shapes.seen import ExaminedShape, FindingShape
 from scheduler.exits import Exit
 from worker.servers.conditions import WORDS, detail_of, trouble_of
 
@@ -50,7 +50,7 @@ class Finding:
         }
 
 
-def examined(findings: Sequence[Finding]) -> Examined:
+def examined(findings: Sequence[Finding]) -> ExaminedShape:
     """Return all findings for programs."""
     problems = sum(finding.standing is Standing.PROBLEM for finding in findings)
     return {"problems": problems, "findings": [finding.as_json() for finding in findings]}

@@ -22,7 +22,7 @@ BEAT_SECONDS: Final = 2.0
 
 
 @dataclass(slots=True)
-class Presence:
+class ProcessNote:
     """A process with this role, from its first note until its end. A database that is away stops nothing."""
 
     runtime: Runtime
@@ -64,7 +64,7 @@ class Heartbeat:
     """
 
     def __init__(
-        self, runtime: Runtime, *, file: Path | None, notify_socket: str, presence: Presence | None = None
+        self, runtime: Runtime, *, file: Path | None, notify_socket: str, presence: ProcessNote | None = None
     ) -> None:
         self._runtime = runtime
         self._presence = presence

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from scheduler.loop import Clockwork
 from scheduler.processes.clock_watch import ClockWatch
 from scheduler.processes.doors import Listeners, Tell, open_doors
-from scheduler.processes.heartbeat import BEAT_SECONDS, Heartbeat, Presence
+from scheduler.processes.heartbeat import BEAT_SECONDS, Heartbeat, ProcessNote
 from scheduler.processes.leader import LeaderLock, leader_lock
 from scheduler.processes.sender_lock import STANDBY_SECONDS, claim_database, is_shared, taken
 from scheduler.processes.starting import started
@@ -146,7 +146,7 @@ def _metrics_door(settings: Settings) -> AbstractContextManager[object]:
 
 def _heartbeat(runtime: Runtime, role: str) -> Heartbeat:
     socket_name = os.environ.get("NOTIFY_SOCKET", "")
-    presence = Presence(runtime, role)
+    presence = ProcessNote(runtime, role)
     return Heartbeat(runtime, file=runtime.settings.heartbeat_file, notify_socket=socket_name, presence=presence)
 
 

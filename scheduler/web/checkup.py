@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 
-from scheduler.actions.shapes.seen import Examined
+from scheduler.actions.shapes.seen import ExaminedShape
 
-Examine = Callable[[], Examined]
+Examine = Callable[[], ExaminedShape]
 
 
-def examined_by(examine: Examine | None) -> Examined:
+def examined_by(examine: Examine | None) -> ExaminedShape:
     """Return what is found. Raises `CallProblem` where the door was given nothing that looks."""
     from scheduler.web.api.problems import CallProblem, Fault  # only a process that listens needs FastAPI
 

@@ -242,7 +242,7 @@ class FindingShape(TypedDict):
     advice: str | None
 
 
-class Examined(TypedDict):
+class ExaminedShape(TypedDict):
     """What the doctor found, and how many of it are problems."""
 
     problems: int

@@ -10,7 +10,7 @@ from scheduler.actions.reading.alerts import read_alerts
 from scheduler.actions.reading.audit import audit_json, begins_at, read_audit
 from scheduler.actions.reading.calls import call_json, read_calls_before
 from scheduler.actions.reading.system import read_processes
-from scheduler.actions.shapes.seen import AlertShape, AuditedShape, CallShape, Examined, Items, ProcessShape
+from scheduler.actions.shapes.seen import AlertShape, AuditedShape, CallShape, ExaminedShape, Items, ProcessShape
 from scheduler.actions.upkeep.repeating import repeat_call
 from scheduler.web.api.guard import guarded_router
 from scheduler.web.api.idempotency import MadeOnce
@@ -67,7 +67,7 @@ def processes(runtime: Behind, _actor: Controller) -> Response:
     return JSONResponse({"items": [each.as_json() for each in found]})
 
 
-@router.get("/doctor", responses=answered(Examined) | declared(404))
+@router.get("/doctor", responses=answered(ExaminedShape) | declared(404))
 def doctor(request: Request, _actor: Controller) -> Response:
     """Check settings, database, queue, clocks and gateway. As `campaigns doctor --json`.
 
