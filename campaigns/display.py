@@ -24,3 +24,13 @@ def shown_time(moment: datetime, zone: ZoneInfo, *, seconds: bool = False) -> st
 def state_words(state: str) -> str:
     """Return a state as people read it: `awaiting approval`."""
     return state.replace("_", " ")
+
+
+def phone_words(device: int, slot: int | None = None) -> str:
+    """Return a phone as people read it, with the slot of its SIM (from 0) if it is known: `phone 2 (SIM slot 0)`."""
+    return f"phone {device}" + ("" if slot is None else f" (SIM slot {slot})")
+
+
+def target_words(target: str) -> str:
+    """Return the phones of a request as people read them: `2|0` is `phone 2 (SIM slot 0)`."""
+    return ", ".join(phone_words(*map(int, each.split("|"))) for each in target.split(","))

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from campaigns.display import shown_time
+from campaigns.display import phone_words, shown_time
 from campaigns.following.results import result_advice
 from campaigns.lifecycle import RecipientState
 from campaigns.sending.obstacles import Obstacle, WaitingText, first_obstacle
@@ -91,7 +91,7 @@ def _failed(chapter: Chapter, zone: ZoneInfo) -> str:
         return f"the gateway did not accept it: {row.reason or 'no reason was given'}"
     words = f"the phone did not send it: {row.reason or 'no reason was given'}"
     if row.result_code is not None:
-        where = "" if row.device is None else f", device {row.device}"
+        where = "" if row.device is None else f", {phone_words(row.device)}"
         words += f" (result code {row.result_code}{where}); what to do: {result_advice(row.result_code)}"
     waiting = [failed.due_at for failed in chapter.failed if failed.due_at is not None]
     return words + (f". It is sent again {shown_time(waiting[-1], zone)}" if waiting else "")

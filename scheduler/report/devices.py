@@ -9,7 +9,7 @@ from sqlmodel import Session
 
 from campaigns.counting import amount
 from campaigns.definition import Definition, DeviceMode
-from campaigns.display import shown_time, utc
+from campaigns.display import phone_words, shown_time, utc
 from campaigns.following.results import result_advice, result_words
 from scheduler.report.shown.shapes import DeviceShape
 from worker.limits.limits_in_force import Ceilings
@@ -63,9 +63,9 @@ def stuck_words(stuck: Stuck, zone: ZoneInfo) -> str:
     """Return what is wrong with a stuck phone, and what to do."""
     waits = f"{amount(stuck.waiting, 'text')} {'waits' if stuck.waiting == 1 else 'wait'}"
     return (
-        f"device {stuck.device} is stuck: {waits} there since {shown_time(stuck.oldest_at, zone)} and none is sent; "
-        "texts not sent yet go through the campaign's other devices, if it names any. Check whether the phone is on, "
-        "has a connection and runs the gateway's app; it is used again as soon as it sends"
+        f"{phone_words(stuck.device)} is stuck: {waits} there since {shown_time(stuck.oldest_at, zone)} and none is "
+        "sent; texts not sent yet go through the campaign's other phones, if it names any. Check whether the phone is "
+        "on, has a connection and runs the gateway's app; it is used again as soon as it sends"
     )
 
 
@@ -79,17 +79,18 @@ def stuck_lines(
     used, zone = definition.devices, definition.schedule.zone
     names = {target.device for target in used.use}
     idle = {device.device for device in stuck}
-    others = [str(target) for target in used.use if target.device not in idle]
+    others = [phone_words(target.device, target.slot) for target in used.use if target.device not in idle]
     for device in stuck:
         here = waiting.get(device.device, 0)
         if not here and not (unsent and device.device in names):
             continue
-        line = f"Phone {device.device} has held texts since {shown_time(device.oldest_at, zone)} and sends none"
+        which, since = phone_words(device.device).capitalize(), shown_time(device.oldest_at, zone)
+        line = f"{which} has held texts since {since} and sends none"
         line += f": {amount(here, 'text')} of this campaign {'waits' if here == 1 else 'wait'} there." if here else "."
         if unsent and (used.random or used.mode is not DeviceMode.SPECIFIED or not names):
             line += f" The gateway chooses the phone of {amount(unsent, 'text')} not sent yet."
         elif unsent and others:
-            by = f"{'phone' if len(others) == 1 else 'phones'} {', '.join(others)}"
+            by = " and ".join(others)
             line += f" {amount(unsent, 'text')} not sent yet {'goes' if unsent == 1 else 'go'} through {by} instead."
         elif unsent:
             line += f" {amount(unsent, 'text')} not sent yet cannot go through another one: the campaign names none."
@@ -97,9 +98,9 @@ def stuck_lines(
 
 
 def failure_words(found: Sequence[Failures]) -> Iterator[str]:
-    """Yield why texts failed: `9 the phone has no service (device 2): check where the phone is ...`."""
+    """Yield why texts failed: `9 the phone has no service (phone 2): check where the phone is ...`."""
     for entry in found:
-        where = "" if entry.device is None else f" (device {entry.device})"
+        where = "" if entry.device is None else f" ({phone_words(entry.device)})"
         if entry.result_code is None:
             yield f"{entry.count:,} {entry.reason or 'for no known reason'}{where}"
         else:

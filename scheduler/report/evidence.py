@@ -6,7 +6,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from campaigns.codes import FAILURE, FailureCode
-from campaigns.display import shown_time, utc
+from campaigns.display import shown_time, target_words, utc
 from scheduler.report.shown.shapes import EvidencedRequest
 from worker.store.models import AttemptState
 from worker.store.reports.person import Request
@@ -48,10 +48,10 @@ NOT_SENT: Final = "not_sent"
 
 
 def request_lines(request: Request, zone: ZoneInfo) -> Iterator[str]:
-    """Yield one request: when and to which device, how it ended, every look-up, the verdict."""
+    """Yield one request: when and to which phone, how it ended, every look-up, the verdict."""
     # For a contact list, whose people only the gateway knows, the count is 0.
     people = {0: "a contact list", 1: "1 person"}.get(request.recipients, f"{request.recipients:,} people")
-    device = f"device {request.target}" if request.target else "the primary device"
+    device = target_words(request.target) if request.target else "the primary phone"
     started = shown_time(request.started_at, zone, seconds=True)
     yield f"request {request.number} of batch {request.batch_id}: {started}, {people}, {device}"
     yield f"  it ended: {ending_words(request)}"

@@ -8,6 +8,7 @@ from typing import Final
 from sqlmodel import Session
 
 from campaigns.definition import Rate
+from campaigns.display import target_words
 from campaigns.lifecycle import RunState
 from scheduler.report.shown.shapes import LimitShape
 from worker.limits.limits_in_force import Ceilings
@@ -41,7 +42,10 @@ class Limit:
         """What is limited, in words."""
         if self.scope == ACCOUNT:
             return "all campaigns"
-        return "each device" if self.scope == f"{DEVICE}*" else self.scope.replace(":", " ")
+        if self.scope.startswith(DEVICE):
+            target = self.scope.removeprefix(DEVICE)
+            return "each phone" if target == "*" else target_words(target)
+        return self.scope.replace(":", " ")
 
     def as_json(self) -> LimitShape:
         """Return the object of `--json`."""

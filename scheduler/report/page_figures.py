@@ -8,6 +8,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Final
 
+from campaigns.display import phone_words
 from campaigns.following.course import STEPS, Course
 from campaigns.lifecycle import RecipientState
 from scheduler.report.course import STAGE_WORDS
@@ -45,7 +46,7 @@ class PageFigures:
     opt_outs: int = 0
     states: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
-    devices: Counter[tuple[str, bool]] = field(default_factory=Counter)
+    devices: Counter[tuple[int, int | None, bool]] = field(default_factory=Counter)
     course: Course = field(default_factory=lambda: Course(len(STAGE_WORDS), STEPS[0]))
     listed: list[Exported] = field(default_factory=list)
     to_explain: int = 0
@@ -58,8 +59,7 @@ class PageFigures:
         if row.gateway_id is not None:
             self.segments += row.segments
         if row.device is not None:
-            name = str(row.device) if row.sim is None else f"{row.device}|{row.sim}"
-            self.devices[name, row.state in BAD] += 1
+            self.devices[row.device, row.sim, row.state in BAD] += 1
         # Failed texts have a date of sending, too.
         sent_at = row.sent_at if row.state in GOOD else None
         for stage, at in zip(_STAGES, (row.accepted_at, sent_at, row.delivered_at), strict=True):
@@ -89,9 +89,10 @@ class PageFigures:
     @property
     def phones(self) -> list[tuple[str, int, int]]:
         """Return each phone with how many people it was for, and how many of these were not reached."""
-        names = sorted({name for name, _ in self.devices})
+        found = sorted({key[:2] for key in self.devices}, key=lambda phone: (phone[0], phone[1] or 0))
         return [
-            (name, sum(self.devices[name, bad] for bad in (False, True)), self.devices[name, True]) for name in names
+            (phone_words(*phone), sum(self.devices[*phone, bad] for bad in (False, True)), self.devices[*phone, True])
+            for phone in found
         ]
 
 

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 from campaigns.codes import RunType
 from campaigns.counting import amount
-from campaigns.display import shown_time, state_words, utc
+from campaigns.display import phone_words, shown_time, state_words, utc
 from campaigns.following.results import result_words
 from campaigns.lifecycle import NEVER_SENT
 from campaigns.planning.replanning import slot_words
@@ -132,7 +132,7 @@ def _tried(chapter: Chapter, zone: ZoneInfo) -> Iterator[str]:
 
 def _failed_before(failed: FailedTry, zone: ZoneInfo) -> str:
     """Return one failed message of a campaign that retries: which, why, and what followed."""
-    where = "" if failed.device is None else f" on device {failed.device}"
+    where = "" if failed.device is None else f" on {phone_words(failed.device)}"
     words = f"message {failed.gateway_id} failed{where}: {result_words(failed.result_code)}"
     if failed.began_at is not None:
         words += f"; sent again since {shown_time(failed.began_at, zone, seconds=True)}"
@@ -150,7 +150,7 @@ def _at_the_gateway(row: Appearance, zone: ZoneInfo) -> str:
     parts = [f"message {row.gateway_id}"]
     parts.append(f"group {row.group_id}" if row.group_id else "without a group")
     if row.device is not None:
-        parts.append(f"device {row.device}" + (f", SIM slot {row.sim}" if row.sim is not None else ""))
+        parts.append(phone_words(row.device, row.sim))
     if row.accepted_at is not None:
         parts.append(f"since {shown_time(row.accepted_at, zone, seconds=True)}")
     return ", ".join(parts)

@@ -4,7 +4,7 @@ import unicodedata
 from typing import Final
 
 from campaigns.definition import Definition, DeviceMode
-from campaigns.display import utc
+from campaigns.display import phone_words, utc
 from campaigns.lifecycle import RecipientState
 from campaigns.planning.approval import command, is_needed, to_approve
 from campaigns.planning.batching import NO_LIMIT
@@ -21,17 +21,14 @@ SPLIT_BY_GATEWAY: Final = "the gateway splits the texts, and all phones together
 def device_words(definition: Definition) -> str:
     """Return which phones send, in words."""
     devices = definition.devices
-    names = [
-        f"device {target.device}" + ("" if target.slot is None else f" SIM slot {target.slot}")
-        for target in devices.use
-    ]
+    names = [phone_words(target.device, target.slot) for target in devices.use]
     match devices.mode:
         case DeviceMode.ALL_DEVICES:
-            chosen = "every device, with its default SIM"
+            chosen = "every phone, with its default SIM"
         case DeviceMode.ALL_SIMS:
-            chosen = "every SIM of every device"
+            chosen = "every SIM of every phone"
         case DeviceMode.SPECIFIED:
-            chosen = ", ".join(names) or "the gateway's primary device"
+            chosen = ", ".join(names) or "the gateway's primary phone"
     if devices.random:
         return f"one of {chosen}, by chance for each request; {SPLIT_BY_GATEWAY}"
     if devices.mode is not DeviceMode.SPECIFIED:

@@ -12,6 +12,7 @@ from typing import Final
 
 from sqlmodel import Session
 
+from campaigns.display import phone_words
 from campaigns.following.results import PROVEN_NOT_SENT
 from scheduler.receipts.storing import store_receipts
 from worker.gateway import GatewayError, MessageStatus
@@ -100,7 +101,8 @@ def _begin(
             ready.append(entry)
     begun = 0
     for group in _requests(runtime, ready):
-        reason = "a phone did not send it" if group[0].device is None else f"device {group[0].device} did not send it"
+        which = "a phone" if group[0].device is None else phone_words(group[0].device)
+        reason = f"{which} did not send it"
         batch_id = failed_texts.begin_retries(
             session, run_id, group, reason=reason, now=now, next_look_at=now + LOOKS[0]
         )

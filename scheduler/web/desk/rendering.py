@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from campaigns.access import Scope, roles_allowed
 from campaigns.counting import amount
-from campaigns.display import shown_time, state_words
+from campaigns.display import phone_words, shown_time, state_words
 from scheduler.report.shown.seeing import number_for, words_for
 from scheduler.web.desk import charts
 
@@ -102,6 +102,7 @@ def _environment() -> Environment:
         "kept_rows": charts.kept_rows,
         "share": charts.share,
         "percent": _percent,
+        "phone": phone_words,
         "roles": lambda scope: roles_allowed(Scope(scope)),
         "clock": lambda moment, asked: f"{moment.astimezone(asked.zone):%H:%M}",
         "utc": lambda moment: f"{moment.astimezone(UTC):%H:%M} UTC",

@@ -33,7 +33,7 @@ def write_report(report: CampaignReport, stream: TextIO, zone: ZoneInfo) -> int:
         ],
         "reasons": [(reason, count, "bad", "") for reason, count in figures.reasons.most_common(MOST_REASONS)],
         "phones": [
-            (f"device {name}", count, "set", f"{missed:,} did not arrive" if missed else "")
+            (name, count, "set", f"{missed:,} did not arrive" if missed else "")
             for name, count, missed in figures.phones
         ],
         "tiles": (

@@ -46,7 +46,7 @@ def done_words(done: Submitted, asked: "Visit") -> str:
         Taken.PLANNED: f"Its texts are sent from {shown_time(run.starts_at, asked.zone)} on.",
         Taken.CONTINUED: "It is under way already, and goes on as planned.",
         Taken.TUNED: "It is under way already, and goes on with the limits of this file.",
-        Taken.EXTENDED: f"{amount(done.added, 'person is', 'people are')} new in its tables, and get the text, too.",
+        Taken.EXTENDED: f"Its tables have {amount(done.added, 'new person', 'new people')}, who get the text, too.",
         Taken.OVER: "It has run already, so nobody gets its text again.",
     }[done.taken]
     if run.state is RunState.AWAITING_APPROVAL:

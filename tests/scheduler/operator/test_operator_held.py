@@ -16,7 +16,7 @@ Cli = Callable[..., Result]
 OUTPUT = """\
 2 people: the gateway's reads do not prove whether it was sent
   +39…02, +39…03
-  request 1 of batch {batch}: Mon 2025-12-01 10:00:00 (Europe/Rome), 3 people, device 1
+  request 1 of batch {batch}: Mon 2025-12-01 10:00:00 (Europe/Rome), 3 people, phone 1
     it ended: The gateway gave no complete reply (ReadTimeout); all of it was written, and no answer came; \
 412 bytes written
     looked up Mon 2025-12-01 10:00:00 (Europe/Rome): found 1; \
@@ -92,7 +92,7 @@ def test_a_contact_list_is_held_as_a_whole(cli: Cli, world: HeldWorld) -> None:
     assert result.stdout.splitlines()[0] == (
         "everybody on contact list 7 of the gateway: it is not known whether the gateway sent to the list"
     )
-    assert "a contact list, device 1" in result.stdout
+    assert "a contact list, phone 1" in result.stdout
 
 
 REMINDERS = """\

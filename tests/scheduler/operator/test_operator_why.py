@@ -240,7 +240,7 @@ def test_a_message_at_the_gateway_is_named(cli: Cli, world: HeldWorld) -> None:
 
     result = cli("why", NUMBERS[1])
 
-    assert ", device 1, SIM slot 0, since Mon 2025-12-01 10:00:00 (Europe/Rome)" in result.stdout
+    assert ", phone 1 (SIM slot 0), since Mon 2025-12-01 10:00:00 (Europe/Rome)" in result.stdout
     assert result.stdout.splitlines()[-3:] == [
         "  the gateway itself tried again 2 times",
         "  receipt: sent by the phone Mon 2025-12-01 10:00:00 (Europe/Rome)",

@@ -80,7 +80,7 @@ def test_a_lost_reply_to_a_list_is_told_with_what_was_looked_up(tmp_path: Path) 
     # then each of its people can see how the request ended, and what proved that it was sent
     assert lines[2] == "club: delivered"
     assert lines[5].startswith("  request 1 of batch 1: ")
-    assert lines[5].endswith(", a contact list, the primary device")
+    assert lines[5].endswith(", a contact list, the primary phone")
     assert "all of it was written, and no answer came" in lines[6]
     assert lines[7].startswith("    looked up ")
     concluded = [line for line in lines if line.startswith("    concluded: ")]

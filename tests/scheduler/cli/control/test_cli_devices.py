@@ -55,10 +55,10 @@ def test_a_stuck_phone_is_shown_by_devices_and_status_with_what_to_do(run: Cli, 
         "stuck": {"since": "2026-12-01T09:00:00Z", "oldest_at": "2026-12-01T09:00:00Z"},
     }  # fmt: skip
     for command in (["devices"], ["status"], ["status", "spring-sale"]):
-        assert "device 2 is stuck: 1 text waits there since Tue 2026-12-01 10:00" in run(*command).stdout
+        assert "phone 2 is stuck: 1 text waits there since Tue 2026-12-01 10:00" in run(*command).stdout
 
 
 def test_status_says_why_texts_failed_and_what_to_do(run: Cli, planned: Planned) -> None:
     a_stuck_phone(*planned("spring-sale"))
 
-    assert "1 the phone has no service (device 2): check where the phone is" in run("status", "spring-sale").stdout
+    assert "1 the phone has no service (phone 2): check where the phone is" in run("status", "spring-sale").stdout

@@ -51,7 +51,7 @@ def test_without_a_change_every_limit_is_shown_with_where_it_comes_from(
         "reason": None,
     }
     assert said["account", "rate"]["value"] is None
-    assert ["each", "device", "rate", "30/minute", "CAMPAIGNS_DEVICE_RATE"] in [
+    assert ["each", "phone", "rate", "30/minute", "CAMPAIGNS_DEVICE_RATE"] in [
         line.split() for line in run("throttle").stdout.splitlines()
     ]
 
@@ -117,8 +117,8 @@ def test_a_slowed_phone_is_shown_with_why_and_until_when(run: Cli, planned: Plan
     assert (said["value"], said["source"], said["reason"]) == (
         "15/minute", "its phone's reports", "its phone reported it",
     )  # fmt: skip
-    assert "device 1 is slowed down to 15/minute" in run("status").stdout
-    assert "device 1 is slowed down to 15/minute" in run("status", "spring-sale").stdout
+    assert "phone 1 is slowed down to 15/minute" in run("status").stdout
+    assert "phone 1 is slowed down to 15/minute" in run("status", "spring-sale").stdout
     shown(run, "--device", "1", "--clear")
     assert ("device:1", "rate") not in shown(run)
 

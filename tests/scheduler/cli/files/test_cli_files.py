@@ -168,7 +168,7 @@ def test_a_plan_adds_up_and_needs_neither_gateway_nor_database(run: Run, folder:
     assert plan["encodings"] == {"GSM-7": 2}
     assert plan["samples"] == [{"number": "+39…01", "text": "Hi Anna"}, {"number": "+39…02", "text": "Hi there"}]
     assert plan["longest_text"] == "Hi there"
-    assert plan["devices"] == "the gateway's primary device"
+    assert plan["devices"] == "the gateway's primary phone"
     assert (plan["rates"], plan["batch_size"], plan["requests"]) == (["30/minute"], 100, 2)
     assert len(plan["plan"]) == 64
 
@@ -273,11 +273,11 @@ SPLIT = "; the gateway splits the texts, and all phones together keep the rate o
 @pytest.mark.parametrize(
     ("devices", "words"),
     [
-        ("use: [1]", "device 1"),
-        ('use: [1, "2|0"]', "device 1, device 2 SIM slot 0, in turns"),
-        ("mode: all_devices", f"every device, with its default SIM{SPLIT}"),
-        ("mode: all_sims", f"every SIM of every device{SPLIT}"),
-        ("use: [1, 2]\n  random: true", f"one of device 1, device 2, by chance for each request{SPLIT}"),
+        ("use: [1]", "phone 1"),
+        ('use: [1, "2|0"]', "phone 1, phone 2 (SIM slot 0), in turns"),
+        ("mode: all_devices", f"every phone, with its default SIM{SPLIT}"),
+        ("mode: all_sims", f"every SIM of every phone{SPLIT}"),
+        ("use: [1, 2]\n  random: true", f"one of phone 1, phone 2, by chance for each request{SPLIT}"),
     ],
 )
 def test_a_plan_says_which_phones_send(run: Run, campaign_file: Path, devices: str, words: str) -> None:
