@@ -22,6 +22,11 @@ class Meaning(StrEnum):
     REPLY = "reply"  # anything else
 
 
+ANSWERS: Final = frozenset({Meaning.REVIEW, Meaning.REPLY})
+"""Replies in which people say something of their own. The others are keywords, which ask for something and say nothing
+of the text: a text that makes many people write STOP has no success.
+"""
+
 FEW_WORDS: Final = 3
 """An everyday word ("cancel", "basta") may mean stop in a message this short, and is noise in a longer one."""
 

@@ -21,6 +21,7 @@ from worker.store.engine import Store
 from worker.store.locks import lock_run
 from worker.store.people.suppressions import Entry
 from worker.store.reports.choices import (
+    AN_ANSWER,
     ANY_REPLY,
     NO_REPLY,
     Counted,
@@ -77,7 +78,7 @@ class OtherPeople(Refused):
 
 def known_reply(value: str) -> str:
     """Return a value of the filter `reply`. Raises `Refused` for another one."""
-    known = (ANY_REPLY, NO_REPLY, *(meaning.value for meaning in Meaning))
+    known = (ANY_REPLY, NO_REPLY, AN_ANSWER, *(meaning.value for meaning in Meaning))
     if value not in known:
         raise Refused(Refusal.INVALID, f"there is no reply {value}; use one of {', '.join(known)}", field="reply")
     return value

@@ -14,7 +14,9 @@ from campaigns.lifecycle import RecipientState
 from scheduler.report.course import STAGE_WORDS
 from scheduler.report.meanings import MEANINGS
 from worker.store.engine import Store
+from worker.store.people.run_answers import count_answering
 from worker.store.reports.exports import Exported, export_pages
+from worker.store.runs.resends import resends_of
 from worker.store.runs.runs import RunView
 
 P = RecipientState
@@ -38,7 +40,10 @@ MOST_REASONS: Final = 20
 
 @dataclass(slots=True)
 class PageFigures:
-    """The figures of the page. `course`: how many people had reached each stage over time."""
+    """The figures of the page. `course`: how many people had reached each stage over time.
+
+    `replies`: people who answered with words of their own. `opt_outs`: those who were sent to, and opted out since.
+    """
 
     people: int = 0
     segments: int = 0
@@ -54,8 +59,7 @@ class PageFigures:
     def add(self, row: Exported) -> None:
         self.people += 1
         self.states[row.state] += 1
-        self.replies += row.replied_at is not None
-        self.opt_outs += row.opted_out_at is not None
+        self.opt_outs += _is_later(row.opted_out_at, row.accepted_at)
         if row.gateway_id is not None:
             self.segments += row.segments
         if row.device is not None:
@@ -96,6 +100,11 @@ class PageFigures:
         ]
 
 
+def _is_later(at: str | None, than: str | None) -> bool:
+    """Return whether both are known, and the first is not before the second."""
+    return at is not None and than is not None and _seconds(at) >= _seconds(than)
+
+
 _STAGES: Final = ((1, 0, 0), (0, 1, 0), (0, 0, 1))
 
 
@@ -109,6 +118,9 @@ def count_figures(store: Store, runs: Sequence[RunView], *, with_resends: bool) 
     figures = PageFigures()
     with store.read() as session:
         for run in runs:
+            figures.replies += count_answering(
+                session, [run.id, *(resends_of(session, run.id) if with_resends else [])]
+            )
             for page in export_pages(session, run.id, with_resends=with_resends):
                 for row in page:
                     figures.add(row)

@@ -17,7 +17,10 @@ OF_ANYBODY: Final = ("replied", "opted_out")
 
 CONTROL_NAME: Final = "control group"
 
-CONFIDENCE: Final = "in brackets: the 95 % confidence interval of the share"
+CONFIDENCE: Final = (
+    "shares are of all people of the group; in brackets: the 95 % confidence interval. "
+    "Replied: without those who wrote only STOP, START or HELP"
+)
 
 
 def outcomes_json(groups: Sequence[GroupOutcome]) -> OutcomesShape:
@@ -57,7 +60,7 @@ class OutcomeTable:
 
     headings: tuple[str, ...]
     rows: Sequence[tuple[str, ...]]
-    about: str = CONFIDENCE
+    about: str = f"{CONFIDENCE}."
 
 
 def groups_of(groups: Sequence[GroupOutcome]) -> OutcomeTable:

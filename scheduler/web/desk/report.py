@@ -37,12 +37,12 @@ def write_report(report: CampaignReport, stream: TextIO, zone: ZoneInfo) -> int:
             for name, count, missed in figures.phones
         ],
         "tiles": (
-            ("people", figures.people, 0),
-            ("sent", sent, figures.people),
-            ("delivered", delivered, figures.people),
-            ("replied", figures.replies, sent),
-            ("opted out", figures.opt_outs, sent),
-            ("segments", figures.segments, 0),
+            ("people", figures.people, 0, ""),
+            ("sent", sent, figures.people, "of all people"),
+            ("delivered", delivered, figures.people, "of all people"),
+            ("replied", figures.replies, sent, "of those sent to, without those who wrote only STOP, START or HELP"),
+            ("opted out since", figures.opt_outs, sent, "of those sent to"),
+            ("segments", figures.segments, 0, ""),
         ),
     }
     stream.write(f"{render_file(TEMPLATE, values, zone)}\n")

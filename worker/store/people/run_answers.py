@@ -1,17 +1,19 @@
 """Who of a run wrote back, and who opted out: noted once when it happens, so that a page counts nobody.
 
+Who wrote only a keyword, such as STOP, has asked for something and not answered.
+
 For a run whose people were divided, that is anyone who wrote or opted out from its start until `follow.until` after its
 last request, including in the control group, to which nobody can answer. Of another run, those who answered its texts.
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import timedelta
 from typing import Any, Final, TypeAlias
 
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from campaigns.optout import Meaning
+from campaigns.optout import ANSWERS, Meaning
 from worker.store.bulk import PARAMETERS, in_parts, insert_missing
 from worker.store.kept.counting import ANSWER, COUNTED
 from worker.store.tables import recipients, replies, run_answers, runs, suppressions
@@ -62,6 +64,18 @@ def note_opt_outs(session: Session, ids: Collection[int]) -> None:
         _note(session, _by_opt_outs(session.execute(_LEFT.where(suppressions.c.id.in_(part)))))
 
 
+def is_answer() -> sa.ColumnElement[bool]:
+    """Match replies that are no keyword."""
+    return replies.c.meaning.in_(sorted(ANSWERS))
+
+
+def count_answering(session: Session, run_ids: Sequence[int]) -> int:
+    """Return how many recipients of these runs answered, and not only by a keyword."""
+    answering = sa.func.count(sa.distinct(replies.c.recipient_id))
+    query = sa.select(answering).where(replies.c.run_id.in_(run_ids), is_answer())
+    return session.connection().scalar(query) or 0
+
+
 def fill(session: Session) -> None:
     """Note everybody of all runs, for a database in which nobody was noted so far."""
     for note, table in ((note_replies, replies), (note_opt_outs, suppressions)):
@@ -83,7 +97,8 @@ _Answer: TypeAlias = tuple[int, int, str, str]
 def _by_replies(found: Iterable[sa.Row[Any]]) -> Iterator[_Answer]:
     for row in found:
         if not row.divided or _is_in_time(row):
-            yield row.run_id, row.id, REPLIED, row.part
+            if row.meaning in ANSWERS:
+                yield row.run_id, row.id, REPLIED, row.part
             if row.meaning == Meaning.STOP and not row.divided:
                 yield row.run_id, row.id, OPTED_OUT, row.part
 

@@ -13,11 +13,13 @@ from sqlmodel import Session
 from campaigns.lifecycle import RecipientState
 from campaigns.protocol.bulk_actions import BulkAction, Cause
 from worker.store.following.standing import counts_as_failed
+from worker.store.people.run_answers import is_answer
 from worker.store.runs.resends import has_later_text, is_proven, retry_waits
 from worker.store.tables import recipients, replies, runs, suppressions
 
 ANY_REPLY: Final = "any"
 NO_REPLY: Final = "none"
+AN_ANSWER: Final = "answer"
 """Values of the filter `reply` besides a meaning."""
 
 NUMBER: Final = r"^\+[1-9][0-9]{6,14}$"
@@ -50,7 +52,9 @@ def recipient_of(run_id: int) -> sa.ColumnElement[bool]:
 
 def _replied(run_id: int, meaning: str) -> sa.ColumnElement[bool]:
     wrote = sa.select(replies.c.recipient_id).where(replies.c.run_id == run_id, replies.c.recipient_id.is_not(None))
-    if meaning not in {ANY_REPLY, NO_REPLY}:
+    if meaning == AN_ANSWER:
+        wrote = wrote.where(is_answer())
+    elif meaning not in {ANY_REPLY, NO_REPLY}:
         wrote = wrote.where(replies.c.meaning == meaning)
     return recipients.c.id.not_in(wrote) if meaning == NO_REPLY else recipients.c.id.in_(wrote)
 

@@ -21,7 +21,7 @@ class GroupOutcome:
     """The people of one variant, or of the control group, and how many of them got how far.
 
     `people` are all who were assigned to it, including those who were not sent to in the end: only then are groups
-    alike.
+    alike. `replied`: with words of their own, and not only a keyword such as STOP.
     """
 
     variant: str

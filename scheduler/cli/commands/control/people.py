@@ -24,7 +24,8 @@ def people(
     variant: Annotated[str | None, typer.Option("--variant", metavar="NAME", help="Only of this variant.")] = None,
     batch: Annotated[int | None, typer.Option("--batch", metavar="N", help="Only of this request.")] = None,
     reply: Annotated[
-        str | None, typer.Option("--reply", metavar="MEANING", help="Only who wrote back: a meaning, any or none.")
+        str | None,
+        typer.Option("--reply", metavar="MEANING", help="Only who wrote back: a meaning, answer, any or none."),
     ] = None,
     number_of_run: RunNumber = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show how many and why not, and do nothing.")] = False,

@@ -24,7 +24,7 @@ from worker.store.reports.exports import COLUMNS
 
 router = guarded_router()
 
-REPLIED: Final = f"^({'|'.join(('any', 'none', *Meaning))})$"
+REPLIED: Final = f"^({'|'.join(('any', 'none', 'answer', *Meaning))})$"
 """A meaning of what somebody wrote, or whether they wrote at all."""
 
 
@@ -71,7 +71,10 @@ async def recipients(
     reason: Annotated[str | None, Query(max_length=1_000, pattern=PLAIN, description="Only with this reason.")] = None,
     device: Annotated[int | None, Query(ge=0, le=MOST_ID, description="Only by this phone.")] = None,
     variant: Annotated[str | None, Query(max_length=100, pattern=PLAIN, description="Only of this variant.")] = None,
-    reply: Annotated[str | None, Query(pattern=REPLIED, description="Only who wrote back, or did not.")] = None,
+    reply: Annotated[
+        str | None,
+        Query(pattern=REPLIED, description="Only who wrote back, or did not; `answer`: not only STOP, START or HELP."),
+    ] = None,
 ) -> Response:
     """The recipients of a run in the order of the audience: all, or those that every given filter matches.
 

@@ -9,12 +9,13 @@ from typing import Final
 
 import pytest
 import sqlalchemy as sa
+from sqlmodel import col
 from typer.testing import Result
 
 from scheduler.report.page_figures import MOST_LISTED
 from tests.scheduler.cli.cli_world import put
 from worker.store.engine import Store
-from worker.store.models import Recipient
+from worker.store.models import Inbound, Recipient, Suppression
 
 Cli = Callable[..., Result]
 Planned = Callable[[str], tuple[Store, int]]
@@ -59,13 +60,39 @@ def test_the_page_shows_figures_charts_and_whom_it_did_not_reach(run: Cli, plann
     assert {"svg", "polyline", "table"} <= set(page.tags)
     text = re.sub(r"\s+", " ", page.text)
     for words in (
-        "spring-sale", "People4", "Delivered1 25.0 %", "Over time", "handed over 2", "sent by a phone 1",
+        "spring-sale", "People4", "Delivered1 25.0 % of all people", "Over time", "handed over 2", "sent by a phone 1",
         "Why texts did not arrive", "contains '='", "phone 2", "1 did not arrive", "Who did not get it, and why",
         "+393331000002",
     ):  # fmt: skip
         assert words in text, words
     # five minutes of it, with the seconds at both ends
     assert re.search(r":00:30 \(.*:05:30 \(", text)
+
+
+def test_a_share_says_of_what_it_is_and_a_stop_is_no_reply(run: Cli, planned: Planned) -> None:
+    """One person writes STOP and a question, another one only STOP; a third had opted out before."""
+    store, run_id = planned("spring-sale")
+    a_campaign_with_ends(store, run_id)
+    wrote = [("+393331000001", "stop"), ("+393331000001", "reply"), ("+393331000002", "stop")]
+    with store.write() as session:
+        rows = session.execute(sa.select(col(Recipient.number), col(Recipient.id))).all()
+        ids = {row.number: row.id for row in rows}
+        for gateway_id, (number, meaning) in enumerate(wrote, start=1):
+            session.add(
+                Inbound(
+                    account_id=1, gateway_id=gateway_id, number=number, text="hello", received_at=AT, stored_at=AT,
+                    came_by="poll", meaning=meaning, run_id=run_id, recipient_id=ids[number],
+                )
+            )  # fmt: skip
+        later, before = AT + timedelta(hours=1), AT - timedelta(days=1)
+        for number, since in (("+393331000001", later), ("+393331000002", before)):
+            session.add(Suppression(number=number, source="reply", since=since))
+
+    text = re.sub(r"\s+", " ", page_of(run).text)
+
+    assert "Replied1 100.0 % of those sent to, without those who wrote only STOP, START or HELP" in text
+    assert "Opted out since1 100.0 % of those sent to" in text
+    assert re.search(r"Outcome for everybody ?People ?Share of all", text)
 
 
 def test_the_page_needs_nothing_from_elsewhere_and_runs_nothing(run: Cli, planned: Planned) -> None:
