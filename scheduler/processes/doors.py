@@ -4,6 +4,7 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from threading import Thread
 
 from pydantic import SecretStr
 
@@ -49,6 +50,8 @@ def open_doors(
             if listener is not None:
                 opened.callback(listener.close)  # also if this is refused before its door has opened
         if at.front is not None:
+            from scheduler.web.desk.rendering import compile_templates  # here, because only who listens needs it
+
             first, is_local = _first_run(runtime, at.front), _is_local(at.front)
             if first is not None:
                 tell(
@@ -57,6 +60,7 @@ def open_doors(
             has_webhook = at.webhook is None
             app = make_app(runtime, key, first=first, is_local=is_local, has_webhook=has_webhook, examine=examine)
             doors.append(opened.enter_context(FrontDoor(app, at.front)))
+            Thread(target=compile_templates, name="templates", daemon=True).start()
         if at.webhook is not None:
             doors.append(opened.enter_context(FrontDoor(make_webhook_app(runtime, key), at.webhook)))
         yield doors

@@ -362,7 +362,7 @@ def main(arguments: Sequence[str]) -> int:
                     console.print(table_of(title, opened, unit))
                     for each in opened:
                         for statement in each.counted:
-                            console.print(f"{each.address} counts rows: {statement}", markup=False)
+                            console.print(f"{each.address} counts rows: {statement[:600]}", markup=False)
                 if options.part in (None, "live"):
                     seen = measure_live(world)
                     slow = 1_000 * percentile(seen.seconds, 0.95)

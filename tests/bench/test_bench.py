@@ -3,12 +3,15 @@
 import json
 import subprocess
 import sys
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+import sqlalchemy as sa
 
+from tests.bench import desk
 from tests.bench.exporting import measure_exporting
 from tests.bench.installation import Servers
 from tests.bench.limiters import How, measure_limiter
@@ -23,6 +26,10 @@ from tests.bench.timing import measure_timing
 from tests.bench.waiting import measure_waiting
 from tests.bench.windows import Stamp, between, fullest
 from tests.support.servers import PostgresServer, RedisServer
+from worker.store.engine import Store
+from worker.store.people.run_answers import answers_unlike_rows
+from worker.store.reports.counts import counts_unlike_rows
+from worker.store.tables import recipients
 
 NOON = datetime(2026, 12, 1, 12, tzinfo=UTC)
 
@@ -30,6 +37,25 @@ NOON = datetime(2026, 12, 1, 12, tzinfo=UTC)
 def stamps(*moments: tuple[float, int]) -> list[Stamp]:
     """Stamps of (seconds after noon, segments)."""
     return [Stamp(NOON + timedelta(seconds=seconds), segments, "", "") for seconds, segments in moments]
+
+
+@pytest.mark.parametrize("on_servers", [False, True], ids=["sqlite", "postgresql"])
+def test_the_desk_is_measured_on_what_was_filled(servers: Servers, tmp_path: Path, on_servers: bool) -> None:
+    size, where = {"recipients": 1_200, "campaigns": 12}, servers if on_servers else None
+    with (
+        desk.filled(where, **size, folder=tmp_path) as world,
+        closing(Store(world.database_url)) as store,
+        store.read() as session,
+    ):
+        assert session.scalar(sa.select(sa.func.count()).select_from(recipients)) == 1_200
+        assert counts_unlike_rows(session) == {}
+        assert answers_unlike_rows(session) == set()
+    with desk.filled(where, **size, folder=tmp_path) as world:  # it is there already
+        opened = desk.measure_views(world, **size, calls=1)
+        watched = desk.measure_live(world, pages=3, seconds=1)
+    assert {each.address for each in opened} >= {"/", "/campaigns/sale-0", "/submit"}
+    assert [each.address for each in opened if each.counted or each.kilobytes > desk.MOST_KILOBYTES] == []
+    assert len(watched.seconds) == 3
 
 
 @pytest.fixture

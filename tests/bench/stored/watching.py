@@ -22,7 +22,7 @@ async def watch(door: str, pages: list[tuple[str, str]], seconds: float) -> tupl
 
     async def page(place: int, cookie: str, address: str) -> None:
         nonlocal events
-        await asyncio.sleep(OPENED_SECONDS * place / len(pages))
+        await asyncio.sleep(min(OPENED_SECONDS, seconds / 2) * place / len(pages))
         reader, writer = await asyncio.open_connection(parts.hostname, parts.port, limit=2**20)
         began, is_first = time.perf_counter(), True
         head = (

@@ -56,8 +56,8 @@ COUNTED: Final = (
         "recipient",
         "recipient",
         "{row}.state",
-        f"CASE WHEN {{row}}.state = '{RecipientState.HOLDOUT}' THEN '{CONTROL}'"
-        f" WHEN {{row}}.text = '' THEN '' ELSE '{TEXT}' || {{row}}.variant END",
+        f"CASE WHEN {{row}}.text <> '' THEN '{TEXT}' || {{row}}.variant"
+        f" WHEN {{row}}.state = '{RecipientState.HOLDOUT}' THEN '{CONTROL}' ELSE '' END",
         "CASE WHEN {row}.gateway_id IS NULL THEN 0 ELSE {row}.segments END",
         changes=("state", "gateway_id", "segments", "variant", "text"),
     ),
