@@ -1,6 +1,7 @@
 """Where recipients come from: files, the campaign file itself, or a contact list at the gateway."""
 
 from collections.abc import Callable, Mapping
+from itertools import chain
 from typing import Annotated, Any, Final, TypeAlias
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, WithJsonSchema
@@ -103,7 +104,7 @@ def _kind(value: object) -> str:
     if isinstance(value, Part):
         return type(value).__name__
     keys = [str(key) for key in value] if isinstance(value, dict) else []
-    for key in (*keys, *(nearest(key, list(KINDS)) for key in keys)):
+    for key in chain(keys, (nearest(key, list(KINDS)) for key in keys)):  # the second only if needed: it is slow
         if key in KINDS:
             return KINDS[key]
     return FileSource.__name__

@@ -67,7 +67,10 @@ COUNTS: Final = re.compile(r"\b(count|sum|avg|min|max|total)\s*\(|GROUP BY|SELEC
 OF_LARGE: Final = re.compile(rf"(FROM|JOIN) ({'|'.join(LARGE)})\b")
 
 PAGES: Final = 100
-WATCHED: Final = ("/?part=now", "/campaigns/sale-1?part=campaign", "/fleet?part=fleet")
+WATCHED: Final = (
+    "/?part=now", "/campaigns/sale-1?part=campaign", "/fleet?part=fleet", "/campaigns/sale-0?part=campaign",
+)  # fmt: skip
+"""Of these, the last one has variants."""
 LIVE_SECONDS: Final = 30.0
 WARM_SECONDS: Final = 4.0
 TURNS: Final = 6

@@ -142,6 +142,7 @@ def _progress(
     slowed = {account: tuple(slowed_devices(session, account, now)) for account in at_work}
     stuck = {account: tuple(stuck_devices(session, account)) for account in at_work}
     counted = books_of(session, {id_ for run in runs for id_ in days.get(run.id, [run.id])})
+    reached = reached_all_the_same(session, [run.id for run in runs])
     ahead = outlooks(session, kept(session, [run.id for run in runs]))
     return [
         RunProgress(
@@ -155,7 +156,7 @@ def _progress(
             tuple(failures(session, run.id)) if in_detail else (),
             stuck.get(run.account_id, ()),
             count_replies(session, *days.get(run.id, [run.id])) if in_detail else {},
-            reached_all_the_same(session, run.id),
+            reached[run.id],
             tuple((run_view(session, id_), books(session, id_)) for id_ in again.get(run.id, ())),
             approval_of(session, run) if in_detail else None,
         )

@@ -86,4 +86,4 @@ def test_somebody_whom_the_list_brings_all_the_same_raises_an_alarm(bench: Insta
     # then status and events say so
     assert EventName.OPT_OUT_REACHED in bench.events()
     with bench.store.read() as session:
-        assert unsubscriptions.reached_all_the_same(session, run_id) == 1
+        assert unsubscriptions.reached_all_the_same(session, [run_id]) == {run_id: 1}

@@ -1,5 +1,6 @@
 """Taking people who opted out off the gateway's contact lists: asked for once, tried until it is done."""
 
+from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
@@ -157,7 +158,11 @@ def note_reached(session: Session, run_id: int, numbers: Collection[str], *, now
     return reached
 
 
-def reached_all_the_same(session: Session, run_id: int) -> int:
-    """Return how many people who had opted out a run reached through a contact list."""
-    query = sa.select(events.c.detail).where(events.c.run_id == run_id, events.c.name == EventName.OPT_OUT_REACHED)
-    return sum(int(detail["people"]) for detail in session.scalars(query))
+def reached_all_the_same(session: Session, run_ids: Collection[int]) -> Counter[int]:
+    """Return how many people who had opted out each run reached through a contact list."""
+    found: Counter[int] = Counter()
+    for part in in_parts(sorted(run_ids)):
+        of_runs = events.c.run_id.in_(part), events.c.name == EventName.OPT_OUT_REACHED
+        for run_id, detail in session.execute(sa.select(events.c.run_id, events.c.detail).where(*of_runs)):
+            found[run_id] += int(detail["people"])
+    return found
