@@ -13,7 +13,7 @@ from rich.console import Console
 from scheduler.cli.rendering.live import LiveProgress
 from scheduler.cli.rendering.output import print_run
 from scheduler.cli.user import this_user
-from scheduler.processes.rehearsal import private_sandbox, rehearsal_settings
+from scheduler.processes.rehearsal import PROFILE, private_sandbox, rehearsal_settings
 from scheduler.processes.running import run_files
 from scheduler.report.rows import write_csv
 from scheduler.report.summary import run_summary
@@ -70,7 +70,7 @@ def main() -> int:
     console.print(
         "Sending it through a sandbox gateway on this machine: real HTTP, two devices with two SIMs each ...\n"
     )
-    sandbox = SandboxOptions(failed=0.02, pace_per_second=100)
+    sandbox = SandboxOptions(failed=0.02, pace_per_second=100, profile=PROFILE)
     with private_sandbox(settings, sandbox) as gateway, LiveProgress(console, enabled=console.is_terminal) as live:
         outcome = run_files([campaign], settings, this_user(), sandbox=gateway, told=console.print, shown=live.show)
     progress = outcome.progress[0]

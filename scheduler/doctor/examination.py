@@ -14,7 +14,7 @@ from campaigns.clock import Clock
 from scheduler.actions.shapes.seen import ExaminedShape
 from scheduler.doctor import clocks, database, gateway, inbox, notices, protocol, redis_server, replies, surroundings
 from scheduler.doctor.findings import Area, Finding, Standing, examined, in_trouble, ok, problem, unknown
-from scheduler.processes.rehearsal import ledger_path, private_sandbox, rehearsal_settings
+from scheduler.processes.rehearsal import PROFILE, ledger_path, private_sandbox, rehearsal_settings
 from worker.gateway import GatewayClient
 from worker.marker import FileMarker, beside
 from worker.runtime import SANDBOX_ACCOUNT, account_fingerprint, gateway_key, marker_of
@@ -47,7 +47,7 @@ def examine(clock: Clock, *, sandbox: bool = False, running: tuple[str, SecretSt
         return
     try:
         # The ledger of an earlier rehearsal is read, but no new one is begun.
-        options = None if ledger_path(settings).exists() else SandboxOptions()
+        options = None if ledger_path(settings).exists() else SandboxOptions(profile=PROFILE)
     except StoreError as error:
         yield _unusable_address(error)
         return

@@ -7,7 +7,7 @@ from typing import Final
 
 from pydantic import SecretStr
 
-from worker.sandbox.running.options import SandboxOptions
+from worker.sandbox.running.options import Profile, SandboxOptions
 from worker.sandbox.running.process import PrivateSandbox
 from worker.settings.settings import Settings
 from worker.store.engine import Store
@@ -15,6 +15,10 @@ from worker.store.engine import Store
 SUITABLE: Final = {"device_rate": None, "first_poll_seconds": 0.5, "max_poll_seconds": 5.0, "settle_seconds": 10.0}
 """Defaults for a sandbox on this machine, used for settings that are not set: there is no phone to spare, and answers
 come within seconds."""
+
+PROFILE: Final = Profile.INTS
+"""How servers were recorded to answer. The documented form has no result codes: no failed text would ever be proven
+unsent, and nobody could try a resend."""
 
 
 def rehearsal_settings(settings: Settings) -> Settings:
@@ -32,7 +36,7 @@ def private_sandbox(
     `webhook` receives replies. The ledger is kept beside the database: an interrupted rehearsal finds its messages
     again.
     """
-    chosen = options or SandboxOptions(ledger=ledger_path(settings), webhook=webhook)
+    chosen = options or SandboxOptions(ledger=ledger_path(settings), profile=PROFILE, webhook=webhook)
     with PrivateSandbox.start(chosen) as sandbox:
         yield sandbox.url, SecretStr(sandbox.key)
 

@@ -190,3 +190,16 @@ def messages(report: Path) -> dict[str, str]:
         rows = [(row["number"], row["gateway_id"]) for row in csv.DictReader(stream)]
     assert len(rows) == len(dict(rows))
     return dict(rows)
+
+
+def test_a_newcomer_can_try_it_in_a_rehearsal_without_any_setting(
+    cli: Cli, campaign: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its gateway says why a text failed, as recorded ones do: by number here, or where a phone is made to fail."""
+    for name in ("GATEWAY_URL", "API_KEY"):
+        monkeypatch.delenv(f"CAMPAIGNS_{name}")
+    ran = json.loads(cli("run", "sale.yaml", "--sandbox", "--json").stdout)
+    assert ran["recipients"] == {"audience": 17, "delivered": 10, "failed": 7}
+    would = cli("resend", "spring-sale", "--only", "failed", "--sandbox", "--dry-run")
+    assert (would.exit_code, "6 people of spring-sale to be texted again" in would.stdout) == (0, True)
+    assert "1  the phone could not send it: generic failure of the phone  left out" in would.stdout

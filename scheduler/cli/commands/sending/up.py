@@ -31,14 +31,18 @@ def up(sandbox: Sandbox = False, json: JsonLogs = False) -> None:
         webhook = url_of(at.webhook or at.front) + WEBHOOK if at.front else ""
         # A sandbox calls nobody outside this machine; polling finds replies all the same.
         with private_sandbox(settings, webhook=webhook if "//127." in webhook else None) as gateway:
-            tell_if_read(_how_to_reply(gateway[0], gateway[1].get_secret_value()))
+            for hint in _hints(gateway[0], gateway[1].get_secret_value()):
+                tell_if_read(hint)
             checkup = Checkup(SystemClock(), gateway)
             raise typer.Exit(serve_all(settings, stop, gateway, at=at, tell=tell_if_read, examine=checkup))
 
 
-def _how_to_reply(url: str, key: str) -> str:
-    """Return the command by which somebody answers. The key is the sandbox's, made for this run."""
+def _hints(url: str, key: str) -> tuple[str, ...]:
+    """Return the commands by which somebody answers, and lets a phone fail. The key is the sandbox's, of this run."""
+    answer = f"curl {url}/sandbox/inbound -d key={key} -d message=STOP --data-urlencode number=+393331234567"
+    phone = f"curl {url}/sandbox/phones -d key={key} -d device=1 -d state"
     return (
-        f"to answer a text of this rehearsal: curl {url}/sandbox/inbound -d key={key} "
-        "-d message=STOP --data-urlencode number=+393331234567"
+        f"to answer a text of this rehearsal: {answer}",
+        f"to let its phone fail: {phone}=failing -d code=4",
+        f"to let it work again, and then send again what failed: {phone}=on",
     )
