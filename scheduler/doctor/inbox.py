@@ -6,6 +6,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
+from scheduler.actions.reading.lists import read_broken_files
 from scheduler.doctor.findings import Area, Finding, ok, problem, warning
 from scheduler.inbox.files import campaign_in, list_campaign_files
 from scheduler.inbox.foreign import Named, foreign_line, foreign_status, named_in
@@ -44,6 +45,8 @@ def check_inbox(
         yield warning(Area.SERVICE, waits, advice)
     if found[MOST_NAMED:]:
         yield warning(Area.SERVICE, f"more than {MOST_NAMED} campaign files of the inbox wait like this", "as above")
+    for file in () if store is None else read_broken_files(store, limit=MOST_NAMED):
+        yield warning(Area.SERVICE, file.says.rstrip("."), f"correct it: campaigns check {file.name}")
     if not found:
         yield ok(Area.SERVICE, "no campaign file of the inbox is beside a status from another installation")
     try:

@@ -4,10 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import PurePath
+from typing import Final
 
+from campaigns.counting import amount
+from campaigns.display import utc
 from scheduler.actions.reading.pages import Page
+from scheduler.actions.shapes.seen import BrokenFileShape
 from scheduler.actions.suppressing.opt_outs import known_kind
 from worker.store.engine import Store
+from worker.store.people.reviews import count_waiting
 from worker.store.people.suppressions import Entry
 from worker.store.reports import lists
 from worker.store.reports.lists import HeldBatch, News
@@ -31,6 +36,16 @@ class BrokenFile:
     since: datetime
     goes_on: bool
 
+    @property
+    def says(self) -> str:
+        """The first line of it: what is the matter with the file."""
+        return self.problem.partition("\n")[0]
+
+    def as_json(self, *, full: bool) -> BrokenFileShape:
+        """Return it for programs; not `full`: the mistakes, which quote the file, are left out."""
+        problem = self.problem if full else self.says
+        return {"name": self.name, "problem": problem, "since": utc(self.since), "goes_on": self.goes_on}
+
 
 def read_broken_files(store: Store, *, limit: int) -> Sequence[BrokenFile]:
     """Return the files of the inbox that cannot be used as they are, those that have been so for longest first."""
@@ -40,6 +55,49 @@ def read_broken_files(store: Store, *, limit: int) -> Sequence[BrokenFile]:
         BrokenFile(PurePath(entry.path).name, entry.problem, entry.seen_at, goes_on=entry.run_id is not None)
         for entry in found
     ]
+
+
+MOST_COUNTED: Final = 100
+"""So many requests or files are counted, and listed on one page; then it is "at least"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What waits for somebody, besides alerts and plans to approve: replies, held requests and files."""
+
+    to_review: int
+    held: int
+    broken: int
+
+    @property
+    def waiting(self) -> bool:
+        """Whether anything does."""
+        return bool(self.to_review or self.held or self.broken)
+
+    def sentences(self) -> list[str]:
+        """Return what waits, and the command for it."""
+        replies = f"{amount(self.to_review, 'reply', 'replies')} may mean stop and wait to be read"
+        told = (
+            (self.to_review, f"{replies}: campaigns suppress review"),
+            (self.held, f"{at_least(self.held, 'request is', 'requests are')} held: campaigns held CAMPAIGN"),
+            (self.broken, f"{at_least(self.broken, 'file')} of the inbox cannot be used: campaigns status"),
+        )
+        return [says for is_so, says in told if is_so]
+
+
+def at_least(number: int, one: str, many: str = "") -> str:
+    """Return how many were counted, in words."""
+    return f"{'at least ' if number == MOST_COUNTED else ''}{amount(number, one, many)}"
+
+
+def read_needs(store: Store) -> Needs:
+    """Return how much waits for somebody."""
+    with store.read() as session:
+        return Needs(
+            count_waiting(session),
+            lists.how_many_held(session, most=MOST_COUNTED),
+            len(broken_files(session, most=MOST_COUNTED)),
+        )
 
 
 @dataclass(frozen=True, slots=True)

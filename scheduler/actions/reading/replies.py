@@ -14,7 +14,7 @@ from scheduler.actions.reading.pages import Page
 from scheduler.actions.refusals import Refusal, Refused
 from worker.store.engine import Store
 from worker.store.people.reply_answers import GivenAnswer, find_reply, given_answers, may_mean_stop
-from worker.store.people.reviews import count_waiting, waiting_reviews
+from worker.store.people.reviews import waiting_reviews
 from worker.store.people.stored_replies import Reply
 from worker.store.people.suppressions import suppressed_among
 from worker.store.reports import lists
@@ -31,12 +31,6 @@ class WaitingReply:
     campaign: str | None
     is_of_nobody_known: bool
     text: str
-
-
-def count_to_review(store: Store) -> int:
-    """Return how many replies wait to be read."""
-    with store.read() as session:
-        return count_waiting(session)
 
 
 def replies_to_review(store: Store | None, ids: Collection[int] | None = None) -> list[WaitingReply]:

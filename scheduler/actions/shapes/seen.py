@@ -220,6 +220,18 @@ class CallShape(TypedDict):
     seconds: float
 
 
+class BrokenFileShape(TypedDict):
+    """A campaign file that cannot be used as it is. `problem`: its first line only, without `read:numbers`.
+
+    `goes_on`: what it said before is a campaign.
+    """
+
+    name: str
+    problem: str
+    since: Moment
+    goes_on: bool
+
+
 class ProcessShape(TypedDict):
     """A process of the service. `silent`: it has not said for a minute that it is there."""
 

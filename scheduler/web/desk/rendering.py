@@ -15,6 +15,7 @@ from markupsafe import Markup
 from campaigns.access import Scope, roles_allowed
 from campaigns.counting import amount
 from campaigns.display import phone_words, shown_time, state_words
+from scheduler.actions.reading.lists import at_least
 from scheduler.report.shown.seeing import number_for, words_for
 from scheduler.web.desk import charts
 
@@ -99,6 +100,7 @@ def _environment() -> Environment:
         "capitalise": lambda sentence: sentence[:1].upper() + sentence[1:],
         "count": lambda number: f"{number:,}",
         "amount": amount,
+        "at_least": at_least,
         "bar": charts.bar,
         "course": charts.course,
         "course_rows": charts.course_rows,

@@ -137,7 +137,6 @@ class HeldBatch:
 
 def held_after(session: Session, *, after: int, limit: int) -> tuple[list[HeldBatch], int | None]:
     """Return held requests of all campaigns, and the id to go on after."""
-    is_held = batches.c.state == BatchState.HELD
     columns = (
         batches.c.id,
         campaigns.c.slug,
@@ -151,10 +150,7 @@ def held_after(session: Session, *, after: int, limit: int) -> tuple[list[HeldBa
         .join(runs, runs.c.id == batches.c.run_id)
         .join(campaigns, campaigns.c.id == runs.c.campaign_id)
     )
-    # By run there is an index on the state, and without it every batch there ever was would be looked at.
-    of_runs = sa.select(runs.c.id).where(sa.exists().where(batches.c.run_id == runs.c.id, is_held).correlate(runs))
-    where = is_held, batches.c.run_id.in_(of_runs)
-    rows, place = rows_after(session, query.where(*where), batches.c.id, after=after, limit=limit)
+    rows, place = rows_after(session, query.where(*_held()), batches.c.id, after=after, limit=limit)
     people = _held_people(session, [row[0] for row in rows])
     found = []
     for row in rows:
@@ -162,6 +158,18 @@ def held_after(session: Session, *, after: int, limit: int) -> tuple[list[HeldBa
         numbers = people.get(id_, [])
         found.append(HeldBatch(id_, campaign, run_id, list_id, reason, len(numbers), tuple(numbers[:SHOWN]), due_at))
     return found, place
+
+
+def _held() -> tuple[sa.ColumnElement[bool], ...]:
+    is_held = batches.c.state == BatchState.HELD
+    # By run there is an index on the state, and without it every batch there ever was would be looked at.
+    of_runs = sa.select(runs.c.id).where(sa.exists().where(batches.c.run_id == runs.c.id, is_held).correlate(runs))
+    return is_held, batches.c.run_id.in_(of_runs)
+
+
+def how_many_held(session: Session, *, most: int) -> int:
+    """Return how many requests are held; it does not look for more than `most`."""
+    return len(session.scalars(sa.select(batches.c.id).where(*_held()).limit(most)).all())
 
 
 def _held_people(session: Session, batch_ids: Collection[int]) -> dict[int, list[str]]:

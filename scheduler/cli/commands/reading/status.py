@@ -5,7 +5,6 @@ from typing import Annotated, Final
 
 import typer
 
-from campaigns.counting import amount
 from campaigns.lifecycle import RecipientState
 from scheduler.cli.completing import campaign_names
 from scheduler.cli.options import AsJson, AsOutput, RunNumber
@@ -13,6 +12,9 @@ from scheduler.cli.rendering.listing import chosen, print_listed
 from scheduler.cli.rendering.output import clear_screen, say, warn
 
 WATCH_SECONDS: Final = 1.0
+
+MOST_FILES: Final = 10
+"""How many files of the inbox that cannot be used are named."""
 
 COLUMNS: Final = (
     *("campaign", "run", "moment", "day", "state", "reason", "recipients.audience"),
@@ -41,7 +43,7 @@ def status(
     from campaigns.clock import SystemClock
     from scheduler.actions.opening import NOTHING_YET, campaign_store, existing_store
     from scheduler.actions.reading.alerts import read_alerts
-    from scheduler.actions.reading.replies import count_to_review
+    from scheduler.actions.reading.lists import read_broken_files, read_needs
     from scheduler.actions.reading.runs import read_runs
     from scheduler.cli.rendering.progress import show_all, show_one
     from scheduler.report.summary import progress_json
@@ -74,9 +76,11 @@ def status(
                         show_all(runs, settings.zone)
                     else:
                         show_one(runs[0], settings.zone)
-                    if waiting := count_to_review(store):
-                        replies = amount(waiting, "reply", "replies")
-                        say(f"{replies} may mean stop and wait to be read: campaigns suppress review")
+                    for need in read_needs(store).sentences():
+                        say(need)
+                    if campaign is None:
+                        for file in read_broken_files(store, limit=MOST_FILES):
+                            say(file.says)
                 for trouble in troubles:
                     warn(trouble)
             if not watch or all(run.run.finished_at for run in runs):

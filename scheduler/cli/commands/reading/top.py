@@ -30,8 +30,7 @@ def top(
     from campaigns.clock import SystemClock
     from scheduler.actions.opening import campaign_store
     from scheduler.actions.reading.alerts import read_alerts
-    from scheduler.actions.reading.lists import read_all_held, read_broken_files
-    from scheduler.actions.reading.replies import count_to_review
+    from scheduler.actions.reading.lists import read_needs
     from scheduler.actions.reading.runs import read_course, read_line, read_now
     from scheduler.cli.rendering.output import NOT_A_TERMINAL_COLUMNS
     from scheduler.cli.rendering.top import KEYS, draw_campaign, draw_now, keys
@@ -44,11 +43,7 @@ def top(
         def drawn(name: str | None) -> Group:
             now, zone = clock.now(), settings.zone
             if name is None:
-                needs = needs_of(
-                    count_to_review(store),
-                    is_held=bool(read_all_held(store, after=0, limit=1).rows),
-                    is_broken=bool(read_broken_files(store, limit=1)),
-                )
+                needs = read_needs(store).sentences()
                 return draw_now(read_alerts(store), needs, read_now(store, zone, now=now), zone, now)
             line = read_line(store, name, zone, now=now)
             return draw_campaign(line, read_course(store, line.seen, now=now), zone, now)
@@ -71,15 +66,6 @@ def top(
                         campaign = beside(names, campaign, 1 if key == "n" else -1)
         except KeyboardInterrupt:
             return
-
-
-def needs_of(to_review: int, *, is_held: bool, is_broken: bool) -> list[str]:
-    """Return what waits for somebody besides alerts and runs, and the command for it."""
-    from campaigns.counting import amount
-
-    replies = f"{amount(to_review, 'reply', 'replies')} may mean stop and wait to be read: campaigns suppress review"
-    held, broken = "texts are held: campaigns held CAMPAIGN", "a file in the inbox cannot be used: campaigns status"
-    return [says for is_so, says in ((to_review, replies), (is_held, held), (is_broken, broken)) if is_so]
 
 
 def beside(names: list[str], name: str | None, way: int) -> str | None:

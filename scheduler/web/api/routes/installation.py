@@ -1,15 +1,15 @@
 """The installation: phones, limits, what is held, and the document of this API."""
 
 from functools import cache, partial
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from fastapi import Query, Request, Response
 from fastapi.responses import JSONResponse
 
 from scheduler.actions.answers import held_json
-from scheduler.actions.reading.lists import read_all_held
+from scheduler.actions.reading.lists import read_all_held, read_broken_files
 from scheduler.actions.reading.phones import read_phones
-from scheduler.actions.shapes.seen import HeldRequests, Items
+from scheduler.actions.shapes.seen import BrokenFileShape, HeldRequests, Items
 from scheduler.actions.throttling import place_of, read_limits
 from scheduler.report.shown.shapes import DeviceShape, LimitShape
 from scheduler.web.api.document import PLACE
@@ -19,6 +19,8 @@ from scheduler.web.api.parameters import Behind, Reader, sees_numbers
 from scheduler.web.api.problems import PLAIN, answered, declared
 
 router = guarded_router()
+
+MOST_FILES: Final = 1_000
 
 
 @router.get("/devices", responses=answered(Items[DeviceShape]))
@@ -50,6 +52,13 @@ async def held(request: Request, wanted: WantedPage, runtime: Behind, actor: Rea
     read = partial(read_all_held, runtime.store)
     shown = partial(held_json, full=sees_numbers(actor))
     return await listed(request, wanted, read, shown, ("batch", "campaign", "run", "contact_list", "reason", "held"))
+
+
+@router.get("/broken-files", responses=answered(Items[BrokenFileShape]))
+def broken_files(runtime: Behind, actor: Reader) -> Response:
+    """The campaign files of the inbox that cannot be used as they are, at most 1,000: why, and since when."""
+    found = read_broken_files(runtime.store, limit=MOST_FILES)
+    return JSONResponse({"items": [file.as_json(full=sees_numbers(actor)) for file in found]})
 
 
 @router.get("/openapi.json", responses=answered(dict[str, Any]))

@@ -8,7 +8,7 @@ from campaigns.lifecycle import RecipientState, RunState
 from scheduler.actions import control
 from scheduler.actions.reading.alerts import read_alerts
 from scheduler.actions.reading.audit import read_audit
-from scheduler.actions.reading.replies import count_to_review
+from scheduler.actions.reading.lists import read_needs
 from scheduler.actions.reading.runs import read_campaigns, read_course, read_line, read_now, run_lines
 from scheduler.actions.throttling import place_of, read_limits
 from scheduler.report.devices import failure_words
@@ -33,7 +33,7 @@ def now(asked: Visit) -> DeskPage:
         "now.html",
         {
             "alerts": read_alerts(store),
-            "to_review": count_to_review(store),
+            "needs": read_needs(store),
             "groups": (("Sending", sending), ("Waiting", [line for line in lines if line not in sending])),
         },
     )

@@ -13,10 +13,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from typer.testing import Result
 
+from campaigns.lifecycle import BatchState
 from scheduler.cli.commands.reading.top import beside
+from scheduler.doctor.findings import Standing
+from scheduler.doctor.inbox import check_inbox
+from tests.support.clocks import START
 from worker.store.engine import Store
+from worker.store.runs.inbox_files import remember_file
+from worker.store.tables import batches
 
 Cli = Callable[..., Result]
 Planned = Callable[[str], tuple[Store, int]]
@@ -39,6 +46,24 @@ def test_one_campaign_is_shown_with_its_states(run: Cli, planned: Planned) -> No
     unknown = run("top", "spring-sal")
     assert unknown.exit_code == 2
     assert "did you mean spring-sale?" in unknown.stderr
+
+
+def test_what_waits_for_somebody_is_said_with_its_command(run: Cli, planned: Planned, folder: Path) -> None:
+    store, _ = planned("spring-sale")
+    (folder / "inbox").mkdir()
+    said = "old.yaml cannot be used. Nothing is sent.\n\nline 3: mesage is unknown"
+    with store.write() as session:
+        remember_file(session, str(folder / "inbox/old.yaml"), fingerprint="", run_id=None, problem=said, now=START)
+        session.execute(sa.update(batches).values(state=BatchState.HELD))
+    held, broken = "held: campaigns held CAMPAIGN", "1 file of the inbox cannot be used: campaigns status"
+    for words in (["status"], ["status", "spring-sale"], ["top", "--once"]):
+        shown = run(*words).stdout
+        assert (held in shown, broken in shown) == (True, True), words
+    assert "old.yaml cannot be used. Nothing is sent." in run("status").stdout
+    found = [each for each in check_inbox(folder / "inbox", store, None) if each.standing is Standing.WARNING]
+    assert [(each.says, each.advice) for each in found] == [
+        ("old.yaml cannot be used. Nothing is sent", "correct it: campaigns check old.yaml")
+    ]
 
 
 @pytest.mark.parametrize("leave", [b"q", signal.SIGINT])

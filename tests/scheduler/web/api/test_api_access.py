@@ -50,6 +50,7 @@ TABLE = {
     ("GET", "/audit"): Scope.CONTROL,
     ("GET", "/alerts"): Scope.READ,
     ("GET", "/calls"): Scope.CONTROL,
+    ("GET", "/broken-files"): Scope.READ,
     ("GET", "/doctor"): Scope.CONTROL,
     ("GET", "/processes"): Scope.CONTROL,
     ("POST", "/calls/{id}/repeat"): Scope.CONTROL,

@@ -87,9 +87,16 @@ def test_a_broken_file_is_shown_until_it_is_mended(desk: Desk, admin: httpx.Clie
         True,
         False,
     )
+    assert '<a href="/needs#broken">1 file of the inbox</a>' in admin.get("/").text
+    (told,) = admin.get("/v1/broken-files").json()["items"]
+    assert (told["name"], told["problem"], told["goes_on"]) == ("broken.yaml", said, False)
+    viewer = {"Cookie": f"{COOKIE}={desk.sessions[Role.VIEWER]}"}
+    (masked,) = httpx.get(f"{desk.url}/v1/broken-files", headers=viewer, timeout=60).json()["items"]
+    assert masked["problem"] == "broken.yaml cannot be used."
     with desk.world.store.write() as session:
         forget_file(session, "/in/broken.yaml")
     assert "broken.yaml" not in admin.get("/needs").text
+    assert "/needs#broken" not in admin.get("/").text
 
 
 def test_a_person_is_opted_out_and_brought_back_from_their_page(desk: Desk, admin: httpx.Client) -> None:
