@@ -11,6 +11,7 @@ import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,7 @@ FEWEST_TO_KNOW_BY_NUMBERS = 3
 _NOT_A_DIGIT = re.compile(r"[^0-9]+")
 
 
+@lru_cache(maxsize=4096)  # a reply's numbers are compared with those of its request five times
 def same_number(number: str) -> str:
     """Return a form that is the same for all spellings of an E.164 number: gateways drop the plus, or write 00."""
     bare = number[1:] if number[:1] == "+" else number

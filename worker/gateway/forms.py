@@ -3,18 +3,22 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum
 from typing import Final
 from urllib.parse import quote_plus
 
+import orjson
 from pydantic import SecretStr
 
 from worker.gateway.errors import RequestRefused
 
-FieldValue = str | int | bool | None
+FieldValue = str | bytes | int | bool | None
+"""Bytes are text in UTF-8."""
 
+_HALF_A_PAIR: Final = "A message of the request contains half of a surrogate pair, which cannot be encoded."
 _TARGET: Final = re.compile(r"[0-9]+(\|[0-9]+)?")
 _QUOTED: Final = {byte: quote_plus(bytes([byte])) for byte in range(256)}
 
@@ -53,17 +57,18 @@ class Form:
         return self._body
 
 
-def bulk_rows(messages: Sequence[OutgoingMessage]) -> str:
+def bulk_rows(messages: Sequence[OutgoingMessage]) -> bytes:
     """Return the `messages` field. Raises RequestRefused for an empty number or text, ValueError for an empty batch.
 
     It is not ASCII-escaped: PHP's json_decode wants UTF-8, in which an é costs 6 bytes of form instead of 8.
     """
     if not messages:
         raise ValueError("A request needs at least one message.")
-    rows = [{"number": message.number, "message": message.text} for message in messages]
     for place, message in enumerate(messages, start=1):
         require_text(message.number, message.text, place)
-    return json.dumps(rows, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    with suppress(TypeError):  # the refusal is not raised inside: the error of a text may carry it
+        return orjson.dumps([{"number": message.number, "message": message.text} for message in messages])
+    raise RequestRefused(_HALF_A_PAIR)
 
 
 def require_text(number: str, text: str, place: int = 1) -> None:
@@ -97,14 +102,15 @@ def unix_seconds(at: datetime | None) -> int | None:
 
 def _encoded(fields: Mapping[str, FieldValue]) -> str:
     given = {name: int(value) if isinstance(value, bool) else value for name, value in fields.items()}
-    present = [(name, str(value)) for name, value in given.items() if value is not None]
+    present = [(name, value) for name, value in given.items() if value is not None]
     try:
-        return "&".join(f"{name}={_quoted(value)}" for name, value in present)
+        return "&".join([f"{name}={_quoted(value)}" for name, value in present])
     except UnicodeEncodeError:
         pass  # not raised here: that error carries the texts
-    raise RequestRefused("A message of the request contains half of a surrogate pair, which cannot be encoded.")
+    raise RequestRefused(_HALF_A_PAIR)
 
 
-def _quoted(value: str) -> str:
+def _quoted(value: str | bytes | int) -> str:
     # Same as urllib's quote_plus in a third less time (100 messages of 160 characters: 0.9 ms instead of 1.3).
-    return value.encode().decode("latin-1").translate(_QUOTED)
+    as_bytes = value if isinstance(value, bytes) else str(value).encode()
+    return as_bytes.decode("latin-1").translate(_QUOTED)

@@ -9,13 +9,15 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Generator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final, cast
 
 import httpx
+import orjson
 
 from worker.gateway.results import Message
-from worker.gateway.wire import Envelope, envelope_of, parse_message, refuse_constant
+from worker.gateway.wire import Envelope, envelope_of, parse_message, parse_messages, refuse_constant
 
 MAX_REPLY_BYTES: Final = 8 * 1024 * 1024
 """About 25,000 messages as the documentation shows them: a send to a contact list of that size gets one reply."""
@@ -29,6 +31,9 @@ MAX_WALKED_BYTES: Final = 64 * 1024 * 1024
 MAX_VALUE: Final = 1024 * 1024
 """Characters of one message, and of everything that is not a message together. Such a value is decoded whole: 1 MiB of
 small objects takes about 25 MB, and 20 MB of them took 480. A message has less than 4 kB."""
+
+SHORT_REPLY_BYTES: Final = 256 * 1024
+"""A reply of no more is decoded as a whole, in less than half of the time: that of a send of 500 texts has 200 kB."""
 
 _BOM_BYTES: Final = 4
 _FEWEST_CHARACTERS: Final = 64
@@ -66,6 +71,8 @@ class ReplyReader:
         self._bytes = 0
         self._digest = hashlib.sha256()
         self._is_blank = True
+        # What arrived while it may still be a short reply.
+        self._short: bytearray | None = None if keep else bytearray()
         self._head = b""  # until it shows the encoding
         self._decoder: codecs.IncrementalDecoder | None = None
         self._parts: list[str] = []  # what arrived since the document was last read
@@ -88,12 +95,17 @@ class ReplyReader:
         if self._bytes > self._max_bytes:
             self._end()
             raise httpx.DecodingError(f"more than {self._max_bytes:,} bytes")
-        self._read_on(part)
+        if self._short is not None:
+            self._short += part
+            if self._bytes <= SHORT_REPLY_BYTES:
+                return
+        self._read_on(self._taken() or part)
 
     def reply(self) -> HttpReply:
         """Return what arrived, once nothing more will."""
-        self._is_over = True
-        self._read_on(b"")
+        if not self._decode_at_once():
+            self._is_over = True
+            self._read_on(self._taken())
         envelope = None if self._members is None else envelope_of(self._members)
         messages = envelope.data.get("messages") if envelope else None
         is_list = isinstance(messages, tuple)  # JSON has no tuples: this one was made here
@@ -108,8 +120,32 @@ class ReplyReader:
 
     def broken(self) -> HttpReply:
         """Return what is known of a reply that broke off or was refused: none of its content is believed."""
+        with suppress(httpx.DecodingError):
+            self._read_on(self._taken())  # to see whether a list of messages began
         self._end()
         return HttpReply(self._bytes, self._digest.hexdigest(), self._is_blank, has_begun=self._has_begun)
+
+    def _taken(self) -> bytes:
+        """Return what was put aside, which is now read row by row."""
+        taken, self._short = bytes(self._short or b""), None
+        return taken
+
+    def _decode_at_once(self) -> bool:
+        """Decode a short reply as a whole. False: read it row by row, which says what is wrong with it."""
+        if not self._short:
+            return False
+        try:
+            members = orjson.loads(self._short)
+        except ValueError:
+            return False
+        data = members.get("data") if isinstance(members, dict) else None
+        rows = data.get("messages") if isinstance(data, dict) else None
+        if not isinstance(rows, list) or len(rows) > self._max_messages:
+            return False
+        data["messages"] = parse_messages(rows)
+        self._members, self._has_begun = members, True
+        self._end()
+        return True
 
     def _read_on(self, part: bytes) -> None:
         if self._document is None:
@@ -142,7 +178,7 @@ class ReplyReader:
         return self._decoder.decode(part, self._is_over)
 
     def _end(self) -> None:
-        self._document, self._text, self._at = None, "", 0
+        self._document, self._text, self._at, self._short = None, "", 0, None
         self._parts.clear()
 
     # The grammar: generators that return a value, and yield how many characters they need before they continue.

@@ -61,33 +61,35 @@ def parse_messages(rows: object) -> tuple[Message, ...] | None:
     """
     if not isinstance(rows, list):
         return None
-    messages = tuple(message for row in rows if (message := parse_message(row)) is not None)
-    return messages if len(messages) == len(rows) else None
+    messages = [parse_message(row) for row in rows]
+    return None if None in messages else tuple(cast(list[Message], messages))
 
 
 def parse_message(row: object) -> Message | None:
     """Read one message object; None if it has no id."""
     if not isinstance(row, dict):
         return None
-    id = whole_number(row.get("ID"))
+    get = row.get
+    id = whole_number(get("ID"))
     if id is None or id < 1:
         return None
-    raw_status = clean_text(row.get("status"))
-    group_id = clean_text(row.get("groupID"))
+    raw_status = clean_text(get("status"))
+    group_id = clean_text(get("groupID"))
+    # By place: names cost a tenth of it.
     return Message(
-        id=id,
-        number=clean_text(row.get("number")),
-        text=clean_text(row.get("message")),
-        device=whole_number(row.get("deviceID"), _LARGEST_CODE),
-        sim=whole_number(row.get("simSlot"), _LARGEST_CODE),
-        status=status_of(raw_status),
-        raw_status=raw_status,
-        sent_at=moment(row.get("sentDate")),
-        delivered_at=moment(row.get("deliveredDate")),
-        group_id=group_id if 0 < len(group_id) <= _LONGEST_GROUP else None,
-        result_code=whole_number(row.get("resultCode"), _LARGEST_CODE),
-        error_code=whole_number(row.get("errorCode"), _LARGEST_CODE),
-        retries=whole_number(row.get("retries")) or 0,
+        id,
+        clean_text(get("number")),
+        clean_text(get("message")),
+        whole_number(get("deviceID"), _LARGEST_CODE),
+        whole_number(get("simSlot"), _LARGEST_CODE),
+        status_of(raw_status),
+        raw_status,
+        moment(get("sentDate")),
+        moment(get("deliveredDate")),
+        group_id if 0 < len(group_id) <= _LONGEST_GROUP else None,
+        whole_number(get("resultCode"), _LARGEST_CODE),
+        whole_number(get("errorCode"), _LARGEST_CODE),
+        whole_number(get("retries")) or 0,
     )
 
 

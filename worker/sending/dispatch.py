@@ -197,7 +197,7 @@ class Dispatcher:
     def _promise(self, work: Work, slot: GrantedSlot, cap: Cap | None, earlier: FoundMatch) -> Intent | NoIntent:
         promised = self._marker.promised()
         try:
-            with self._store.write("intent") as session:
+            with self._store.write("intent", is_short=True) as session:
                 intent = record_intent(
                     session,
                     work,
@@ -290,6 +290,6 @@ class Dispatcher:
         return Dispatched.SNOOZED
 
     def _snooze(self, batch_id: int, wait: timedelta, waits_for: WaitsFor) -> Dispatched:
-        with self._store.write("snooze") as session:
+        with self._store.write("snooze", is_short=True) as session:
             queue.snooze_batch(session, batch_id, until=self._clock.now() + wait, waits_for=waits_for)
         return Dispatched.SNOOZED

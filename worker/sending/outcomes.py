@@ -140,7 +140,7 @@ class Outcomes:
         now = self._clock.now()
         first_poll_at = max(now, sent_from or now) + timedelta(seconds=self._settings.first_poll_seconds)
         evidence = {"messages": len(reply.messages), "left_out": len(reply.missing)}
-        with self._store.write("reply") as session:
+        with self._store.write("reply", is_short=True) as session:
             if not close_attempt(session, intent.attempt_id, outcome="accepted", evidence=evidence, now=now):
                 # Reconciling decided while we waited. Its decision stands; a late reply is never applied blindly.
                 record_event(
@@ -179,7 +179,7 @@ class Outcomes:
     def _record_failure(self, intent: Intent, error: GatewayError) -> bool:
         now = self._clock.now()
         evidence = {**error.evidence, "problem": str(error)}
-        with self._store.write("failure") as session:
+        with self._store.write("failure", is_short=True) as session:
             if error.outcome is SendOutcome.NOT_SENT:
                 self._release(session, intent, error, evidence)
                 return False

@@ -10,6 +10,7 @@ from typing import Final
 import sqlalchemy as sa
 from sqlmodel import Session
 
+from worker.store.statements import Statement
 from worker.store.tables import runs
 
 _REQUESTS: Final = 0x5353_4D43
@@ -21,8 +22,8 @@ _run = sa.select(runs.c.id).where(runs.c.id == sa.bindparam("b_run"))
 SHARE_RUN: Final = _run.with_for_update(read=True)
 """A share of the run's lock: once a pause or a cancel is committed, no intent comes after it."""
 
-SHARE_RUN_AND_REQUESTS: Final = sa.select(sa.func.pg_advisory_xact_lock_shared(*_lock)).select_from(
-    SHARE_RUN.subquery()
+SHARE_RUN_AND_REQUESTS: Final = Statement(
+    sa.select(sa.func.pg_advisory_xact_lock_shared(*_lock)).select_from(SHARE_RUN.subquery())
 )
 
 LOCK_REQUESTS: Final = sa.select(sa.func.pg_advisory_xact_lock(*_lock))
@@ -50,7 +51,7 @@ def lock_for_intent(connection: sa.Connection, run_id: int, account_id: int, *, 
         connection.execute(SHARE_RUN, {"b_run": run_id})
         connection.execute(LOCK_REQUESTS, {"b_account": account_id})
     else:
-        connection.execute(SHARE_RUN_AND_REQUESTS, ids)
+        SHARE_RUN_AND_REQUESTS.rows(connection, ids)
 
 
 def lock_requests(session: Session, account_ids: Iterable[int]) -> None:

@@ -16,7 +16,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Update, text
+from sqlalchemy import text
 from sqlmodel import Session
 
 from campaigns.protocol.verdicts import LookUp, Verdict
@@ -30,6 +30,7 @@ from worker.sending.outcomes import Outcomes
 from worker.store.engine import Store
 from worker.store.sending import accepted_before, accounts, intent
 from worker.store.sending.intent import Intent
+from worker.store.statements import Statement
 
 NUMBER_LOCK: Final = "uq_recipient_in_doubt"
 
@@ -109,11 +110,12 @@ def no_number_lock() -> None:
 
         return make_schema
 
-    def without_condition(promise: Update) -> Update:
+    def without_condition(promise: Statement) -> Statement:
         # The statement without its WHERE, and then with all of it except the lock.
-        kept = [each for each in promise._where_criteria if "NOT IN" not in str(each)]
-        promise._where_criteria = ()
-        return promise.where(*kept)
+        update = promise.clause
+        kept = [each for each in update._where_criteria if "NOT IN" not in str(each)]
+        update._where_criteria = ()
+        return Statement(update.where(*kept))
 
     _patch(runtime, "migrate", without_index)
     _patch(intent, "PROMISE", without_condition)

@@ -204,7 +204,7 @@ def test_the_last_check_sees_a_pause_and_a_cancellation(world: World) -> None:
 
     def may_send() -> bool:
         with world.store.read() as session:
-            return may_still_send(session, intent)
+            return may_still_send(session.connection(), intent)
 
     assert may_send()
     with world.store.write() as session:

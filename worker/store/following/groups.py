@@ -9,15 +9,18 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session
 
+from worker.store.statements import Statement
 from worker.store.tables import groups
 
 
-def _follow(insert: Callable[[sa.Table], postgresql.Insert | sqlite.Insert]) -> sa.Insert:
-    row = insert(groups).inline()
-    return row.on_conflict_do_update(
+def _follow(insert: Callable[[sa.Table], postgresql.Insert | sqlite.Insert]) -> Statement:
+    given = [column for column in groups.c if column is not groups.c.id]
+    row = insert(groups).inline().values({c: sa.bindparam(f"b_{c.name}", type_=c.type) for c in given})
+    statement = row.on_conflict_do_update(
         index_elements=["run_id", "group_id", "batch_id"],
         set_={"messages": groups.c.messages + row.excluded.messages, "next_poll_at": row.excluded.next_poll_at},
     )
+    return Statement(statement)
 
 
 _FOLLOW: Final = {"sqlite": _follow(sqlite.insert), "postgresql": _follow(postgresql.insert)}
@@ -35,16 +38,8 @@ def add_groups(
 ) -> None:
     """Follow messages from `first_poll_at` on, by their groups; those without a group one by one, as group ''."""
     connection = session.connection()
-    followed = [
-        {
-            "run_id": run_id,
-            "batch_id": batch_id,
-            "group_id": group_id,
-            "accepted_at": now,
-            "messages": messages,
-            "polls": 0,
-            "next_poll_at": first_poll_at,
-        }
-        for group_id, messages in Counter(group_id or "" for group_id in group_ids).items()
-    ]
-    connection.execute(_FOLLOW[connection.dialect.name], followed if len(followed) > 1 else followed[0])
+    values = {
+        "b_run_id": run_id, "b_batch_id": batch_id, "b_accepted_at": now, "b_polls": 0, "b_next_poll_at": first_poll_at
+    }  # fmt: skip
+    for group_id, messages in Counter([group_id or "" for group_id in group_ids]).items():
+        _FOLLOW[connection.dialect.name].changed(connection, {**values, "b_group_id": group_id, "b_messages": messages})

@@ -14,6 +14,7 @@ from worker.logs import get_logger
 from worker.servers.conditions import REHEARSE_ANEW
 from worker.store.models import Account
 from worker.store.notifications.outbox import announce_account
+from worker.store.statements import Statement
 from worker.store.tables import accounts, attempts
 from worker.store.transitions import changed
 
@@ -222,7 +223,7 @@ def count_failure(session: Session, account_id: int) -> int:
 _seen = sa.bindparam("b_seen", type_=sa.BigInteger)
 _account = accounts.c.id == sa.bindparam("b_account")
 
-ANSWERED: Final = (
+ANSWERED: Final = Statement(
     sa.update(accounts)
     .where(_account, sa.or_(accounts.c.highest_gateway_id < _seen, accounts.c.failures > 0))
     .values(
@@ -234,14 +235,14 @@ ANSWERED: Final = (
 
 def note_answer(session: Session, account_id: int, highest_id: int = 0) -> None:
     """Record that the gateway answered: forget consecutive failures, remember the highest ID that it named."""
-    session.connection().execute(ANSWERED, {"b_account": account_id, "b_seen": highest_id})
+    ANSWERED.changed(session.connection(), {"b_account": account_id, "b_seen": highest_id})
 
 
-_RAISE_FLOOR: Final = (
+_RAISE_FLOOR: Final = Statement(
     sa.update(accounts).where(_account, accounts.c.highest_gateway_id < _seen).values(highest_gateway_id=_seen)
 )
 
 
 def raise_floor(session: Session, account_id: int, gateway_id: int) -> None:
     """Remember the highest gateway ID seen: messages of a later request are above it."""
-    session.connection().execute(_RAISE_FLOOR, {"b_account": account_id, "b_seen": gateway_id})
+    _RAISE_FLOOR.changed(session.connection(), {"b_account": account_id, "b_seen": gateway_id})

@@ -16,6 +16,7 @@ from campaigns.codes import PausedBy, RunType, WaitsFor
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from worker.store.locks import lock_for_intent
 from worker.store.people import unsubscriptions
+from worker.store.statements import Statement
 from worker.store.tables import NOT_WAITING, accepted_before, accounts, batches, recipients, runs
 from worker.store.transitions import move_batch
 
@@ -76,7 +77,7 @@ _in_doubt = (
 _has_before = sa.exists().where(accepted_before.c.account_id == runs.c.account_id).correlate(runs)
 """True if `recover` found messages that belong to nobody yet; on a table that is mostly empty this costs nothing."""
 
-LOAD_WORK: Final = (
+LOAD_WORK: Final = Statement(
     sa.select(
         batches.c.id,
         batches.c.run_id,
@@ -114,8 +115,9 @@ LOAD_WORK: Final = (
 
 def load_work(database: Session | sa.Connection, batch_id: int) -> Work | None:
     """Return the batch and what it would cost in segments; None if there is nothing to do for it."""
-    row = database.execute(LOAD_WORK, {"b_batch": batch_id}).first()
-    return None if row is None else Work(*tuple(row))
+    connection = database.connection() if isinstance(database, Session) else database
+    row = LOAD_WORK.first(connection, {"b_batch": batch_id})
+    return None if row is None else Work(*row)
 
 
 class NoIntent(StrEnum):
@@ -143,7 +145,7 @@ ACCOUNT_SENDS: Final = accounts.c.paused_by == PausedBy.NOBODY
 _is_under_way = sa.or_(batches.c.state == BatchState.SENDING, batches.c.state == BatchState.UNKNOWN)
 """Spelt out instead of IN, which SQLAlchemy renders again at each execution."""
 
-_UNDER_WAY: Final = (
+_UNDER_WAY: Final = Statement(
     sa.select(
         sa.func.count().label("requests"),
         sa.func.count(batches.c.list_id).label("lists"),
@@ -166,22 +168,24 @@ _list_is_under_way = (
     .exists()
 )
 
-TAKE_BATCH: Final = move_batch(
-    BatchState.SENDING,
-    batches.c.id == _batch,
-    sa.exists().where(
-        runs.c.id == batches.c.run_id,
-        runs.c.state == RunState.RUNNING,
-        accounts.c.id == runs.c.account_id,
-        ACCOUNT_SENDS,
-    ),
-    ~_list_is_under_way,
-    attempt=batches.c.attempt + 1,
-    reason="",
-).returning(
-    batches.c.attempt,
-    # Asked once more here: `recover` may have ended between the look at the batch and its claim.
-    sa.exists().where(accepted_before.c.account_id == sa.bindparam("b_account")).correlate(None),
+TAKE_BATCH: Final = Statement(
+    move_batch(
+        BatchState.SENDING,
+        batches.c.id == _batch,
+        sa.exists().where(
+            runs.c.id == batches.c.run_id,
+            runs.c.state == RunState.RUNNING,
+            accounts.c.id == runs.c.account_id,
+            ACCOUNT_SENDS,
+        ),
+        ~_list_is_under_way,
+        attempt=batches.c.attempt + 1,
+        reason="",
+    ).returning(
+        batches.c.attempt,
+        # Asked once more here: `recover` may have ended between the look at the batch and its claim.
+        sa.exists().where(accepted_before.c.account_id == sa.bindparam("b_account")).correlate(None),
+    )
 )
 
 
@@ -202,7 +206,7 @@ def claim_batch(session: Session, work: Work, *, now: datetime) -> Claim | NoInt
         left = unsubscriptions.outstanding(session, work.run_id, work.account_id, work.list_id, now=now)
         if left is not None:
             return _not_ready(session, work, left)
-    taken = connection.execute(TAKE_BATCH, {"b_batch": work.batch_id, "b_account": work.account_id}).first()
+    taken = TAKE_BATCH.first(connection, {"b_batch": work.batch_id, "b_account": work.account_id})
     if taken is None:
         return NoIntent.NOT_DUE if _may_go_in_company(connection, work) else NoIntent.ALL_IN_DOUBT
     return Claim(*taken)
@@ -213,8 +217,8 @@ def _may_go_in_company(connection: sa.Connection, work: Work) -> bool:
 
     Its people are known only from its messages: no other message of the account may be unaccounted for meanwhile.
     """
-    under_way = connection.execute(_UNDER_WAY, {"b_account": work.account_id}).one()
-    return not (under_way.lists or (work.list_id is not None and under_way.requests))
+    [(requests, lists)] = _UNDER_WAY.rows(connection, {"b_account": work.account_id})
+    return not (lists or (work.list_id is not None and requests))
 
 
 def _not_ready(session: Session, work: Work, left: unsubscriptions.Outstanding) -> NoIntent:

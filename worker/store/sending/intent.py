@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
-from operator import itemgetter
-from typing import Final
+from typing import Final, NamedTuple
 
 import sqlalchemy as sa
 from sqlmodel import Session
@@ -22,6 +21,7 @@ from worker.store.people.suppressions import lower_totals
 from worker.store.sending import accepted_before
 from worker.store.sending.claim import ACCOUNT_SENDS, NoIntent, Work, claim_batch
 from worker.store.sending.frequency_caps import is_passed
+from worker.store.statements import Statement
 from worker.store.tables import accounts, attempts, batches, recipients, runs, suppressions
 from worker.store.transitions import move_recipients
 
@@ -29,8 +29,7 @@ _batch: sa.BindParameter[int] = sa.bindparam("b_batch")
 _pending = recipients.c.state == RecipientState.PENDING
 
 
-@dataclass(frozen=True, slots=True)
-class Addressee:
+class Addressee(NamedTuple):
     """One recipient of one request."""
 
     id: int
@@ -68,36 +67,38 @@ class FoundMatch:
 
 ANY_TIME: Final = FoundMatch()
 
-TAKE_OUT: Final = move_recipients(
-    RecipientState.SUPPRESSED,
-    recipients.c.batch_id == _batch,
-    _pending,
-    sa.exists().where(
-        suppressions.c.number == recipients.c.number,
-        suppressions.c.ended_at.is_(None),
-        runs.c.id == recipients.c.run_id,
-        sa.or_(suppressions.c.kind == "", suppressions.c.kind == runs.c.kind),
-    ),
-    reason=OPTED_OUT,
+_is_opted_out = sa.exists().where(
+    suppressions.c.number == recipients.c.number,
+    suppressions.c.ended_at.is_(None),
+    runs.c.id == recipients.c.run_id,
+    sa.or_(suppressions.c.kind == "", suppressions.c.kind == runs.c.kind),
 )
 """The last look at the list of suppressions, in the transaction of the intent: numbers now on it get nothing."""
 
+TAKE_OUT: Final = Statement(
+    move_recipients(
+        RecipientState.SUPPRESSED, recipients.c.batch_id == _batch, _pending, _is_opted_out, reason=OPTED_OUT
+    )
+)
+
 _earlier = recipients.alias()
 _chain = runs.alias()
-LEAVE_OUT: Final = move_recipients(
-    RecipientState.CANCELLED,
-    recipients.c.batch_id == _batch,
-    _pending,
-    sa.exists().where(
-        _earlier.c.number == recipients.c.number,
-        _earlier.c.slot == recipients.c.slot,
-        _earlier.c.run_id == _chain.c.id,
-        _earlier.c.run_id < recipients.c.run_id,
-        sa.or_(_chain.c.id == sa.bindparam("b_parent"), _chain.c.parent_id == sa.bindparam("b_parent")),
-        may_have_text(_earlier),
-    ),
-    is_superseded=True,
-    reason="the text that had failed was sent after all",
+LEAVE_OUT: Final = Statement(
+    move_recipients(
+        RecipientState.CANCELLED,
+        recipients.c.batch_id == _batch,
+        _pending,
+        sa.exists().where(
+            _earlier.c.number == recipients.c.number,
+            _earlier.c.slot == recipients.c.slot,
+            _earlier.c.run_id == _chain.c.id,
+            _earlier.c.run_id < recipients.c.run_id,
+            sa.or_(_chain.c.id == sa.bindparam("b_parent"), _chain.c.parent_id == sa.bindparam("b_parent")),
+            may_have_text(_earlier),
+        ),
+        is_superseded=True,
+        reason="the text that had failed was sent after all",
+    )
 )
 """The last look at failed texts, in the transaction of the intent that resends them: all must still be failed. A row
 that was never sent, such as the second one of a number, is none of them."""
@@ -106,15 +107,18 @@ _other = recipients.alias("other")
 _is_in_doubt: sa.ColumnElement[bool] = sa.literal_column("other.state = 'in_doubt'")
 """Word for word as in the index on numbers in doubt: otherwise PostgreSQL does not use it for a prepared statement."""
 
-PROMISE: Final = move_recipients(
-    RecipientState.IN_DOUBT,
-    recipients.c.batch_id == _batch,
-    _pending,
-    recipients.c.number.not_in(sa.select(_other.c.number).where(_is_in_doubt)),
-    attempts=recipients.c.attempts + 1,
-).returning(recipients.c.id, recipients.c.number, recipients.c.text, recipients.c.segments)
+PROMISE: Final = Statement(
+    move_recipients(
+        RecipientState.IN_DOUBT,
+        recipients.c.batch_id == _batch,
+        _pending,
+        recipients.c.number.not_in(sa.select(_other.c.number).where(_is_in_doubt)),
+        ~_is_opted_out,
+        attempts=recipients.c.attempts + 1,
+    ).returning(recipients.c.id, recipients.c.number, recipients.c.text, recipients.c.segments)
+)
 
-OPEN_ATTEMPT: Final = (
+OPEN_ATTEMPT: Final = Statement(
     sa.insert(attempts)
     .values(
         state=AttemptState.OPEN,
@@ -174,19 +178,22 @@ def record_intent(
         if claim.has_before and accepted_before.hold_list(session, *ids, earlier.list_text, earlier.since):
             return NoIntent.LIST_SENT
     else:
-        taken_out = connection.execute(TAKE_OUT, {"b_batch": work.batch_id}).rowcount
+        batch = {"b_batch": work.batch_id}
+        taken_out = 0
         if work.parent_id is not None:
-            left_out = {"b_batch": work.batch_id, "b_parent": work.parent_id}
-            taken_out += connection.execute(LEAVE_OUT, left_out).rowcount
-        if taken_out:
-            lower_totals(session, batches.c.id == work.batch_id)
+            taken_out += LEAVE_OUT.changed(connection, {**batch, "b_parent": work.parent_id})
         if claim.has_before:
+            taken_out += TAKE_OUT.changed(connection, batch)
             first_poll_at = now + earlier.first_poll_in
             taken_out += accepted_before.settle_batch(
                 session, *ids, earlier.since, now=now, first_poll_at=first_poll_at
             )
-        rows = connection.execute(PROMISE, {"b_batch": work.batch_id}).all()
-        addressees = tuple(Addressee(*row) for row in sorted(rows, key=itemgetter(0)))
+        rows = PROMISE.rows(connection, batch)
+        if len(rows) + taken_out < work.recipients:
+            taken_out += TAKE_OUT.changed(connection, batch)
+        if taken_out:
+            lower_totals(session, batches.c.id == work.batch_id)
+        addressees = tuple(map(Addressee._make, sorted(rows)))
         if not addressees:
             return NoIntent.ALL_IN_DOUBT if work.recipients > taken_out else NoIntent.NOTHING_LEFT
         # After the promise, not before: a text that was in doubt elsewhere a moment ago may be accepted by now.
@@ -208,7 +215,7 @@ def record_intent(
         # A process that died while it sent leaves an open attempt: from here on reconciling may take it over.
         "b_next_check_at": deadline,
     }
-    attempt_id, floor = connection.execute(OPEN_ATTEMPT, values).one()
+    [(attempt_id, floor)] = OPEN_ATTEMPT.rows(connection, values)
     return Intent(
         attempt_id, work.batch_id, work.run_id, work.account_id, claim.number, deadline, addressees, work.list_id, floor
     )
@@ -222,7 +229,7 @@ def payload_hash(addressees: Sequence[Addressee]) -> str:
     return digest.hexdigest()
 
 
-MAY_STILL_SEND: Final = (
+MAY_STILL_SEND: Final = Statement(
     sa.select(runs.c.id)
     .join(accounts, accounts.c.id == runs.c.account_id)
     .join(attempts, attempts.c.run_id == runs.c.id)
@@ -236,7 +243,7 @@ MAY_STILL_SEND: Final = (
 )
 
 
-def may_still_send(database: Session | sa.Connection, intent: Intent) -> bool:
+def may_still_send(connection: sa.Connection, intent: Intent) -> bool:
     """Return whether neither run nor account was stopped since the intent, and its attempt was not taken for dead."""
     ids = {"b_run": intent.run_id, "b_attempt": intent.attempt_id}
-    return database.execute(MAY_STILL_SEND, ids).first() is not None
+    return MAY_STILL_SEND.first(connection, ids) is not None

@@ -42,7 +42,8 @@ def _send_to_nobody(connection: sa.Connection) -> None:
         (intent.MAY_STILL_SEND, {"b_run": NOBODY, "b_attempt": NOBODY}),
         (outcome.CLOSE_ATTEMPT, {"b_attempt": NOBODY, "b_outcome": "", "b_evidence": {}, "b_now": None}),
         (outcome.ACCEPT[connection.dialect.name], {"b_rows": "[]", "b_now": None}),
+        (outcome.ALL_ACCEPTED, batch),
         (outcome.CONCLUDE_BATCH, {**batch, "b_retry_at": None}),
         (accounts.ANSWERED, {**account, "b_seen": 0}),
     ):
-        connection.execute(statement, values)
+        statement.changed(connection, values)
