@@ -82,6 +82,18 @@ class SQLiteTransactions(SQLiteDialect_pysqlite):
             self._is_locked_out = False
             dbapi_connection.execute(f"PRAGMA busy_timeout = {SQLITE_BUSY_SECONDS * 1_000}")
 
+    # Two for each short transaction: as statements of SQLAlchemy they took 80 us.
+
+    def do_savepoint(self, connection: sa.Connection, name: str) -> None:
+        connection.connection.execute(f"SAVEPOINT {name}")
+
+    def do_rollback_to_savepoint(self, connection: sa.Connection, name: str) -> None:
+        if connection.connection.in_transaction:  # a full disk and the like undo all of it
+            connection.connection.execute(f"ROLLBACK TO SAVEPOINT {name}")
+
+    def do_release_savepoint(self, connection: sa.Connection, name: str) -> None:
+        connection.connection.execute(f"RELEASE SAVEPOINT {name}")
+
 
 sa.dialects.registry.register(DRIVER.replace("+", "."), __name__, SQLiteTransactions.__name__)
 

@@ -94,6 +94,8 @@ class Writers:
                 group.error = None
         except Exception as error:
             group.error = error  # every member raises it
+            if _is_open(group.connection):  # a commit that failed leaves its transaction open
+                group.connection.connection.rollback()
         finally:
             try:
                 group.connection.close()
