@@ -50,13 +50,14 @@ def _store(runtime: Runtime, messages: Sequence[Message]) -> int:
             return clock_offsets.by_our_clock(date, clocks, runtime.clock.now()) if date and clocks else date
 
         found = [r for m in messages if (r := _receipt_of(m, ours))]
-        moved = receipts.apply_receipts(session, runtime.account_id, found)
-        kinds = runs.kinds(session, {each.run_id for each in moved}) if metrics.is_on() else {}
+        told: list[MovedUp] | None = [] if metrics.is_on() else None
+        moved = receipts.apply_receipts(session, runtime.account_id, found, told=told)
+        kinds = runs.kinds(session, {each.run_id for each in told}) if told else {}
         look_after_failed(runtime, session, messages, now=runtime.clock.now())
         # Last, because every reply of the account waits for it.
         accounts.raise_floor(session, runtime.account_id, max(message.id for message in messages))
-    _count(moved, kinds, runtime.clock.now())
-    return len(moved)
+    _count(told or (), kinds, runtime.clock.now())
+    return moved
 
 
 def _count(moved: Sequence[MovedUp], kinds: Mapping[int, str], now: datetime) -> None:

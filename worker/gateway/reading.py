@@ -1,7 +1,7 @@
 """A reply of the gateway, decoded as it arrives: one message at a time, and no more of them than expected.
 
-Python's own JSON scanner reads row by row as fast as all rows at once (24 ms for 20,000 rows either way), and only the
-text that is not decoded yet is kept. It accepts what `json.loads` accepts.
+Only the text that is not decoded yet is kept. Whole messages are decoded in bulk, in a third of the time that one after
+the other takes; what that cannot decode is read one value at a time. It accepts what `json.loads` accepts.
 """
 
 import codecs
@@ -9,7 +9,6 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Generator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final, cast
 
@@ -17,7 +16,7 @@ import httpx
 import orjson
 
 from worker.gateway.results import Message
-from worker.gateway.wire import Envelope, envelope_of, parse_message, parse_messages, refuse_constant
+from worker.gateway.wire import Envelope, envelope_of, parse_message, refuse_constant
 
 MAX_REPLY_BYTES: Final = 8 * 1024 * 1024
 """About 25,000 messages as the documentation shows them: a send to a contact list of that size gets one reply."""
@@ -32,9 +31,10 @@ MAX_VALUE: Final = 1024 * 1024
 """Characters of one message, and of everything that is not a message together. Such a value is decoded whole: 1 MiB of
 small objects takes about 25 MB, and 20 MB of them took 480. A message has less than 4 kB."""
 
-SHORT_REPLY_BYTES: Final = 256 * 1024
-"""A reply of no more is decoded as a whole, in less than half of the time: that of a send of 500 texts has 200 kB."""
+BULK_CHARACTERS: Final = 256 * 1024
+"""How much is decoded at once: the shortest rows of this take 6 MB."""
 
+_BETWEEN: Final = ("},{", "}, {")
 _BOM_BYTES: Final = 4
 _FEWEST_CHARACTERS: Final = 64
 _NOT_BLANK: Final = re.compile(r"[^ \t\n\r]")
@@ -71,8 +71,6 @@ class ReplyReader:
         self._bytes = 0
         self._digest = hashlib.sha256()
         self._is_blank = True
-        # What arrived while it may still be a short reply.
-        self._short: bytearray | None = None if keep else bytearray()
         self._head = b""  # until it shows the encoding
         self._decoder: codecs.IncrementalDecoder | None = None
         self._parts: list[str] = []  # what arrived since the document was last read
@@ -82,6 +80,7 @@ class ReplyReader:
         self._has_begun = False
         self._document: Generator[int, None, dict[str, object]] | None = self._top()
         self._wants = 0
+        self._may_bulk = keep is None  # a message that is passed over does not count, and in bulk has no length
         self._length = 0  # of the last value
         self._others = 0  # characters of all values except messages
         self._kept = 0  # and of the messages that were not passed over
@@ -95,17 +94,12 @@ class ReplyReader:
         if self._bytes > self._max_bytes:
             self._end()
             raise httpx.DecodingError(f"more than {self._max_bytes:,} bytes")
-        if self._short is not None:
-            self._short += part
-            if self._bytes <= SHORT_REPLY_BYTES:
-                return
-        self._read_on(self._taken() or part)
+        self._read_on(part)
 
     def reply(self) -> HttpReply:
         """Return what arrived, once nothing more will."""
-        if not self._decode_at_once():
-            self._is_over = True
-            self._read_on(self._taken())
+        self._is_over = True
+        self._read_on(b"")
         envelope = None if self._members is None else envelope_of(self._members)
         messages = envelope.data.get("messages") if envelope else None
         is_list = isinstance(messages, tuple)  # JSON has no tuples: this one was made here
@@ -120,32 +114,8 @@ class ReplyReader:
 
     def broken(self) -> HttpReply:
         """Return what is known of a reply that broke off or was refused: none of its content is believed."""
-        with suppress(httpx.DecodingError):
-            self._read_on(self._taken())  # to see whether a list of messages began
         self._end()
         return HttpReply(self._bytes, self._digest.hexdigest(), self._is_blank, has_begun=self._has_begun)
-
-    def _taken(self) -> bytes:
-        """Return what was put aside, which is now read row by row."""
-        taken, self._short = bytes(self._short or b""), None
-        return taken
-
-    def _decode_at_once(self) -> bool:
-        """Decode a short reply as a whole. False: read it row by row, which says what is wrong with it."""
-        if not self._short:
-            return False
-        try:
-            members = orjson.loads(self._short)
-        except ValueError:
-            return False
-        data = members.get("data") if isinstance(members, dict) else None
-        rows = data.get("messages") if isinstance(data, dict) else None
-        if not isinstance(rows, list) or len(rows) > self._max_messages:
-            return False
-        data["messages"] = parse_messages(rows)
-        self._members, self._has_begun = members, True
-        self._end()
-        return True
 
     def _read_on(self, part: bytes) -> None:
         if self._document is None:
@@ -157,6 +127,7 @@ class ReplyReader:
             if self._characters >= self._wants or self._is_over:
                 self._text, self._at = "".join([self._text[self._at :], *self._parts]), 0
                 self._parts.clear()
+                self._may_bulk = self._keep is None
                 self._wants = next(self._document)
                 self._characters = len(self._text) - self._at
         except StopIteration as end:
@@ -178,7 +149,7 @@ class ReplyReader:
         return self._decoder.decode(part, self._is_over)
 
     def _end(self) -> None:
-        self._document, self._text, self._at, self._short = None, "", 0, None
+        self._document, self._text, self._at = None, "", 0
         self._parts.clear()
 
     # The grammar: generators that return a value, and yield how many characters they need before they continue.
@@ -226,6 +197,12 @@ class ReplyReader:
             self._at += 1
             return ()
         while True:
+            if rows := self._whole_rows():
+                count += len(rows)
+                if count > self._max_messages:
+                    raise httpx.DecodingError(f"more than {self._max_messages:,} messages")
+                messages += [found for row in rows if (found := parse_message(row)) is not None]
+                yield from self._next()
             message = parse_message((yield from self._value(MAX_VALUE)))
             if message is None or self._keep is None or self._keep(message):
                 count += 1
@@ -242,6 +219,24 @@ class ReplyReader:
             if (yield from self._expect(",]")) == "]":
                 return tuple(messages) if len(messages) == count else None
             yield from self._next()
+
+    def _whole_rows(self) -> list[object]:
+        """Take the values from here to the last brace that stands between two; none if that is not clear.
+
+        If the text up to there is valid as the inside of a list, then the brace does not belong to the inside of a
+        value: that would leave a string or an object open.
+        """
+        end = self._at + BULK_CHARACTERS
+        last = max(self._text.rfind(between, self._at, end) for between in _BETWEEN) if self._may_bulk else -1
+        if last < 0:
+            return []
+        try:
+            rows: list[object] = orjson.loads(f"[{self._text[self._at : last + 1]}]")
+        except ValueError:
+            self._may_bulk = False  # until more text is there: trying at each row would be quadratic
+            return []
+        self._at = self._text.index(",", last) + 1
+        return rows
 
     def _next(self) -> Generator[int, None, str]:
         """Skip blanks and return the next sign without consuming it."""

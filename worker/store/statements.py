@@ -29,7 +29,7 @@ class Statement:
     It raises what SQLAlchemy raises: `sqlalchemy.exc.DBAPIError`.
     """
 
-    def __init__(self, clause: sa.Select[Any] | sa.Update | sa.Insert | sa.ReturnsRows) -> None:
+    def __init__(self, clause: Any) -> None:
         self.clause = clause
         self._written: dict[str, _Written] = {}
 

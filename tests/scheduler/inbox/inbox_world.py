@@ -1,7 +1,6 @@
 """An inbox on disk with a real store behind it; texts are sent and delivered by writing what a gateway would answer."""
 
 import csv
-from dataclasses import replace
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
@@ -144,7 +143,7 @@ class InboxWorld:
         sent = range(1, next(self.gateway_ids))
         arrived = Receipt(0, RecipientState.DELIVERED, 0, self.clock.now(), self.clock.now(), 1, 0, "")
         with self.runtime.store.write() as session:
-            receipts.apply_receipts(session, self.runtime.account_id, [replace(arrived, gateway_id=n) for n in sent])
+            receipts.apply_receipts(session, self.runtime.account_id, [arrived._replace(gateway_id=n) for n in sent])
         self.finish()
 
     def finish(self) -> None:

@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -208,7 +207,7 @@ def test_a_start_that_shows_a_new_date_undoes_no_stop(world: World) -> None:
 
 
 def test_a_reply_without_a_date_is_stored_once(world: World) -> None:
-    bare = replace(message(5, ANNA, "ciao"), sent_at=None)
+    bare = message(5, ANNA, "ciao")._replace(sent_at=None)
     assert take(world, bare) == {Meaning.REPLY: 1}
     assert take(world, bare, now=NOW + timedelta(hours=1)) == {}
     assert take(world, message(5, ANNA, "ciao", at=NOW - timedelta(seconds=2)), came_by="poll") == {}

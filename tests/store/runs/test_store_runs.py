@@ -152,7 +152,7 @@ def test_a_run_is_followed_until_its_receipts_are_in_or_its_time_is_over(world: 
     said = [(one, RecipientState.DELIVERED), (two, RecipientState.SENT)]
     with world.store.write() as session:
         rows = [Receipt(row.gateway_id or 0, state, 0, NOW, NOW, None, None, "") for row, state in said]
-        assert len(receipts.apply_receipts(session, world.account_id, rows)) == 2
+        assert receipts.apply_receipts(session, world.account_id, rows) == 2
         run_ends.settle_run(session, run_id, NOW)
         assert [run.id for run in runs.unfinished_runs(session, world.account_id)] == [run_id]
         assert run_ends.open_receipts(session, run_id) == 2

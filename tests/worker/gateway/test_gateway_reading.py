@@ -8,6 +8,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
+from time import process_time
 
 import httpx
 import pytest
@@ -36,6 +37,7 @@ TOKENS = [
     " ", "\n", "{", "}", "[", "]", ":", '"messages"', '"data"', '"success"', "true", "false", "null", "12", "-1.5e3",
     "NaN", "1e999", '"a\\"b"', '"\\ud83d"', '"Grüße 😀"', "\x00", "9" * 5_000, "[" * 2_000, '{"ID": {}}', "x",
     '{"success": true, "data": {"messages": [{"ID": 7}], "messages": 5, "credits": 3}, "data": {"messages": []}}',
+    '{"ID":7},{"ID":8},', '{"ID":9}, {"ID":9}', '{"ID":1,"message":"},{"}', '{"ID":2,"x":[{"a":{}},{"b":2}]}', '"},{"',
 ]  # fmt: skip
 
 
@@ -63,6 +65,40 @@ def test_parts_say_what_the_whole_says(tokens: list[str], encoding: str, cuts: l
         assert (reply.envelope.success, reply.envelope.code) == (expected.success, expected.code)
         assert reply.envelope.data.get("credits") == expected.data.get("credits")
         assert reply.messages == parse_messages(expected.data.get("messages"))
+
+
+@pytest.mark.parametrize("between", [",", ", ", " , ", ",\n"])
+@pytest.mark.parametrize(
+    "hard",
+    [
+        {"message": '"},{"ID":9},{"x":"'},
+        {"message": "},{" * 40_000},
+        {"parts": [{"a": 1}, {"b": {"c": [{}]}}]},
+        {"number": "9" * 4_000},
+        {"message": "\ud83d"},
+    ],
+    ids=["braces", "long", "nested", "number", "half"],
+)
+def test_bulk_reads_what_one_by_one_reads(between: str, hard: dict[str, object]) -> None:
+    rows = [row(id=place, **(hard if place % 7 == 3 else {})) for place in range(1, 40)]
+    text = between.join(json.dumps(each, separators=(",", ":")) for each in rows)
+    body = f'{{"success":true,"data":{{"messages":[{text}],"n":1}},"error":null}}'.encode()
+    for every in (100, 5_000, len(body)):
+        assert in_parts(body, *range(every, len(body), every)).messages == parse_messages(
+            json.loads(body)["data"]["messages"]
+        )
+
+
+def test_a_reply_that_misleads_bulk_costs_no_more_than_one_by_one() -> None:
+    # Each attempt fails at its end: one for each of 60,000 rows would read 256 KiB of them.
+    took = {}
+    for message in ("},{", "xxx"):
+        text = ",".join([f'{{"ID":1,"message":"{message}"}}'] * 60_000)
+        began = process_time()
+        reply = reply_of(f'{{"success":true,"data":{{"messages":[{text}]}}}}'.encode(), max_messages=60_000)
+        took[message] = process_time() - began
+        assert len(reply.messages or ()) == 60_000
+    assert took["},{"] < 50 * took["xxx"]  # 4 times as much; with 60,000 attempts it would be thousands
 
 
 @pytest.mark.parametrize("every", [1, 2, 7, 100])
