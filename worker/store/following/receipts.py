@@ -9,12 +9,11 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Session
 
 from campaigns.following.receipts import DELIVERED_WORTH, RANKS, RETRY_WEIGHT, counted_retries, worth
 from campaigns.lifecycle import RecipientState
-from worker.store.statements import Statement
+from worker.store.statements import Statement, rows_given
 from worker.store.tables import attempts, groups, recipients, runs
 from worker.store.transitions import move_recipients
 
@@ -136,20 +135,16 @@ _own_worth = sa.case(
 )
 
 
-_rows = sa.bindparam("b_rows", type_=sa.Text)
-_SHOWN: Final = (
-    "gateway_id",
-    "worth",
-    "gateway_retries",
-    "sent_at",
-    "delivered_at",
-    "device",
-    "sim",
-    "reason",
-    "result_code",
-    "tail",
-)
-"""The columns of one row of `b_rows`, a JSON list of lists in this order."""
+_SHOWN: Final[Mapping[str, sa.types.TypeEngine[Any]]] = {
+    "gateway_id": recipients.c.gateway_id.type,
+    "worth": sa.BigInteger(),
+    **{
+        name: recipients.c[name].type
+        for name in ("gateway_retries", "sent_at", "delivered_at", "device", "sim", "reason", "result_code")
+    },
+    "tail": sa.Text(),
+}
+"""What a row of receipts shows, in this order."""
 
 
 def _move_up(to: RecipientState, row: Mapping[str, sa.ColumnElement[Any]]) -> tuple[sa.Update, sa.ReturnsRows]:
@@ -174,20 +169,6 @@ def _move_up(to: RecipientState, row: Mapping[str, sa.ColumnElement[Any]]) -> tu
     return statement, statement.returning(*told)
 
 
-def _from_json_each() -> dict[str, sa.ColumnElement[Any]]:
-    each = sa.func.json_each(_rows).table_valued("value", name="shown")
-    return {name: sa.func.json_extract(each.c.value, f"$[{place}]") for place, name in enumerate(_SHOWN)}
-
-
-def _from_jsonb() -> dict[str, sa.ColumnElement[Any]]:
-    each = sa.func.jsonb_array_elements(sa.cast(_rows, JSONB)).table_valued(sa.column("value", JSONB), name="shown")
-    types: dict[str, sa.types.TypeEngine[Any]] = {"worth": sa.BigInteger(), "tail": sa.Text()}
-    return {
-        name: sa.cast(each.c.value[place].astext, types.get(name) or recipients.c[name].type)
-        for place, name in enumerate(_SHOWN)
-    }
-
-
 TAIL: Final = 7
 """How many of the last digits are the same in all spellings of a number."""
 
@@ -202,7 +183,7 @@ def _tail(number: str) -> str:
 
 _MOVE_UP: Final = {
     dialect: {state: tuple(map(Statement, _move_up(state, row))) for state in RANKS}
-    for dialect, row in (("sqlite", _from_json_each()), ("postgresql", _from_jsonb()))
+    for dialect, row in rows_given(_SHOWN).items()
 }
 """All receipts of one state in one statement: one statement per message held its locks for seconds, on PostgreSQL."""
 

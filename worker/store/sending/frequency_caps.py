@@ -13,7 +13,6 @@ from datetime import datetime
 from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Session
 
 from campaigns.codes import WAITING, PausedBy, WaitsFor
@@ -22,6 +21,7 @@ from campaigns.planning.frequency_cap import Cap, EarlierText
 from worker.store.bulk import in_parts
 from worker.store.people.suppressions import lower_totals
 from worker.store.sending.batch_splits import branch_off
+from worker.store.statements import rows_given
 from worker.store.tables import accounts, attempts, batches, campaigns, recipients, runs
 from worker.store.transitions import move_batch, move_recipients
 
@@ -96,8 +96,6 @@ _MAY_GO: Final = (
     .with_for_update(of=batches)
 )
 
-_rows = sa.bindparam("b_rows", type_=sa.Text)
-
 
 def _by_row(row: Mapping[str, sa.ColumnElement[Any]]) -> tuple[sa.Update, sa.Update]:
     mine = (recipients.c.id == row["id"], recipients.c.state == RecipientState.PENDING)
@@ -107,17 +105,9 @@ def _by_row(row: Mapping[str, sa.ColumnElement[Any]]) -> tuple[sa.Update, sa.Upd
     )
 
 
-def _from_json_each() -> dict[str, sa.ColumnElement[Any]]:
-    each = sa.func.json_each(_rows).table_valued("value", name="told")
-    return {name: sa.func.json_extract(each.c.value, f"$[{place}]") for place, name in enumerate(("id", "reason"))}
-
-
-def _from_jsonb() -> dict[str, sa.ColumnElement[Any]]:
-    each = sa.func.jsonb_array_elements(sa.cast(_rows, JSONB)).table_valued(sa.column("value", JSONB), name="told")
-    return {"id": sa.cast(each.c.value[0].astext, sa.BigInteger), "reason": each.c.value[1].astext}
-
-
-_TELL: Final = {"sqlite": _by_row(_from_json_each()), "postgresql": _by_row(_from_jsonb())}
+_TELL: Final = {
+    dialect: _by_row(row) for dialect, row in rows_given({"id": sa.BigInteger(), "reason": sa.Text()}).items()
+}
 """Everybody who gets none, or gets it later, each with their own reason, in one statement."""
 
 
