@@ -18,7 +18,7 @@ from sqlmodel import SQLModel, col, select
 from campaigns.definition import Definition
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from tests.store.store_world import NOW, SMALLEST, World, new_run, people
-from worker.store.connections import LARGEST_LOG_BYTES
+from worker.store.connections.engines import LARGEST_LOG_BYTES
 from worker.store.engine import Store
 from worker.store.errors import StoreError, is_away
 from worker.store.migrate import MIGRATIONS, migrate, revisions, schema_change, upgrade

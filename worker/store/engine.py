@@ -11,9 +11,9 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from worker.crashpoints import reached
-from worker.store.connections import postgresql_engine, sqlite_engine, sqlite_file
+from worker.store.connections.engines import postgresql_engine, sqlite_engine, sqlite_file
+from worker.store.connections.group_commit import Writers
 from worker.store.errors import DatabaseLost, StoreError
-from worker.store.group_commit import Writers
 from worker.store.same_database import Belonging, Loss, SameDatabase
 
 _AT_END: Final = "at_end"

@@ -21,7 +21,7 @@ from scheduler.inbox.wording import IN_TROUBLE
 from tests.prove.world.product import write_campaign
 from tests.prove.world.stage import Stage, wait_until
 from worker.servers.conditions import WORDS, Trouble
-from worker.store.connections import SQLITE_BUSY_SECONDS
+from worker.store.connections.engines import SQLITE_BUSY_SECONDS
 
 PEOPLE = 60
 SECONDS = 100.0
