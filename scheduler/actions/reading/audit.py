@@ -27,6 +27,17 @@ FAULTS: Final[Mapping[ChainFault, str]] = {
 """What is wrong, and with which entry."""
 
 
+ACTIONS: Final = frozenset({
+    "add_token", "add_user", "answer", "approve", "cancel", "contact_added",
+    "contact_unsubscribed", "message", "migrate", "move", "move_finished", "move_undone",
+    "pause", "recover", "remove_token", "remove_user", "repeat_call", "resend",
+    "resolve", "resume", "review", "set_password", "set_role", "sign_in",
+    "sign_in_failed", "sign_in_first", "sign_out", "stop", "submit", "suppress",
+    "test", "test_given_up", "throttle", "unsuppress", "upload",
+})  # fmt: skip
+"""Everything that is audited."""
+
+
 @dataclass(frozen=True, slots=True)
 class AuditCheck:
     """The first fault of the audit, or None; and the end of it, to be compared with one that is kept elsewhere."""

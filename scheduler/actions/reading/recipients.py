@@ -1,16 +1,21 @@
 """The recipients of one run of a campaign, a page at a time."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
+from campaigns.lifecycle import RecipientState
 from campaigns.protocol.bulk_actions import BulkAction, Cause
 from scheduler.actions.naming import latest_run
 from scheduler.actions.reading.pages import Page
 from worker.store.engine import Store
+from worker.store.following.devices import devices_seen
+from worker.store.kept.counting import TEXT
 from worker.store.reports.choices import is_for
+from worker.store.reports.counts import failures, kept_parts
 from worker.store.reports.exports import Exported
 from worker.store.reports.recipients import recipients_after
+from worker.store.runs.runs import RunView
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +25,32 @@ class RecipientRow:
     id: int
     run_id: int
     values: Exported
+
+
+MOST_CHOICES: Final = 200
+"""Of more phones, variants or reasons, none are offered: whoever filters by one writes it."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecipientChoices:
+    """What the recipients of a run can be filtered by. `phones`: those of its account."""
+
+    run: RunView
+    phones: Sequence[int]
+    variants: Sequence[str]
+    reasons: Sequence[str]
+
+
+def read_choices(store: Store, campaign: str, number: int | None) -> RecipientChoices:
+    """Return what recipients can be filtered by, from what is kept about them. Raises `Refused`."""
+    with store.read() as session:
+        run = latest_run(session, campaign, number)
+        phones = dict.fromkeys(phone.device for phone in devices_seen(session, run.account_id))
+        parts = sorted({part for _, part in kept_parts(session, [run.id], *RecipientState) if part.startswith(TEXT)})
+        variants = [name for part in parts if (name := part.removeprefix(TEXT))]
+        reasons = dict.fromkeys(each.reason for each in failures(session, run.id) if each.reason)
+    found = ([*each] if len(each) <= MOST_CHOICES else [] for each in (phones, variants, reasons))
+    return RecipientChoices(run, *found)
 
 
 def read_recipients(

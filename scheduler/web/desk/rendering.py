@@ -16,6 +16,7 @@ from campaigns.access import Scope, roles_allowed
 from campaigns.counting import amount
 from campaigns.display import phone_words, shown_time, state_words
 from scheduler.actions.reading.lists import at_least
+from scheduler.report.meanings import explained
 from scheduler.report.shown.seeing import number_for, words_for
 from scheduler.web.desk import charts
 
@@ -44,7 +45,7 @@ NEEDED: Final = {"/system": Scope.CONTROL, "/audit": Scope.CONTROL, "/users": Sc
 """Those that are shown only to people who may see them; the others need `read`."""
 
 
-REHEARSAL: Final = "Rehearsal: texts go to a sandbox that plays the phones. Nobody gets a real one."
+REHEARSAL: Final = "Rehearsal in a sandbox: nobody gets a real text."
 """Stands above whatever might be taken for texts to people."""
 
 
@@ -110,6 +111,7 @@ def _environment() -> Environment:
         "kept_rows": charts.kept_rows,
         "share": charts.share,
         "percent": _percent,
+        "explained": explained,
         "phone": phone_words,
         "roles": lambda scope: roles_allowed(Scope(scope)),
         "clock": lambda moment, asked: f"{moment.astimezone(asked.zone):%H:%M}",

@@ -21,7 +21,7 @@ from campaigns.protocol.declarations import Declared
 from scheduler.actions import approving, control, resolving, submitting, throttling
 from scheduler.actions.access import signing_in, tokens, users
 from scheduler.actions.acting import acting, joined
-from scheduler.actions.reading.audit import audit_json, check_audit, read_audit
+from scheduler.actions.reading.audit import ACTIONS, audit_json, check_audit, read_audit
 from scheduler.actions.suppressing import opt_outs
 from scheduler.actions.texts import test_message
 from scheduler.actions.upkeep import migrating
@@ -106,7 +106,7 @@ def test_each_action_is_audited_or_reads() -> None:
     # then
     assert {name for name in asked if not leads_to(name, audits)} == TELLS
     assert {name for name in writing if not leads_to(name, audits)} == ONLY_NOTES
-    assert {*actions_named()} == {*ACTIONS}
+    assert {*actions_named()} == ACTIONS - {"submit"}
     assert len(asked) >= 16
 
 
@@ -117,26 +117,6 @@ def actions_named() -> Iterator[str]:
             name = getattr(node.func, "attr", getattr(node.func, "id", "")) if isinstance(node, ast.Call) else ""
             if isinstance(node, ast.Call) and name in {"acting", "append", "_audited"} and len(node.args) > 2:
                 yield from re.findall(r"^'(\w+)'$", ast.unparse(node.args[2]))
-
-
-ACTIONS: Final = (
-    *("test", "test_given_up", "approve", "pause", "resume", "cancel", "throttle", "resend", "resolve", "stop"),
-    *(
-        "suppress",
-        "unsuppress",
-        "review",
-        "contact_added",
-        "contact_unsubscribed",
-        "message",
-        "answer",
-        "upload",
-        "repeat_call",
-    ),
-    *("add_user", "set_role", "set_password", "remove_user", "add_token", "remove_token"),
-    *("sign_in", "sign_in_first", "sign_in_failed", "sign_out"),
-    *("migrate", "recover", "move", "move_finished", "move_undone"),
-)
-"""Everything that is audited, besides `submit`. A new action has a row here and, if it is one of users, below."""
 
 
 def test_users_tokens_and_sessions_are_audited_once_each_without_a_secret(runtime: Runtime) -> None:

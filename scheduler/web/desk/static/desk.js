@@ -7,6 +7,8 @@ const LOST = 3 * EVERY; // without a connection for so long, the page says so
 document.cookie = "campaigns_zone=" + encodeURIComponent(Intl.DateTimeFormat().resolvedOptions().timeZone) +
   "; path=/; max-age=31536000; samesite=strict";
 
+document.querySelector("nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+
 function address(part) {
   const url = new URL(location.href);
   url.searchParams.set("part", part);

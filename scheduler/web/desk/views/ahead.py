@@ -6,6 +6,7 @@ from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
 from scheduler.actions.plans.calendar import Calendar, CalendarDay, read_calendar
+from scheduler.actions.reading.names import newest_names
 from scheduler.actions.reading.runs import read_comparison
 from scheduler.actions.refusals import Refusal
 from scheduler.report.variants import compared
@@ -108,7 +109,15 @@ def compare(asked: Visit) -> DeskPage:
     if len(names) > MOST_COMPARED:
         raise CallProblem(Refusal.INVALID, f"at most {MOST_COMPARED} campaigns can be compared at once")
     groups = read_comparison(asked.runtime.store, names, now=asked.now) if names else ()
-    return DeskPage("compare.html", {"names": names, "found": compared(groups), "is_whole": len(names) > 1})
+    return DeskPage(
+        "compare.html",
+        {
+            "names": names,
+            "offered": newest_names(asked.runtime.store),
+            "found": compared(groups),
+            "is_whole": len(names) > 1,
+        },
+    )
 
 
 PLACES: Final = (

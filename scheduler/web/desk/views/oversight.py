@@ -2,10 +2,12 @@
 
 from typing import Final
 
-from campaigns.access import Scope
+from campaigns.access import INBOX, SCHEDULER, Scope
+from scheduler.actions.access.users import list_users
 from scheduler.actions.reading.alerts import read_alerts
-from scheduler.actions.reading.audit import check_audit, read_audit
+from scheduler.actions.reading.audit import ACTIONS, check_audit, read_audit
 from scheduler.actions.reading.calls import read_calls_before
+from scheduler.actions.reading.names import newest_names
 from scheduler.actions.reading.system import read_clock_holder, read_processes, read_queue
 from scheduler.actions.upkeep.repeating import repeat_call
 from scheduler.web.checkup import examined_by
@@ -54,8 +56,16 @@ def audit(asked: Visit) -> DeskPage:
     filters = {name: asked.query.get(name, "")[:200] for name in AUDIT_FILTERS}
     campaign, actor, action = filters.values()
     page = read_audit(store, campaign=campaign, actor=actor, action=action, after=after_of(asked), limit=ROWS)
-    checked = check_audit(store) if "verify" in asked.query else None
-    return DeskPage("audit.html", {"rows": page.rows, "next": page.next, "filters": filters, "checked": checked})
+    values = {
+        "rows": page.rows,
+        "next": page.next,
+        "filters": filters,
+        "checked": check_audit(store) if "verify" in asked.query else None,
+        "campaigns": newest_names(store),
+        "actors": [*(f"user:{user.name}" for user in list_users(store)), str(INBOX), str(SCHEDULER)],
+        "actions": sorted(ACTIONS),
+    }
+    return DeskPage("audit.html", values)
 
 
 PLACES: Final = (

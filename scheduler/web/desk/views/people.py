@@ -11,7 +11,7 @@ from campaigns.optout import Meaning
 from campaigns.protocol.bulk_actions import SENTENCES, WHY, BulkAction, Cause
 from scheduler.actions.bulk import BulkPlan, BulkSelection, OtherPeople, ask_first, do_bulk, known_reply, plan_bulk
 from scheduler.actions.reading.people import read_person
-from scheduler.actions.reading.recipients import read_recipients
+from scheduler.actions.reading.recipients import read_choices, read_recipients
 from scheduler.actions.refusals import Refusal, Refused
 from scheduler.report.story import chapter_lines
 from scheduler.web.api.problems import STATUSES
@@ -45,11 +45,14 @@ def people(asked: Visit) -> DeskPage:
         after=after_of(asked),
         limit=ROWS,
     )
+    choices = read_choices(asked.runtime.store, name, number)
     offered = {action.value: words for action, (words, scope) in BUTTONS.items() if asked.may(scope)}
     return DeskPage(
         "people.html",
         {
             "campaign": name,
+            "rehearsed": choices.run.rehearsal,
+            "choices": choices,
             "run": number,
             "rows": page.rows,
             "next": page.next,

@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from campaigns.access import Role
-from campaigns.lifecycle import RecipientState
+from campaigns.lifecycle import RecipientState, RunState
 from campaigns.optout import Meaning
 from campaigns.protocol.declarations import Declared
 from scheduler.actions.reading.lists import read_suppressions
@@ -21,6 +21,7 @@ from scheduler.actions.reading.replies import read_conversation, read_replies
 from scheduler.actions.resolving import resolve, to_decide
 from scheduler.cli.app import app
 from scheduler.doctor.database import check_processes
+from scheduler.report.meanings import explained
 from scheduler.web.access import COOKIE
 from tests.scheduler.web.desk.conftest import Desk
 from tests.scheduler.web.desk.seeded import ROOT
@@ -34,9 +35,10 @@ def links(page: str) -> list[tuple[str, int]]:
 
 
 def rows(admin: httpx.Client, url: str) -> int:
-    """How many rows a list has, on all of its pages; of what needs somebody: how many replies wait."""
-    if url == "/needs":
-        return admin.get(url).text.count('/review"')
+    """How many rows a list has, on all of its pages; of what needs somebody: how many tasks a section has."""
+    if url.startswith("/needs#"):
+        section = admin.get(url).text.split(f'<section aria-labelledby="{url.partition("#")[2]}"')[1]
+        return section.split("</section>")[0].count("<li>")
     count, place = 0, url
     while place:
         page = admin.get(place).text
@@ -253,3 +255,33 @@ def test_campaigns_are_compared_as_wholes(admin: httpx.Client) -> None:
     assert "were not divided" in admin.get("/compare?campaign=spring-sale").text
     assert admin.get("/compare?campaign=spring-sal").status_code == 404
     assert admin.get("/compare?" + "&".join(f"campaign=c{place}" for place in range(9))).status_code == 422
+
+
+def test_filters_offer_what_there_is_and_keep_what_was_chosen(admin: httpx.Client) -> None:
+    page = admin.get("/campaigns/spring-sale/people?device=7").text
+    assert re.search(r'<option value="7" selected>Phone 7</option>\s*<option value="1">Phone 1</option>', page)
+    assert '<datalist id="reasons"><option value="no such number"></datalist>' in page
+    for url, chosen in (("/compare?campaign=held-sale", "held-sale"), ("/audit?campaign=held-sale", "held-sale")):
+        page = admin.get(url).text
+        assert (f"<option selected>{chosen}</option>" in page, "<option>spring-sale</option>" in page) == (True, True)
+    assert '<option value="pause">pause</option>' in admin.get("/audit").text
+    assert '<option value="user:a-admin">' in admin.get("/audit").text
+
+
+def test_the_words_of_a_page_are_explained_on_it(admin: httpx.Client) -> None:
+    """Each state that a page shows has its meaning there; all of them are of one table."""
+    for path, words in (
+        ("/campaigns/spring-sale", ("Running", "Pending", "Delivered", "Handed over", "Segment")),
+        ("/campaigns/spring-sale/people", ("In doubt", "Held", "Capped")),
+        ("/campaigns/spring-sale/plan", ("Audience", "Pending", "Segment")),
+        ("/", ("Settling", "Awaiting approval")),
+        ("/campaigns", ("Completed", "Failed (campaign)", "Cancelled (campaign)")),
+        ("/replies", ("Review", "Stop")),
+        ("/fleet", ("Stuck", "SIM slot")),
+    ):
+        page = admin.get(path).text
+        assert page.count('<details class="words"') == 1, path
+        for word in words:
+            assert re.search(rf"<dt>{re.escape(word)}</dt><dd>[^<]+</dd>", page), (path, word)
+    for kind in (RecipientState, RunState, Meaning):
+        assert len(explained(kind)) == len(kind)

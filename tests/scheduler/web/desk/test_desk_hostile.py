@@ -1,6 +1,7 @@
 """What somebody writes is shown as text: as a reply, a text, a reason, a file, a name. None of it is ever run."""
 
 import html
+import re
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from itertools import product
@@ -240,7 +241,7 @@ def test_what_stands_in_an_address_is_shown_as_text(written: tuple[Runtime, str]
     with httpx.Client(base_url=written[1], cookies={COOKIE: str(cookie["value"])}, headers=page, timeout=60) as client:
         for n, text in enumerate(HOSTILE):
             shown = client.get("/audit", params={"campaign": text}).text
-            assert html.unescape(shown).count(text) == 1
+            assert [html.unescape(each) for each in re.findall(" selected>([^<]*)</option>", shown)] == [text]
             assert shown.count("<script") == 1, "our own"
             path = ("/campaigns/x", "/campaigns/hostile/people", "/replies", "/opt-outs", "/nowhere")[n % 5]
             shown = client.get(path, params={"state": text, "meaning": text, "run": text, "reason": text}).text

@@ -53,7 +53,9 @@ def test_limits_are_changed_and_forgotten(desk: Desk, admin: httpx.Client) -> No
 def test_what_is_held_is_decided_from_what_needs_somebody(desk: Desk, admin: httpx.Client) -> None:
     run_id = desk.world.run(people(3, first=7_200, state=RecipientState.HELD), campaign="to-decide", per_request=3)
     desk.world.set_batches(run_id, state=BatchState.HELD, reason="nobody knows")
-    (sent, _) = re.findall(r'href="([^"]*to-decide/people/plan[^"]*)"', admin.get("/needs").text)
+    needs = admin.get("/needs").text
+    assert "<dt>Held</dt><dd>a person has to decide</dd>" in needs
+    (sent, _) = re.findall(r'href="([^"]*to-decide/people/plan[^"]*)"', needs)
     plan = admin.get(sent.replace("&amp;", "&")).text
     done = go(admin, "/campaigns/to-decide/people/do", **fields(plan))
     assert (done.status_code, desk.world.states(run_id)) == (303, {RecipientState.ACCEPTED: 3})

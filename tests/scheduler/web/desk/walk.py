@@ -68,7 +68,7 @@ def come_in(walk: Walk) -> None:
     anna.fill("Password, at least 12 characters", PASSWORD)
     anna.press("Make this user and go on")
     anna.heading("Now")
-    anna.sees("Rehearsal: texts go to a sandbox", "Nothing needs you.")
+    anna.sees("Rehearsal in a sandbox: nobody gets a real text.", "Nothing needs you.")
 
 
 def add_a_colleague(walk: Walk) -> None:
