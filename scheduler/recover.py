@@ -15,8 +15,9 @@ from scheduler.actions.acting import Actor, asked_by
 from scheduler.processes.sender_lock import claim_database
 from scheduler.ticks.lookups.reads import Keep, read_around
 from scheduler.ticks.lookups.windows import WindowMemory
+from worker.building import build_runtime
 from worker.gateway.results import Message
-from worker.runtime import Runtime, build_runtime
+from worker.runtime import Runtime
 from worker.settings.settings import Settings
 from worker.store import audit
 from worker.store.events import EventName, record_event

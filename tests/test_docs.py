@@ -20,7 +20,7 @@ from campaigns.definition.schema import json_schema
 from campaigns.lifecycle import BATCH_MOVES, RECIPIENT_MOVES, RUN_MOVES, RecipientState, RunState
 from scheduler.cli.app import app
 from scheduler.exits import Exit
-from scheduler.processes.service import INBOX_SECONDS
+from scheduler.processes.services.clock import INBOX_SECONDS
 from scheduler.ticks.table import Ticks
 from scheduler.web.api.app import PREFIX as PREFIX_OF_API
 from scheduler.web.api.app import routes

@@ -12,7 +12,11 @@ from typing import get_type_hints
 import pytest
 
 from tests.dealing import ALONE, SHARING, module_of
+from worker import definitions, gateway, jobs, marker
+from worker.limits import limits_in_force
 from worker.runtime import Runtime
+from worker.settings import settings
+from worker.store import engine
 
 ROOT = Path(__file__).parents[1]
 TESTS = sorted(path for path in (ROOT / "tests").rglob("*.py") if "__pycache__" not in path.parts)
@@ -61,7 +65,8 @@ def test_the_loop_knows_no_tick_by_name() -> None:
 
 def test_nobody_remembers_anything_in_the_runtime() -> None:
     """A tick's memory is its own: what several ticks share is created in `scheduler/ticks/table.py`."""
-    kinds = get_type_hints(Runtime)
+    modules = (definitions, gateway, jobs, limits_in_force, marker, settings, engine)
+    kinds = get_type_hints(Runtime, localns={name: it for module in modules for name, it in vars(module).items()})
     of_data = {f.name for f in fields(Runtime) if kinds[f.name].__module__ in {"builtins", "types", "collections"}}
     assert of_data == {"account_id", "rehearsal", "installation", "only_runs"}
     assert kinds["only_runs"] == frozenset[int] | None
@@ -72,7 +77,7 @@ def test_only_the_loop_knows_apscheduler() -> None:
 
 
 def test_only_the_jobs_know_dramatiq() -> None:
-    assert imports_of("dramatiq") == {"worker/jobs.py"}
+    assert imports_of("dramatiq") == {"worker/jobs.py", "worker/redis_jobs.py"}
 
 
 def test_nothing_prints_past_the_command_line() -> None:

@@ -1,19 +1,17 @@
-"""The queue: Dramatiq jobs with one batch id each, in process or over Redis. Only a hint: the database is the truth."""
+"""The queue: Dramatiq jobs with one batch id each, in process or over Redis (`.redis_jobs`).
+
+Only a hint: the database is the truth.
+"""
 
 import gc
 import logging
 from collections.abc import Callable, Iterable
-from typing import Any, Final
+from typing import Final
 
 import dramatiq
-import redis
-from dramatiq.brokers.redis import RedisBroker
 from dramatiq.brokers.stub import StubBroker
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from campaigns.definition import Kind
-from worker.servers.conditions import Trouble, trouble_of
 from worker.servers.troubles import Troubles
 
 QUEUES: Final = {
@@ -23,11 +21,6 @@ QUEUES: Final = {
 }
 """One queue per kind, the most urgent first. Within one queue a worker cannot overtake: it only sees the few jobs that
 it fetched. From several it fetches some of each, and takes the most urgent."""
-NAMESPACE: Final = "campaigns"
-
-QUEUE: Final = "queue"
-"""The name under which troubles of the shared queue are reported."""
-
 PICK_UP_MILLISECONDS: Final = 100
 """How often an idle worker looks: 24 ms median to pick up a job for 2.8 % of a core (dramatiq's 1000: 222 ms)."""
 
@@ -46,12 +39,14 @@ class JobQueue:
         troubles: Troubles | None = None,
         *,
         is_shared: bool = False,
+        release: Callable[[], None] = lambda: None,
     ) -> None:
         """`outstanding` becomes the method of that name; failed jobs are reported to `troubles`.
 
-        `is_shared`: other processes take jobs from it, too.
+        `is_shared`: other processes take jobs from it, too. `release`: called when it has stopped.
         """
         self._broker = broker
+        self._release = release
         self.is_shared = is_shared
         troubles = troubles or Troubles()
         self.outstanding = outstanding
@@ -111,71 +106,15 @@ class JobQueue:
             self._worker = None
             gc.unfreeze()
         self._broker.close()
-        if isinstance(self._broker, RedisBroker):
-            # Dramatiq leaves its connections to the garbage collector.
-            self._broker.client.connection_pool.disconnect()
+        self._release()
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """Drop Dramatiq's lines on a lost connection, one per thread every three seconds: `_QueueClient` reports it."""
+    """Drop Dramatiq's lines on a lost connection, one per thread every three seconds: `redis_jobs` reports it."""
     error = record.exc_info[1] if record.exc_info else None
     return error is not None and not isinstance(error, dramatiq.errors.BrokerConnectionError)
-
-
-class QueueTrouble(redis.ConnectionError):
-    """Redis answers but refuses, for some time: for Dramatiq this is the same as no connection.
-
-    It retries what failed for lack of a connection. Any other error ended its threads, or lost an acknowledgement.
-    """
-
-    def __init__(self, error: redis.RedisError, trouble: Trouble) -> None:
-        super().__init__(str(error))
-        self.trouble = trouble
-
-
-class _QueueClient(redis.Redis):
-    """A client that reports its troubles: an idle worker asks ten times a second, so their end shows as well."""
-
-    def __init__(self, troubles: Troubles, pool: redis.ConnectionPool) -> None:
-        super().__init__(connection_pool=pool)
-        self._troubles = troubles
-
-    def execute_command(self, *args: Any, **options: Any) -> Any:
-        try:
-            answer = super().execute_command(*args, **options)  # type: ignore[no-untyped-call]  # untyped in redis-py
-        except redis.RedisError as error:
-            trouble = trouble_of(error)
-            if trouble is None:
-                raise
-            self._troubles.failed(QUEUE, error)
-            raise QueueTrouble(error, trouble) from error
-        self._troubles.worked(QUEUE)
-        return answer
 
 
 def in_process_queue(send_batch: Callable[[int], object], troubles: Troubles) -> JobQueue:
     """A queue inside this process."""
     return JobQueue(StubBroker(middleware=[], fail_fast_default=False), send_batch, troubles=troubles)
-
-
-def redis_queue(url: str, send_batch: Callable[[int], object], troubles: Troubles) -> JobQueue:
-    """The queue over Redis, shared by any number of schedulers and workers."""
-    # redis-py's own 5 s timeout and retries left jobs stuck in live workers after a 7 s stall (measured): a long socket
-    # timeout, no retries below dramatiq's, a heartbeat well above the poll.
-    pool = redis.ConnectionPool.from_url(
-        url, socket_timeout=60, socket_connect_timeout=5, retry=Retry(NoBackoff(), 0), health_check_interval=30
-    )
-    client = _QueueClient(troubles, pool)
-    broker: dramatiq.Broker = RedisBroker(  # type: ignore[no-untyped-call]  # dramatiq leaves its constructor untyped
-        client=client, middleware=[], namespace=NAMESPACE, heartbeat_timeout=15_000, maintenance_chance=1_000_000
-    )
-
-    def outstanding() -> int | None:
-        try:
-            # Dramatiq keeps a job here until a worker is done with it, whichever worker has it.
-            counts = [client.hlen(f"{NAMESPACE}:{name}.msgs") for name in QUEUES.values()]
-        except redis.RedisError:
-            return None
-        return sum(counts)
-
-    return JobQueue(broker, send_batch, outstanding, troubles, is_shared=True)

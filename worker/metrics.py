@@ -13,7 +13,7 @@ from threading import Lock
 from typing import Any, Final
 
 from campaigns.lifecycle import RecipientState
-from campaigns.optout.meaning import Meaning
+from campaigns.optout.results import Meaning
 
 PREFIX: Final = "campaigns_"
 

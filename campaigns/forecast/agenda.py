@@ -13,7 +13,7 @@ from campaigns.definition.schedule import Schedule
 from campaigns.lifecycle import RecipientState
 from campaigns.planning.batching import Placed
 from campaigns.timing.departures import Departure
-from campaigns.timing.placing import hours_of
+from campaigns.timing.sending_hours import hours_of
 
 NEVER_US: Final = 2**62
 

@@ -1,6 +1,5 @@
-"""What a reply means: stop, start again, help, or something that a person has to read."""
+"""What a reply means: stop, start again, help, or something that a person has to read (`meaning`)."""
 
-from campaigns.optout.meaning import ANSWERS, MOST_JUDGED, Meaning, Meanings
-from campaigns.optout.words import LANGUAGES, Words
+from campaigns.optout.results import ANSWERS, MOST_JUDGED, Meaning
 
-__all__ = ["ANSWERS", "LANGUAGES", "MOST_JUDGED", "Meaning", "Meanings", "Words"]
+__all__ = ["ANSWERS", "MOST_JUDGED", "Meaning"]

@@ -3,35 +3,16 @@
 import re
 import unicodedata
 from collections.abc import Collection, Iterable
-from enum import StrEnum
 from typing import Final
 
 from campaigns.optout.disguises import REFUSING, possible, skeletons
 from campaigns.optout.quotations import own_words
 from campaigns.optout.refusals import EXCUSED, GAP, ORDINARY, REFUSALS
+from campaigns.optout.results import MOST_JUDGED, Meaning
 from campaigns.optout.words import COMPANIONS, LANGUAGES, Words
-
-
-class Meaning(StrEnum):
-    """What a reply asks for."""
-
-    STOP = "stop"  # no more texts
-    START = "start"  # texts again after a stop
-    HELP = "help"  # who is this, and what can I do
-    REVIEW = "review"  # perhaps a stop: a person decides
-    REPLY = "reply"  # anything else
-
-
-ANSWERS: Final = frozenset({Meaning.REVIEW, Meaning.REPLY})
-"""Replies in which people say something of their own. The others are keywords, which ask for something and say nothing
-of the text: a text that makes many people write STOP has no success.
-"""
 
 FEW_WORDS: Final = 3
 """An everyday word ("cancel", "basta") may mean stop in a message this short, and is noise in a longer one."""
-
-MOST_JUDGED: Final = 2_000
-"""How many characters of a reply are read: a text of 13 parts. Folding 300,000 of one Arabic ligature took 13 s."""
 
 _LONGEST_KEYWORD: Final = 4
 """In words."""

@@ -11,7 +11,7 @@ from campaigns.counting import amount
 from campaigns.definition import Definition
 from campaigns.definition.models import OverCap
 from campaigns.policy import NO_POLICY, Policy
-from campaigns.timing.placing import hours_of
+from campaigns.timing.sending_hours import hours_of
 from campaigns.values.durations import format_duration
 
 STEP: Final = timedelta(minutes=1)

@@ -2,13 +2,9 @@
 
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from functools import lru_cache
 from typing import Final
-from zoneinfo import ZoneInfo
 
-from campaigns.calendar.hours import Hours
 from campaigns.definition.schedule import LocalTime, Otherwise, Schedule
-from campaigns.definition.windows import Window
 from campaigns.lifecycle import RecipientState
 from campaigns.timing.departures import Departure, Placement
 from campaigns.timing.moments import Moment, Timetable
@@ -124,20 +120,3 @@ def placement_of(moment: Moment, zones: str, now: datetime) -> Placement:
         # A person may release it: from then on, in the same zones, and never too late.
         return Placement(RecipientState.HELD, Departure(zones, now), moment.reason)
     return Placement(RecipientState.SKIPPED, None, moment.reason)
-
-
-def hours_of(schedule: Schedule, zones: str = "", *, within: Window | None = None) -> Hours | None:
-    """Return when sending is allowed in `zones`, as in a `Departure`; None: always.
-
-    `within`: the operator's hours, outside which no window opens.
-    """
-    return _hours(schedule, zones, within) if schedule.window or within else None
-
-
-@lru_cache(maxsize=1_024)
-def _hours(schedule: Schedule, zones: str, within: Window | None) -> Hours | None:
-    clocks = [ZoneInfo(name) for name in (zones.split(",") if zones else [schedule.timezone])]
-    widest = within.hours(*clocks) if within else None
-    if schedule.window is None or schedule.window == within:
-        return widest
-    return Hours(schedule.window.spans_on, clocks, within=widest) if widest else schedule.window.hours(*clocks)

@@ -1,23 +1,13 @@
 """What every door answers with, as objects for programs. Numbers and texts are in full only if `full` says so."""
 
 from datetime import datetime
-from typing import Any, Final, Literal, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
 from zoneinfo import ZoneInfo
 
 from campaigns.display import utc
 from campaigns.phone_numbers.masking import mask
 from campaigns.planning.approval import command
 from campaigns.protocol.bulk_actions import WHY
-from campaigns.protocol.declarations import Declared
-from scheduler.actions.approving import Approved
-from scheduler.actions.bulk import BulkDone, BulkPlan
-from scheduler.actions.control import Resumed, Stopped
-from scheduler.actions.reading.held import Held
-from scheduler.actions.reading.lists import HeldRequest
-from scheduler.actions.reading.people import KnownPerson
-from scheduler.actions.reading.plans import StoredPlan
-from scheduler.actions.reading.recipients import RecipientRow
-from scheduler.actions.resending import FailedTexts
 from scheduler.actions.shapes.done import (
     Approval,
     BulkShape,
@@ -41,18 +31,30 @@ from scheduler.actions.shapes.seen import (
     RecipientShape,
     RunHeld,
 )
-from scheduler.actions.suppressing.opt_outs import Changed
-from scheduler.actions.uploading.tables import StoredTable
 from scheduler.report.evidence import request_json
 from scheduler.report.opt_outs import entry_json, listed_json, reply_json
 from scheduler.report.shown.seeing import number_for, words_for
 from scheduler.report.story import chapter_json
-from worker.store.people.suppressions import Entry
-from worker.store.reports.lists import News
 from worker.store.runs.held import Resolved
 
+if TYPE_CHECKING:  # an answer is made of what another part has read: its libraries are that part's
+    from campaigns.protocol.declarations import Declared
+    from scheduler.actions.approving import Approved
+    from scheduler.actions.bulk import BulkDone, BulkPlan
+    from scheduler.actions.control import Resumed, Stopped
+    from scheduler.actions.reading.held import Held
+    from scheduler.actions.reading.lists import HeldRequest
+    from scheduler.actions.reading.people import KnownPerson
+    from scheduler.actions.reading.plans import StoredPlan
+    from scheduler.actions.reading.recipients import RecipientRow
+    from scheduler.actions.resending import FailedTexts
+    from scheduler.actions.suppressing.opt_outs import Changed
+    from scheduler.actions.uploading.tables import StoredTable
+    from worker.store.people.suppressions import Entry
+    from worker.store.reports.lists import News
 
-def person_json(person: KnownPerson, zone: ZoneInfo, *, full: bool) -> PersonShape:
+
+def person_json(person: "KnownPerson", zone: ZoneInfo, *, full: bool) -> PersonShape:
     """Return everything known about a person."""
     return {
         "number": number_for(person.number, full=full),
@@ -62,7 +64,7 @@ def person_json(person: KnownPerson, zone: ZoneInfo, *, full: bool) -> PersonSha
     }
 
 
-def recipient_json(row: RecipientRow, *, full: bool) -> RecipientShape:
+def recipient_json(row: "RecipientRow", *, full: bool) -> RecipientShape:
     """Return a recipient."""
     shown: Any = {"id": row.id, "run": row.run_id, **row.values._asdict()}  # half a million a minute: made at once
     if not full:
@@ -75,7 +77,7 @@ PLANNED: Final = ("segments", "encodings", "forced_by", "landlines", "variants",
 """The figures of a plan that are shown under the names under which they are stored."""
 
 
-def plan_json(seen: StoredPlan) -> PlanShape:
+def plan_json(seen: "StoredPlan") -> PlanShape:
     """Return the stored plan of a run."""
     run, figures = seen.run, seen.run.plan_summary
     counts = figures.get("counts", {})
@@ -95,13 +97,13 @@ def plan_json(seen: StoredPlan) -> PlanShape:
     }
 
 
-def suppression_json(listed: tuple[int, Entry], *, full: bool) -> PlacedOptOut:
+def suppression_json(listed: "tuple[int, Entry]", *, full: bool) -> PlacedOptOut:
     """Return an entry of the suppression list, with its id."""
     id_, entry = listed
     return {"id": id_, **listed_json(entry, number=number_for(entry.number, full=full), full=full)}
 
 
-def held_json(held: HeldRequest, *, full: bool) -> HeldRequests:
+def held_json(held: "HeldRequest", *, full: bool) -> HeldRequests:
     """Return a held request, with the first of its people."""
     batch = held.batch
     return {
@@ -116,7 +118,7 @@ def held_json(held: HeldRequest, *, full: bool) -> HeldRequests:
     }
 
 
-def news_json(news: News) -> Happening:
+def news_json(news: "News") -> Happening:
     """Return an item of news."""
     return {
         "id": news.id,
@@ -128,17 +130,17 @@ def news_json(news: News) -> Happening:
     }
 
 
-def approved_json(campaign: str, done: Approved) -> Approval:
+def approved_json(campaign: str, done: "Approved") -> Approval:
     """Return which plan is approved, and whether it was before."""
     return {"campaign": campaign, "run": done.run_id, "plan": done.plan, "was_approved": not done.is_news}
 
 
-def paused_json(campaign: str, done: Stopped, now: datetime) -> Paused:
+def paused_json(campaign: str, done: "Stopped", now: datetime) -> Paused:
     """Return a campaign that was paused, and what of it is under way."""
     return {"campaign": campaign, "run": done.run_id, "state": "paused", "in_flight": _in_flight(done, now)}
 
 
-def cancelled_json(campaign: str, done: Stopped, now: datetime) -> Cancelled:
+def cancelled_json(campaign: str, done: "Stopped", now: datetime) -> Cancelled:
     """Return a campaign that was cancelled, how many people get nothing, and what of it is under way."""
     return {
         "campaign": campaign,
@@ -149,7 +151,7 @@ def cancelled_json(campaign: str, done: Stopped, now: datetime) -> Cancelled:
     }
 
 
-def resumed_json(campaign: str, done: Resumed) -> ResumedShape:
+def resumed_json(campaign: str, done: "Resumed") -> ResumedShape:
     """Return what resumes. `state` is null if only the account does; `account`: why it sends nothing, if it does not.
 
     `held`: the requests in doubt that a person has to decide on, if there are any.
@@ -162,7 +164,7 @@ def resumed_json(campaign: str, done: Resumed) -> ResumedShape:
     return said
 
 
-def resolved_json(campaign: str, run_id: int, declared: Declared, done: Resolved) -> ResolvedShape:
+def resolved_json(campaign: str, run_id: int, declared: "Declared", done: "Resolved") -> ResolvedShape:
     """Return what was decided, about how many people and contact lists."""
     return {
         "campaign": campaign,
@@ -175,7 +177,7 @@ def resolved_json(campaign: str, run_id: int, declared: Declared, done: Resolved
     }
 
 
-def failures_json(found: FailedTexts) -> FailuresShape:
+def failures_json(found: "FailedTexts") -> FailuresShape:
     """Return why texts failed, and which of them can be sent again."""
     failures: list[FailureShape] = [
         {"people": each.people, "reason": each.reason, "result_code": each.result_code, "sent_again": each.is_proven}
@@ -185,14 +187,14 @@ def failures_json(found: FailedTexts) -> FailuresShape:
 
 
 def resend_json(
-    campaign: str, found: FailedTexts, only: str, *, run_id: int | None = None, people: int = 0
+    campaign: str, found: "FailedTexts", only: str, *, run_id: int | None = None, people: int = 0
 ) -> ResentShape:
     """Return the run that sends again what failed, or null, and to how many people."""
     failures = failures_json(found)
     return {"campaign": campaign, "run": run_id, "only": only, "parent": found.root.id, "people": people, **failures}
 
 
-def bulk_json(plan: BulkPlan, done: BulkDone | None = None) -> BulkShape:
+def bulk_json(plan: "BulkPlan", done: "BulkDone | None" = None) -> BulkShape:
     """Return for how many people something would be done, or was, and for how many not."""
     return {
         "campaign": plan.run.campaign,
@@ -207,7 +209,7 @@ def bulk_json(plan: BulkPlan, done: BulkDone | None = None) -> BulkShape:
     }
 
 
-def changed_json(done: Literal["added", "removed"], changed: Changed) -> ChangedOptOuts:
+def changed_json(done: Literal["added", "removed"], changed: "Changed") -> ChangedOptOuts:
     """Return how many numbers were `done`, and which rows of a table could not be used."""
     said: ChangedOptOuts = {done: changed.changed, "unchanged": changed.unchanged}  # type: ignore[misc]  # one of two
     if changed.bad:
@@ -216,7 +218,7 @@ def changed_json(done: Literal["added", "removed"], changed: Changed) -> Changed
     return said
 
 
-def run_held_json(campaign: str, seen: Held) -> RunHeld:
+def run_held_json(campaign: str, seen: "Held") -> RunHeld:
     """Return who is held in a run, by reason; numbers are masked."""
     return {
         "campaign": campaign,
@@ -238,7 +240,7 @@ def run_held_json(campaign: str, seen: Held) -> RunHeld:
     }
 
 
-def table_json(kept: StoredTable) -> KeptTable:
+def table_json(kept: "StoredTable") -> KeptTable:
     """Return a table that was uploaded, and which of its rows have no usable number."""
     return {
         "table": kept.name,
@@ -256,7 +258,7 @@ def age_seconds(started_at: datetime, now: datetime) -> float:
     return max(0.0, round((now - started_at).total_seconds(), 1))
 
 
-def _in_flight(stopped: Stopped, now: datetime) -> list[RequestUnderWay]:
+def _in_flight(stopped: "Stopped", now: datetime) -> list[RequestUnderWay]:
     """Return the requests that are under way or being looked up."""
     return [
         {"batch": r.batch_id, "recipients": r.recipients, "age_seconds": age_seconds(r.started_at, now)}

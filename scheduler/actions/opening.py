@@ -49,7 +49,7 @@ def campaign_store(settings: Settings) -> Iterator[Store]:
 @contextmanager
 def own_store(settings: Settings) -> Iterator[Store]:
     """The database with its schema up to date, made if there is none. Raises `StoreError`."""
-    from worker.runtime import open_store  # with the gateway and its libraries, which no reader needs
+    from worker.database import open_store  # what migrates, which no reader needs
 
     store = open_store(settings)
     try:

@@ -1,11 +1,10 @@
-"""Campaign files that are submitted: checked, then accepted."""
+"""Campaign files that are submitted: read, then accepted."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from campaigns.checking import check_file
 from campaigns.definition import Definition
 from campaigns.problems import CampaignFileError, Problem
 from campaigns.take_up import Taken
@@ -25,33 +24,6 @@ class Submitted:
     run: RunView
     taken: Taken
     added: int
-
-
-@dataclass(frozen=True, slots=True)
-class Checked:
-    """What is wrong with a campaign file: its first problems, the number of `more`, and possible mistakes."""
-
-    problems: tuple[Problem, ...]
-    more: int
-    warnings: tuple[Problem, ...]
-
-
-def check(path: Path, settings: Settings, *, now: datetime, inbox: Path | None = None) -> Checked:
-    """Check a campaign file and the tables that it names, with `inbox` as in `check_file`."""
-    warnings: list[Problem] = []
-    try:
-        check_file(
-            path,
-            timezone=settings.timezone,
-            region=settings.region,
-            now=now,
-            policy=settings.policy,
-            warnings=warnings,
-            inbox=inbox,
-        )
-    except CampaignFileError as error:
-        return Checked(error.problems, error.more, tuple(warnings))
-    return Checked((), 0, tuple(warnings))
 
 
 def read_files(paths: Sequence[Path], settings: Settings, *, now: datetime) -> list[tuple[Path, Definition]]:

@@ -13,7 +13,7 @@ from scheduler.actions.acting import Actor, acting, audited, seeing
 from scheduler.actions.naming import latest_run
 from scheduler.actions.refusals import Refusal, Refused
 from scheduler.report.limits import Limit, limits_in_force
-from worker.runtime import account_fingerprint
+from worker.gateway_account import account_fingerprint
 from worker.settings.settings import Settings
 from worker.settings.values import MOST_SEGMENTS
 from worker.store.engine import Store

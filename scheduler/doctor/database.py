@@ -7,7 +7,7 @@ from typing import Final
 from campaigns.alerts.conditions import Severity
 from campaigns.display import utc
 from campaigns.policy import NO_POLICY, Policy
-from campaigns.timing.placing import hours_of
+from campaigns.timing.sending_hours import hours_of
 from scheduler.actions.reading.alerts import read_alerts
 from scheduler.actions.reading.system import read_processes
 from scheduler.doctor.findings import Area, Finding, ok, problem, unknown, warning

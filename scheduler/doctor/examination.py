@@ -1,23 +1,20 @@
 """The order of the doctor's checks: the first failure explains those that follow."""
 
-import threading
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
 
 import sqlalchemy as sa
 from pydantic import SecretStr
 
 from campaigns.clock import Clock
-from scheduler.actions.shapes.seen import ExaminedShape
 from scheduler.doctor import clocks, database, gateway, inbox, notices, protocol, redis_server, replies, surroundings
-from scheduler.doctor.findings import Area, Finding, Standing, examined, in_trouble, ok, problem, unknown
+from scheduler.doctor.findings import Area, Finding, Standing, in_trouble, ok, problem, unknown
 from scheduler.processes.rehearsal import PROFILE, ledger_path, private_sandbox, rehearsal_settings
+from worker.database import marker_of
 from worker.gateway import GatewayClient
+from worker.gateway_account import SANDBOX_ACCOUNT, account_fingerprint, gateway_key
 from worker.marker import FileMarker, beside
-from worker.runtime import SANDBOX_ACCOUNT, account_fingerprint, gateway_key, marker_of
 from worker.sandbox.running.options import SandboxOptions
 from worker.servers.checks import look_at_database
 from worker.servers.conditions import ServerTrouble, detail_of
@@ -53,29 +50,6 @@ def examine(clock: Clock, *, sandbox: bool = False, running: tuple[str, SecretSt
         return
     with private_sandbox(settings, options) as gateway:
         yield from _examine(settings, gateway, clock)
-
-
-KEPT_SECONDS: Final = 10.0
-"""Whoever asks a running service again within this time gets what was found: each look costs the gateway some reads."""
-
-
-@dataclass(slots=True)
-class Checkup:
-    """The examination for those who ask a running service: one at a time. `running` as in `examine`."""
-
-    clock: Clock
-    running: tuple[str, SecretStr] | None = None
-    found: ExaminedShape | None = None
-    until_seconds: float = 0.0
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def __call__(self) -> ExaminedShape:
-        """Return what is found."""
-        with self.lock:
-            if self.found is None or self.clock.elapsed_seconds() >= self.until_seconds:
-                self.found = examined(list(examine(self.clock, running=self.running)))
-                self.until_seconds = self.clock.elapsed_seconds() + KEPT_SECONDS
-            return self.found
 
 
 def _examine(settings: Settings, sandbox: tuple[str, SecretStr] | None, clock: Clock) -> Iterator[Finding]:

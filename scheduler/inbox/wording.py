@@ -13,7 +13,7 @@ from campaigns.definition.windows import Window
 from campaigns.display import shown_time
 from campaigns.lifecycle import RecipientState, RunState
 from campaigns.planning.approval import command
-from campaigns.timing.placing import hours_of
+from campaigns.timing.sending_hours import hours_of
 from scheduler.report.meanings import MEANINGS
 from scheduler.report.variants import outcome_lines
 from worker.servers.conditions import SENDS_ON, Trouble

@@ -5,7 +5,7 @@ from typing import Any, Final
 from campaigns.display import utc
 from campaigns.printable import without_numbers
 from scheduler.report.summary import run_summary
-from worker.runtime import SANDBOX_ACCOUNT
+from worker.gateway_account import SANDBOX_ACCOUNT
 from worker.store.engine import Store
 from worker.store.notifications.outbox import DueNotice
 from worker.store.reports import counts

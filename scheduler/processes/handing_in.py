@@ -7,7 +7,8 @@ from campaigns.protocol.bulk_actions import BulkAction
 from scheduler.actions.acting import Actor
 from scheduler.actions.bulk import BulkDone, BulkSelection, ask_first, do_bulk
 from scheduler.actions.texts.replying import Answered, answer_reply
-from worker.runtime import Runtime, build_runtime
+from worker.building import build_runtime
+from worker.runtime import Runtime
 from worker.settings.settings import Settings
 
 

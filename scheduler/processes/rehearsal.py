@@ -8,7 +8,6 @@ from typing import Final
 from pydantic import SecretStr
 
 from worker.sandbox.running.options import Profile, SandboxOptions
-from worker.sandbox.running.process import PrivateSandbox
 from worker.settings.settings import Settings
 from worker.store.engine import Store
 
@@ -36,6 +35,8 @@ def private_sandbox(
     `webhook` receives replies. The ledger is kept beside the database: an interrupted rehearsal finds its messages
     again.
     """
+    from worker.sandbox.running.process import PrivateSandbox  # with uvicorn: a preview has no gateway
+
     chosen = options or SandboxOptions(ledger=ledger_path(settings), profile=PROFILE, webhook=webhook)
     with PrivateSandbox.start(chosen) as sandbox:
         yield sandbox.url, SecretStr(sandbox.key)

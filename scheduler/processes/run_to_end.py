@@ -20,8 +20,9 @@ from scheduler.processes.sender_lock import STANDBY_SECONDS, claim_database, is_
 from scheduler.processes.stopping import Stop, stop_signals
 from scheduler.ticks.account_probe import TRIAL, account_problem
 from scheduler.ticks.table import Ticks
+from worker.building import build_runtime
 from worker.logs import get_logger
-from worker.runtime import Runtime, build_runtime
+from worker.runtime import Runtime
 from worker.settings.settings import Settings
 from worker.store.errors import STORE_FAILS
 from worker.store.notifications.outbox import GATHERING

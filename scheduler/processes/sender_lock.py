@@ -2,14 +2,11 @@
 
 from typing import Final
 
-import redis
-
 from scheduler.processes.leader import FileLock, LeaderLock, leader_lock
 from scheduler.processes.stopping import Stop
 from worker.runtime import Runtime
 from worker.settings.settings import Settings, SettingsError
 from worker.store import leases
-from worker.throttle.redis import connect_for_throttle
 
 STANDBY_SECONDS: Final = 2.0
 """How often a waiting scheduler checks whether the lock is free: the lease lasts 10 s, so another leads after 12."""
@@ -25,10 +22,14 @@ def require_redis(settings: Settings, role: str = "") -> None:
             f"a separate {role} needs a shared queue: set CAMPAIGNS_REDIS_URL, "
             "or run everything in one process with `campaigns up`"
         )
+    from redis import RedisError  # 140 modules that nobody without Redis needs
+
+    from worker.throttle.redis import connect_for_throttle
+
     try:
         with connect_for_throttle(settings.redis_url) as client:
             client.ping()
-    except (redis.RedisError, ValueError) as error:
+    except (RedisError, ValueError) as error:
         raise SettingsError(
             f"Redis at CAMPAIGNS_REDIS_URL does not answer ({type(error).__name__}); start it, or correct the address"
         ) from error

@@ -6,7 +6,8 @@ from pydantic import SecretStr
 from campaigns.clock import SystemClock
 from scheduler.processes.sender_lock import require_redis
 from scheduler.processes.stopping import Stop
-from worker.runtime import Runtime, build_runtime
+from worker.building import build_runtime
+from worker.runtime import Runtime
 from worker.servers.conditions import Trouble, trouble_of
 from worker.servers.troubles import Troubles
 from worker.settings.settings import Settings, SettingsError

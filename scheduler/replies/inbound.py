@@ -9,7 +9,8 @@ from time import monotonic
 from sqlmodel import Session
 
 from campaigns.display import utc
-from campaigns.optout import MOST_JUDGED, Meaning, Meanings
+from campaigns.optout import MOST_JUDGED, Meaning
+from campaigns.optout.meaning import Meanings
 from campaigns.phone_numbers.masking import mask
 from scheduler.replies.answering import answer_help
 from scheduler.replies.senders import Sender, find_senders, spellings

@@ -8,7 +8,7 @@ from campaigns.display import phone_words, shown_time
 from campaigns.following.results import result_advice
 from campaigns.lifecycle import RecipientState
 from campaigns.sending.obstacles import Obstacle, WaitingText, first_obstacle
-from campaigns.timing.placing import hours_of
+from campaigns.timing.sending_hours import hours_of
 from campaigns.timing.slots import NO_DATE, slot_of
 from scheduler.report.people import Chapter
 from worker.store.models import AttemptState

@@ -45,8 +45,9 @@ from tests.bench.installation import Installation, Servers, cpu_seconds, servers
 from tests.bench.messages import percentile
 from tests.bench.stored.filling import fill
 from tests.bench.stored.pages import LARGE, statements
+from worker.building import build_runtime
 from worker.logs import configure_logs
-from worker.runtime import Runtime, build_runtime
+from worker.runtime import Runtime
 from worker.settings.settings import load_settings
 from worker.store.access import sessions, users
 from worker.store.engine import Store

@@ -15,8 +15,8 @@ from pydantic import SecretStr
 
 from scheduler.intake.taking import read_file, take_up
 from tests.bench.reporting.results import BenchError, Planned
+from worker.building import build_runtime
 from worker.logs import configure_logs
-from worker.runtime import build_runtime
 from worker.settings.settings import load_settings
 from worker.store.runs.runs import run_view
 

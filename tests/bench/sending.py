@@ -21,7 +21,8 @@ from scheduler.loop import Clockwork
 from scheduler.ticks.table import Ticks
 from tests.bench.reporting.results import BenchError, Sent
 from tests.bench.reporting.samples import texts, write_campaign
-from worker.runtime import Runtime, build_runtime
+from worker.building import build_runtime
+from worker.runtime import Runtime
 from worker.sandbox.running.options import SandboxOptions
 from worker.sandbox.running.process import PrivateSandbox
 from worker.settings.settings import load_settings

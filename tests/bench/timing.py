@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlmodel import col
 
 from campaigns.definition import Definition
-from campaigns.timing.placing import hours_of
+from campaigns.timing.sending_hours import hours_of
 from scheduler.intake.taking import read_file
 from tests.bench.planning import measure_planning
 from tests.bench.reporting.results import BenchError, Timed

@@ -22,7 +22,8 @@ from scheduler.actions.reading.system import read_processes
 from scheduler.processes.heartbeat import Heartbeat
 from tests.deploy.deploy_files import DEPLOY, ROOT, own_services, value_of
 from tests.support.servers import PostgresServer
-from worker.runtime import Runtime, build_runtime
+from worker.building import build_runtime
+from worker.runtime import Runtime
 from worker.settings.settings import Settings, SettingsError
 from worker.store.engine import Store
 

@@ -31,7 +31,7 @@ from tests.prove.world.product import Audience, write_campaign
 from tests.prove.world.stage import Process, Stage, ends_within, freeze, kill, wait_until
 from tests.prove.world.unrest import QUIET, STOPS_THE_ACCOUNT, unrest
 from tests.support.servers import PostgresServer, RedisServer
-from worker.jobs import redis_queue
+from worker.redis_jobs import redis_queue
 from worker.servers.troubles import Troubles
 
 SETTLED_SECONDS: Final = 360.0

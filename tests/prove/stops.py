@@ -29,7 +29,8 @@ import sqlalchemy as sa
 from sqlmodel import col, select
 
 from campaigns.lifecycle import RecipientState
-from campaigns.optout import LANGUAGES, Meaning
+from campaigns.optout import Meaning
+from campaigns.optout.words import LANGUAGES
 from tests.prove.world.evidence import read_ledger
 from tests.prove.world.product import QUICK, Audience, Product, write_campaign
 from tests.prove.world.stage import TIED, Backing, backed, kill, wait_until

@@ -19,9 +19,10 @@ from campaigns.definition import Definition
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from tests.store.store_world import NOW, SMALLEST, World, new_run, people
 from worker.store.connections.engines import LARGEST_LOG_BYTES
+from worker.store.connections.revisions import MIGRATIONS, revisions
 from worker.store.engine import Store
 from worker.store.errors import StoreError, is_away
-from worker.store.migrate import MIGRATIONS, migrate, revisions, schema_change, upgrade
+from worker.store.migrate import migrate, schema_change, upgrade
 from worker.store.models import Account, AttemptState
 from worker.store.runs import versions
 from worker.store.sending import accounts

@@ -34,7 +34,7 @@ PRELOADED: Final = (
     "scheduler.actions.reading.exports",
     "scheduler.processes.rehearsal",
     "scheduler.processes.running",
-    "scheduler.processes.service",
+    "scheduler.processes.services.clock",
     "scheduler.report.rows",
     "scheduler.report.summary",
     "scheduler.web.app",

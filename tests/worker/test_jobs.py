@@ -10,7 +10,8 @@ from sqlalchemy.exc import OperationalError
 from structlog.testing import capture_logs
 
 from campaigns.definition import Kind
-from worker.jobs import JobQueue, in_process_queue, redis_queue
+from worker.jobs import JobQueue, in_process_queue
+from worker.redis_jobs import redis_queue
 from worker.servers.conditions import Trouble
 from worker.servers.troubles import Troubles
 

@@ -55,5 +55,7 @@ def test_facts_go_with_the_lead_and_counts_stay() -> None:
 
 
 def test_a_process_that_serves_none_does_not_load_the_library() -> None:
-    code = "import sys, scheduler.processes.service; print([m for m in sys.modules if m.startswith('prometheus')])"
+    code = (
+        "import sys, scheduler.processes.services.clock; print([m for m in sys.modules if m.startswith('prometheus')])"
+    )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

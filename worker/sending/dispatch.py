@@ -10,7 +10,7 @@ from campaigns.clock import Clock
 from campaigns.codes import WaitsFor
 from campaigns.definition import Definition
 from campaigns.planning.frequency_cap import Cap, cap_of
-from campaigns.timing.placing import hours_of
+from campaigns.timing.sending_hours import hours_of
 from worker import tracing
 from worker.crashpoints import reached
 from worker.definitions import Definitions

@@ -2,15 +2,13 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
 import sqlalchemy as sa
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlmodel import Session
 
 from campaigns.codes import WaitsFor
 from campaigns.lifecycle import BatchState, RunState
+from worker.store.connections.revisions import revision_of, revisions
 from worker.store.engine import Store
 from worker.store.tables import accounts, attempts, batches, recipients, runs
 
@@ -65,11 +63,10 @@ def durability(store: Store) -> dict[str, str]:
 
 def schema(store: Store) -> Schema:
     """Return which revision the schema is at."""
-    scripts = ScriptDirectory(str(Path(__file__).parent / "migrations"))
+    known = revisions()
     with store.engine.connect() as connection:
-        current = MigrationContext.configure(connection).get_current_revision()
-    known = {script.revision for script in scripts.walk_revisions()}
-    return Schema(current, scripts.get_current_head() or "", current is None or current in known)
+        current = revision_of(connection)
+    return Schema(current, known[-1], current is None or current in known)
 
 
 def server_time(session: Session) -> datetime:

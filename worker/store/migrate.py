@@ -2,18 +2,16 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Final
 
 import sqlalchemy as sa
 from sqlmodel import Session, SQLModel
 
 import worker.store.models  # noqa: F401  # the tables to create
+from worker.store.connections.revisions import MIGRATIONS, revision_of, revisions
 from worker.store.engine import Store, at_end
 from worker.store.errors import StoreError
 from worker.store.kept import counting, phones
-
-MIGRATIONS: Final = Path(__file__).parent / "migrations"
 
 _version: Final = sa.Table(
     "alembic_version",
@@ -39,7 +37,7 @@ def migrate(store: Store, note: Callable[[Session, str], None] | None = None) ->
         path.touch(mode=0o600)  # it holds numbers and texts; SQLite gives its side files the same mode
     try:
         with store.engine.connect() as connection:
-            current = _revision(connection)
+            current = revision_of(connection)
         if current == head:
             return head
         if current is not None and current not in known:
@@ -86,18 +84,6 @@ def upgrade(connection: sa.Connection) -> None:
     config.set_main_option("script_location", str(MIGRATIONS))
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
-
-
-def revisions() -> list[str]:
-    """Return the schema versions that this program knows, in order, as their file names begin."""
-    return sorted(path.name[1:5] for path in (MIGRATIONS / "versions").glob("v[0-9]*.py"))
-
-
-def _revision(connection: sa.Connection) -> str | None:
-    if not sa.inspect(connection).has_table("alembic_version"):
-        return None
-    found: str | None = connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
-    return found
 
 
 @contextmanager

@@ -12,8 +12,8 @@ from sqlmodel import Session
 from campaigns.definition import Definition
 from campaigns.following.course import Course
 from campaigns.lifecycle import RecipientState, RunState
-from campaigns.timing.placing import hours_of
 from campaigns.timing.recurrence import recurrence_of
+from campaigns.timing.sending_hours import hours_of
 from scheduler.actions.reading.runs import AT_WORK
 from worker.definitions import Definitions
 from worker.limits.batch_limits import routes

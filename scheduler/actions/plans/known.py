@@ -14,7 +14,7 @@ from campaigns.planning.repeats import AlreadyTold
 from scheduler.actions.opening import existing_store
 from scheduler.inbox.foreign import foreign_line, foreign_status, named_in
 from scheduler.intake.planning import already_told_in, suppressed_in
-from worker.runtime import SANDBOX_ACCOUNT, account_fingerprint
+from worker.gateway_account import SANDBOX_ACCOUNT, account_fingerprint
 from worker.settings.settings import Settings
 from worker.store.sending.accounts import accounts_by_key
 from worker.store.sending.frequency_caps import count_over

@@ -10,7 +10,7 @@ from campaigns.counting import amount
 from campaigns.display import utc
 from scheduler.actions.reading.pages import Page
 from scheduler.actions.shapes.seen import BrokenFileShape
-from scheduler.actions.suppressing.opt_outs import known_kind
+from scheduler.actions.suppressing.kinds import known_kind
 from worker.store.engine import Store
 from worker.store.people.reviews import count_waiting
 from worker.store.people.suppressions import Entry

@@ -9,10 +9,10 @@ from typing import Any, Final
 from campaigns.access import ActorKind
 from campaigns.audience import AudienceProblem
 from campaigns.counting import amount
-from campaigns.definition import Kind
 from campaigns.phone_numbers.masking import mask
 from scheduler.actions.acting import Actor, acting, audited, nothing_done
 from scheduler.actions.refusals import Refusal, Refused
+from scheduler.actions.suppressing.kinds import known_kind
 from scheduler.actions.suppressing.tables import BadRow, OptOutFile
 from worker import metrics
 from worker.store.engine import Store
@@ -38,13 +38,6 @@ class Changed:
     unchanged: int
     bad: tuple[BadRow, ...] = ()
     bad_rows: int = 0
-
-
-def known_kind(kind: str | None) -> str:
-    """Return the kind of campaigns; empty for any. Raises `Refused` for an unknown word."""
-    if kind and kind not in set(Kind):
-        raise Refused(Refusal.INVALID, f"there is no kind {kind}; use one of {', '.join(Kind)}")
-    return kind or ""
 
 
 def suppress(

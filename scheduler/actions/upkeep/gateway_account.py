@@ -10,7 +10,7 @@ from scheduler.actions.numbers import normalised
 from scheduler.actions.opening import existing_store
 from scheduler.actions.refusals import Refusal, Refused
 from worker.gateway import Contact, GatewayClient
-from worker.runtime import gateway_key
+from worker.gateway_account import gateway_key
 from worker.settings.settings import Settings
 from worker.store.audit import append, head_of
 

@@ -16,10 +16,11 @@ from campaigns.opening import open_inside
 from campaigns.planning.approval import Approvable, is_needed
 from campaigns.problems import CampaignFileError, Problem
 from scheduler.actions.acting import Actor
+from scheduler.actions.checking import Checked, check
 from scheduler.actions.plans.preview import Preview
 from scheduler.actions.reading.plans import StoredPlan, read_plan
 from scheduler.actions.refusals import Refusal, Refused
-from scheduler.actions.submitting import Checked, Submitted, check
+from scheduler.actions.submitting import Submitted
 from scheduler.actions.uploading.columns import NUMBER, Missing, TableRows, named_tables, number_column, tables_of
 from scheduler.actions.uploading.files import plan_upload, prospect_of, submit_upload, told
 from scheduler.actions.uploading.tables import SUFFIXES, StoredTable, keep_table, table_name

@@ -10,7 +10,7 @@ from campaigns.codes import PausedBy, WaitsFor
 from campaigns.definition import Definition
 from campaigns.following.course import Bottleneck, bottlenecks
 from campaigns.lifecycle import RunState
-from campaigns.timing.placing import hours_of
+from campaigns.timing.sending_hours import hours_of
 from scheduler.ticks.every import Every
 from worker.limits.batch_limits import routes
 from worker.limits.limits_in_force import Ceilings

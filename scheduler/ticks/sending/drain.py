@@ -15,7 +15,7 @@ from campaigns.definition import Definition, Rate
 from campaigns.planning.batching import NO_LIMIT
 from campaigns.policy import Policy
 from campaigns.sending.sharing import Contender, Portion, Room, Turns
-from campaigns.timing.placing import hours_of
+from campaigns.timing.sending_hours import hours_of
 from scheduler.rush import Rush
 from scheduler.ticks.every import RESTS, Every
 from worker.limits.batch_limits import allowances, routes

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campaigns.optout import LANGUAGES, Meaning, Meanings
-from campaigns.optout.meaning import MOST_JUDGED, fold
+from campaigns.optout import MOST_JUDGED, Meaning
+from campaigns.optout.meaning import Meanings, fold
 from campaigns.optout.refusals import REFUSALS
-from campaigns.optout.words import COMPANIONS
+from campaigns.optout.words import COMPANIONS, LANGUAGES
 
 MEANINGS = Meanings()
 

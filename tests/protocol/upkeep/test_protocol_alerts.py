@@ -29,7 +29,7 @@ from tests.protocol.world.sandbox_gateway import EVERYTHING, SandboxGateway
 from tests.protocol.world.scripted_gateway import LOST, Reads
 from tests.support.receiver import Receiver
 from tests.support.servers import RedisServer
-from worker.jobs import redis_queue
+from worker.redis_jobs import redis_queue
 from worker.sandbox.exchange import RequestKind
 from worker.servers.troubles import Troubles
 from worker.store import leases

@@ -15,8 +15,9 @@ from tests.protocol.world.harness import Installation
 from tests.protocol.world.scripted_gateway import ScriptedGateway
 from tests.protocol.world.upgrade_world import ACCOUNTS, KINDS, LATE, NO_CREDITS, PAUSES, QUARANTINE, SOON, WAITING, Old
 from tests.support.clocks import START, FakeClock
+from worker.store.connections.revisions import revisions
 from worker.store.engine import Store
-from worker.store.migrate import migrate, revisions
+from worker.store.migrate import migrate
 from worker.store.models import Account, Attempt, Batch, Recipient, Run
 from worker.store.relocation import handover
 from worker.store.reports.exports import export_pages

@@ -11,7 +11,7 @@ from scheduler.intake.taking import read_file, take_up
 from scheduler.loop import Clockwork
 from scheduler.ticks.table import Ticks
 from tests.support.nursery import Sandbox
-from worker.runtime import build_runtime
+from worker.building import build_runtime
 from worker.sandbox.running.options import SandboxOptions
 from worker.settings.settings import Settings
 from worker.store.reports import counts

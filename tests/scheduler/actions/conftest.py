@@ -11,7 +11,8 @@ from scheduler.actions.submitting import submit
 from scheduler.intake.taking import read_file
 from tests.scheduler.actions.actions_world import ANNA, CAMPAIGN
 from tests.support.clocks import START, FakeClock
-from worker.runtime import Runtime, build_runtime
+from worker.building import build_runtime
+from worker.runtime import Runtime
 from worker.settings.settings import Settings, load_settings
 
 

@@ -24,6 +24,7 @@ from scheduler.actions.reading.runs import read_runs, state_of
 from scheduler.actions.refusals import Refusal, Refused
 from scheduler.actions.submitting import submit
 from scheduler.actions.suppressing import opt_outs, replies
+from scheduler.actions.suppressing.kinds import known_kind
 from scheduler.actions.texts import test_message
 from scheduler.actions.upkeep.notifying import listeners, tell_test
 from scheduler.intake.taking import read_file
@@ -73,7 +74,7 @@ REFUSED: Final[list[tuple[Callable[[Any], object], Refusal, str]]] = [
     (lambda _: throttling.new_limits(None, None, 101), Refusal.INVALID, "weight"),
     (lambda r: throttling.place_of(r.store, r.settings, device="x"), Refusal.INVALID, "device"),
     (lambda _: normalised("call Anna", "IT"), Refusal.INVALID, ""),
-    (lambda _: opt_outs.known_kind("sms"), Refusal.INVALID, ""),
+    (lambda _: known_kind("sms"), Refusal.INVALID, ""),
     (lambda r: replies.review(r.store, ANNA, [12], is_stop=True, now=r.clock.now()), Refusal.UNKNOWN_REPLY, ""),
     (lambda _: replies_to_review(None, [12]), Refusal.UNKNOWN_REPLY, ""),
 ]

@@ -9,7 +9,7 @@ from typer.testing import Result
 
 from scheduler.intake.taking import read_file, take_up
 from tests.support.clocks import START, FakeClock
-from worker.runtime import build_runtime
+from worker.building import build_runtime
 from worker.settings.settings import load_settings
 from worker.store.engine import Store
 

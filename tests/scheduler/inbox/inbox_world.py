@@ -15,7 +15,8 @@ from scheduler.ticks.inbox import InboxTick
 from scheduler.ticks.sending.start import StartTick
 from tests.support.clocks import FakeClock
 from tests.support.queueing import queue_due
-from worker.runtime import Runtime, build_runtime
+from worker.building import build_runtime
+from worker.runtime import Runtime
 from worker.settings.settings import Settings
 from worker.store.following import receipts
 from worker.store.following.receipts import Receipt

@@ -15,7 +15,8 @@ from scheduler.ticks.retention import EVERY, ForgetTick
 from tests.support.clocks import FakeClock
 from tests.support.receiver import Receiver
 from tests.support.tcp_server import unused_port
-from worker.runtime import Runtime, build_runtime
+from worker.building import build_runtime
+from worker.runtime import Runtime
 from worker.settings.settings import load_settings
 from worker.store.models import AuditEntry
 from worker.store.notifications import outbox

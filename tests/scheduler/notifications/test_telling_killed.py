@@ -13,7 +13,7 @@ from scheduler.ticks.notices import NoticesTick
 from tests.prove.world.product import Product
 from tests.support.clocks import FakeClock
 from tests.support.receiver import Receiver
-from worker.runtime import build_runtime
+from worker.building import build_runtime
 from worker.settings.settings import Settings
 
 CAMPAIGN: Final = """

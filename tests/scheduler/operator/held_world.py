@@ -13,7 +13,7 @@ from campaigns.lifecycle import RecipientState
 from campaigns.protocol.decisions import UNPROVEN
 from scheduler.intake.taking import read_file, take_up
 from tests.support.clocks import FakeClock
-from worker.runtime import build_runtime
+from worker.building import build_runtime
 from worker.settings.settings import load_settings
 from worker.store.models import Batch, MessageGroup, Recipient, Run
 from worker.store.runs import due_runs, run_ends

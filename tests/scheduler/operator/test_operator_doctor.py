@@ -22,8 +22,8 @@ from scheduler.processes.leader import leader_lock
 from tests.scheduler.operator.held_world import CAMPAIGN, HeldWorld
 from tests.support.clocks import FakeClock
 from tests.support.nursery import Sandbox
+from worker.gateway_account import account_fingerprint
 from worker.marker import FileMarker
-from worker.runtime import account_fingerprint
 from worker.sandbox.running.options import SandboxOptions
 from worker.servers.checks import PROBE_BYTES
 from worker.servers.conditions import REHEARSE_ANEW, WORDS, Trouble

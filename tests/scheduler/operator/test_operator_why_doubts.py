@@ -26,7 +26,8 @@ from scheduler.report.people import Chapter, tell_all
 from scheduler.ticks.table import Ticks
 from tests.support.clocks import FakeClock
 from tests.support.nursery import Sandbox
-from worker.runtime import Runtime, build_runtime
+from worker.building import build_runtime
+from worker.runtime import Runtime
 from worker.sandbox.exchange import RequestKind
 from worker.sandbox.faults.plan import FaultPlan, FaultRule
 from worker.sandbox.running.options import SandboxOptions

@@ -23,7 +23,8 @@ from scheduler.report.people import Chapter, tell_all
 from scheduler.report.story import chapter_lines
 from scheduler.ticks.table import Ticks
 from tests.support.nursery import Sandbox
-from worker.runtime import Runtime, build_runtime
+from worker.building import build_runtime
+from worker.runtime import Runtime
 from worker.sandbox.exchange import RequestKind
 from worker.sandbox.faults.plan import FaultPlan, FaultRule
 from worker.sandbox.running.options import Profile, SandboxOptions

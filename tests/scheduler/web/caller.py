@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from sqlmodel import col
 from sqlmodel import select as sql_select
 
-from scheduler.doctor.examination import Checkup
+from scheduler.doctor.checkup import Checkup
 from scheduler.web.app import WEBHOOK, make_app
 from scheduler.web.serving import FrontDoor, listen, url_of
 from worker.runtime import Runtime

@@ -7,7 +7,8 @@ import pytest
 from pydantic import SecretStr
 
 from tests.scheduler.web.caller import KEY, Door
-from worker.runtime import Runtime, build_runtime
+from worker.building import build_runtime
+from worker.runtime import Runtime
 from worker.settings.settings import Settings
 
 

@@ -10,7 +10,7 @@ from sqlmodel import Session
 from campaigns.alerts.figures import Share
 from campaigns.codes import MADE_BY_FILES, WaitsFor
 from campaigns.lifecycle import BatchState, RecipientState
-from campaigns.optout.meaning import Meaning
+from campaigns.optout.results import Meaning
 from campaigns.protocol.verdicts import Verdict
 from worker.store.events import EventName
 from worker.store.models import AttemptState

@@ -49,11 +49,12 @@ def add(numbers: Numbers, kind: Kind = None, reason: Reason = "", json: AsJson =
     from scheduler.actions.numbers import all_normalised
     from scheduler.actions.opening import own_store
     from scheduler.actions.suppressing import opt_outs
+    from scheduler.actions.suppressing.kinds import known_kind
     from scheduler.cli.user import this_user
     from worker.settings.settings import load_settings
 
     settings, now = load_settings(), SystemClock().now()
-    wanted, only = all_normalised(numbers, settings.region), opt_outs.known_kind(kind)
+    wanted, only = all_normalised(numbers, settings.region), known_kind(kind)
     with own_store(settings) as store:
         done = opt_outs.suppress(store, this_user(), wanted, kind=only, reason=reason, now=now)
     _tell("added", done, "on the list already", as_json=json)

@@ -23,14 +23,14 @@ def check(
 
     from campaigns.clock import SystemClock
     from campaigns.problems import CampaignFileError, Problem
-    from scheduler.actions import submitting
+    from scheduler.actions import checking
     from worker.settings.settings import load_settings
 
     settings = load_settings()
     problems: list[Problem] = []
     more = 0
     for file in files:
-        found = submitting.check(file, settings, now=SystemClock().now())
+        found = checking.check(file, settings, now=SystemClock().now())
         problems.extend(found.problems)
         more += found.more
         if json:

@@ -16,9 +16,9 @@ def dashboard(json: JsonLogs = False) -> None:
     """
     with stop_signals() as stop:
         from campaigns.clock import SystemClock
-        from scheduler.doctor.examination import Checkup
+        from scheduler.doctor.checkup import Checkup
         from scheduler.processes.doors import listeners
-        from scheduler.processes.service import serve_dashboard
+        from scheduler.processes.services.dashboard import serve_dashboard
         from worker.settings.settings import SettingsError
 
         settings = service_settings(json)

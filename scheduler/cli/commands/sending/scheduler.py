@@ -13,6 +13,6 @@ def scheduler(json: JsonLogs = False) -> None:
     Of several schedulers one works and the others stand by.
     """
     with stop_signals() as stop:
-        from scheduler.processes.service import serve_scheduler
+        from scheduler.processes.services.clock import serve_scheduler
 
         raise typer.Exit(serve_scheduler(service_settings(json), stop))

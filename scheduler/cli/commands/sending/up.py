@@ -15,10 +15,10 @@ def up(sandbox: Sandbox = False, json: JsonLogs = False) -> None:
     """
     with stop_signals() as stop:  # before imports that take a second: a container may be stopped at once
         from campaigns.clock import SystemClock
-        from scheduler.doctor.examination import Checkup
+        from scheduler.doctor.checkup import Checkup
         from scheduler.processes.doors import listeners
         from scheduler.processes.rehearsal import private_sandbox, rehearsal_settings
-        from scheduler.processes.service import serve_all
+        from scheduler.processes.services.clock import serve_all
         from scheduler.web.app import WEBHOOK
         from scheduler.web.serving import url_of
 

@@ -13,6 +13,6 @@ def worker(json: JsonLogs = False) -> None:
     Any number of workers, on any number of machines, share the work.
     """
     with stop_signals() as stop:
-        from scheduler.processes.service import serve_worker
+        from scheduler.processes.services.worker import serve_worker
 
         raise typer.Exit(serve_worker(service_settings(json), stop))

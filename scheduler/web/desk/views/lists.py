@@ -12,7 +12,8 @@ from scheduler.actions.reading.phones import read_phones
 from scheduler.actions.reading.replies import read_replies
 from scheduler.actions.reading.runs import read_at_work
 from scheduler.actions.refusals import Refusal, Refused
-from scheduler.actions.suppressing.opt_outs import known_kind, suppress, unsuppress
+from scheduler.actions.suppressing.kinds import known_kind
+from scheduler.actions.suppressing.opt_outs import suppress, unsuppress
 from scheduler.actions.throttling import place_of, read_limits
 from scheduler.report.limits import Limit
 from scheduler.web.desk.pages import DeskPage, DeskPlace, Go, Visit

@@ -14,7 +14,8 @@ from scheduler.intake.taking import read_file, take_up
 from scheduler.processes.progress import Progress
 from scheduler.processes.running import run_files
 from tests.support.clocks import START, FakeClock
-from worker.runtime import Runtime, build_runtime
+from worker.building import build_runtime
+from worker.runtime import Runtime
 from worker.settings.settings import load_settings
 from worker.store.runs import runs
 from worker.store.runs.runs import RunView

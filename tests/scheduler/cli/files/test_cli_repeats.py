@@ -14,7 +14,8 @@ from campaigns.lifecycle import RunState
 from scheduler.intake import repeating
 from scheduler.intake.taking import read_file, take_up
 from tests.support.clocks import START, FakeClock
-from worker.runtime import Runtime, build_runtime
+from worker.building import build_runtime
+from worker.runtime import Runtime
 from worker.settings.settings import load_settings
 from worker.store.models import Run
 from worker.store.runs import runs

@@ -16,7 +16,7 @@ def test_the_document_that_is_checked_in_is_that_of_the_routes() -> None:
 
 def test_only_a_process_that_listens_imports_fastapi() -> None:
     """`campaigns worker` and `campaigns scheduler` import no more than this, with what the command line does."""
-    code = "import sys, scheduler.cli.app, scheduler.processes.service; sys.exit('fastapi' in sys.modules)"
+    code = "import sys, scheduler.cli.app, scheduler.processes.services.clock; sys.exit('fastapi' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

@@ -18,7 +18,7 @@ from campaigns.access import Scope
 from campaigns.clock import SystemClock
 from campaigns.lifecycle import RunState
 from tests.support.tcp_server import unused_port
-from worker.runtime import open_store
+from worker.database import open_store
 from worker.settings.settings import Settings
 from worker.store.access import tokens
 from worker.store.tables import attempts, audit_entries, recipients, runs

@@ -25,7 +25,8 @@ from tests.scheduler.web.caller import Door
 from tests.scheduler.web.conftest import runtime_of
 from tests.scheduler.web.desk.seeded import signed_in
 from tests.store.store_world import World, new_run, people
-from worker.runtime import Runtime, account_fingerprint
+from worker.gateway_account import account_fingerprint
+from worker.runtime import Runtime
 from worker.store import audit
 from worker.store.people import suppressions
 from worker.store.people.stored_replies import Incoming, store_replies

@@ -1,30 +1,25 @@
-"""The processes: everything in one (`up`), or scheduler and workers apart, each until it is told to stop."""
+"""The services with the clock: everything in one (`up`), or the `scheduler` apart, until they are told to stop."""
 
-import os
-from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from typing import Final
 
 from pydantic import SecretStr
 
 from scheduler.loop import Clockwork
-from scheduler.processes.clock_watch import ClockWatch
 from scheduler.processes.doors import Listeners, Tell, open_doors
-from scheduler.processes.heartbeat import BEAT_SECONDS, Heartbeat, ProcessNote
+from scheduler.processes.heartbeat import BEAT_SECONDS, Heartbeat
 from scheduler.processes.leader import LeaderLock, leader_lock
 from scheduler.processes.sender_lock import STANDBY_SECONDS, claim_database, is_shared, taken
+from scheduler.processes.services.attended import heartbeat_of, metrics_door
 from scheduler.processes.starting import started
 from scheduler.processes.stopping import Stop
 from scheduler.ticks.inbox import InboxTick
 from scheduler.ticks.table import Tick, Ticks
 from scheduler.web.checkup import Examine
-from scheduler.web.metrics import make_metrics_app
-from scheduler.web.serving import FrontDoor, listen
 from worker import metrics
 from worker.logs import get_logger
 from worker.runtime import Runtime
-from worker.settings.settings import PREFIX, Settings, SettingsError
-from worker.store.errors import STORE_FAILS
+from worker.settings.settings import Settings, SettingsError
 from worker.store.runs.runs import list_runs
 from worker.store.sending import queue
 from worker.store.sending.warming import warm
@@ -62,7 +57,7 @@ def serve_all(
         runtime.queue.work(settings.threads)
         get_logger().info("service.started", role="up", inbox=str(settings.inbox), threads=settings.threads)
         doors = open_doors(runtime, at, sandbox[1] if sandbox else None, tell, examine)
-        with _metrics_door(settings), _heartbeat(runtime, "up") as heartbeat, doors:
+        with metrics_door(settings), heartbeat_of(runtime, "up") as heartbeat, doors:
             if is_shared(runtime):
                 _lead_or_stand_by(runtime, lock, stop, heartbeat)
             elif not stop.is_set():
@@ -85,69 +80,13 @@ def serve_scheduler(settings: Settings, stop: Stop) -> int:
     lock = leader_lock(runtime.store, runtime.troubles)
     get_logger().info("service.started", role="scheduler", inbox=str(settings.inbox))
     try:
-        with _metrics_door(settings), _heartbeat(runtime, "scheduler") as heartbeat:
+        with metrics_door(settings), heartbeat_of(runtime, "scheduler") as heartbeat:
             _lead_or_stand_by(runtime, lock, stop, heartbeat)
     finally:
         lock.release()
         runtime.close()
     get_logger().info("service.stopped", role="scheduler")
     return stop.exit_code
-
-
-def serve_worker(settings: Settings, stop: Stop) -> int:
-    """`worker`: send what the scheduler queued, until told to stop; return the exit code."""
-    runtime = started(settings, stop, role="worker")
-    if runtime is None:
-        return stop.exit_code
-    warm(runtime.store, settings.threads)
-    runtime.queue.work(settings.threads)
-    get_logger().info("service.started", role="worker", threads=settings.threads)
-    try:
-        with _metrics_door(settings), _heartbeat(runtime, "worker") as heartbeat, ClockWatch(runtime):
-            heartbeat.beat()
-            while not stop.wait(BEAT_SECONDS):
-                heartbeat.beat()
-                with suppress(*STORE_FAILS):  # they are read when they are needed
-                    runtime.definitions.prepare_starting(runtime.account_id, runtime.clock.now())
-    finally:
-        runtime.close()
-    get_logger().info("service.stopped", role="worker")
-    return stop.exit_code
-
-
-def serve_dashboard(settings: Settings, stop: Stop, at: Listeners, tell: Tell, examine: Examine) -> int:
-    """`dashboard`: the doors alone, until told to stop; return the exit code. Any number of them may run."""
-    runtime = started(settings, stop)
-    if runtime is None:
-        return stop.exit_code
-    get_logger().info("service.started", role="dashboard")
-    try:
-        apart = nullcontext() if at.front else _metrics_door(settings)
-        doors_open = open_doors(runtime, at, None, tell, examine)
-        with apart, _heartbeat(runtime, "dashboard") as heartbeat, doors_open as doors, ClockWatch(runtime):
-            while all(door.is_alive() for door in doors):
-                heartbeat.beat()
-                if stop.wait(BEAT_SECONDS):
-                    break
-            else:
-                raise RuntimeError("nothing listens any more")
-    finally:
-        runtime.close()
-    get_logger().info("service.stopped", role="dashboard")
-    return stop.exit_code
-
-
-def _metrics_door(settings: Settings) -> AbstractContextManager[object]:
-    """Serve `/metrics` apart from the front door, which serves it, too."""
-    if not settings.metrics_http:
-        return nullcontext()
-    return FrontDoor(make_metrics_app(), listen(settings.metrics_http, f"{PREFIX}METRICS_HTTP"))
-
-
-def _heartbeat(runtime: Runtime, role: str) -> Heartbeat:
-    socket_name = os.environ.get("NOTIFY_SOCKET", "")
-    presence = ProcessNote(runtime, role)
-    return Heartbeat(runtime, file=runtime.settings.heartbeat_file, notify_socket=socket_name, presence=presence)
 
 
 def _lead_or_stand_by(runtime: Runtime, lock: LeaderLock, stop: Stop, heartbeat: Heartbeat) -> None:

@@ -1,0 +1,1 @@
+"""The services: processes that work until they are told to stop."""

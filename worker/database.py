@@ -1,0 +1,42 @@
+"""The database of the settings, and the mark that says how far it was."""
+
+from worker.marker import FileMarker, Marker, NoMarker, beside
+from worker.settings.settings import Settings
+from worker.store.engine import Store
+from worker.store.migrate import migrate
+from worker.store.same_database import MIXED, Belonging
+
+
+def open_store(settings: Settings) -> Store:
+    """Return the database with its schema up to date. Raises `StoreError`."""
+    store = Store(settings.database_url)
+    try:
+        migrate(store)
+    except Exception:
+        store.close()
+        raise
+    return store
+
+
+def watch_database(store: Store, marker: Marker, name: str, *, is_behind: bool) -> None:
+    """Let the store notice when its database is another one, and keep the mark so that the next process is quarantined.
+
+    `is_behind`: the mark is ahead of the database from the start, which the quarantine reports.
+    """
+    marker.adopt(name)
+
+    def promised() -> int:
+        return marker.promised() if is_behind else max(marker.promised(), marker.read())
+
+    store.belongs(Belonging(name, promised), lambda loss: marker.keep(loss in MIXED))
+
+
+def marker_of(settings: Settings, store: Store, *, on_redis: bool) -> Marker:
+    """Return the mark that says how far the database of the settings was."""
+    if on_redis:
+        from worker.redis_marker import REDIS_KEY, RedisMarker
+        from worker.throttle.redis import connect_for_throttle
+
+        return RedisMarker(connect_for_throttle(settings.redis_url), REDIS_KEY)
+    path = store.sqlite_path
+    return NoMarker() if path is None else FileMarker(beside(path))
