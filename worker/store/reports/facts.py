@@ -85,18 +85,22 @@ _decided_at = (
     .correlate(batches)
     .scalar_subquery()
 )
+_first_held = (
+    sa.select(sa.func.min(sa.func.coalesce(_decided_at, batches.c.latest, batches.c.moment)))
+    .where(batches.c.run_id == runs.c.id, batches.c.state == BatchState.HELD)
+    .correlate(runs)
+    .scalar_subquery()
+)
+"""Of each run by an index: joined, SQLite looked at every batch there ever was."""
+
 _OLDEST: Final = {
     RecipientState.PENDING: sa.select(sa.func.min(_first_due)).where(_mine, runs.c.state == RunState.RUNNING),
     RecipientState.IN_DOUBT: sa.select(sa.func.min(attempts.c.started_at))
     .join(batches, batches.c.id == attempts.c.batch_id)
     .join(runs, runs.c.id == batches.c.run_id)
     .where(_mine, batches.c.state.in_(_UNDER_WAY), NOT_WAITING, attempts.c.state != AttemptState.CLOSED),
-    RecipientState.HELD: sa.select(sa.func.min(sa.func.coalesce(_decided_at, batches.c.latest, batches.c.moment)))
-    .select_from(batches.join(runs, runs.c.id == batches.c.run_id))
-    .where(
-        _mine,
-        sa.or_(runs.c.state.in_(BEGUN), runs.c.finished_at > sa.bindparam("b_since")),
-        batches.c.state == BatchState.HELD,
+    RecipientState.HELD: sa.select(sa.func.min(_first_held)).where(
+        _mine, sa.or_(runs.c.state.in_(BEGUN), runs.c.finished_at > sa.bindparam("b_since"))
     ),
 }
 
