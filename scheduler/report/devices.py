@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlmodel import Session
@@ -11,12 +12,14 @@ from campaigns.counting import amount
 from campaigns.definition import Definition, DeviceMode
 from campaigns.display import phone_words, shown_time, utc
 from campaigns.following.results import result_advice, result_words
+from campaigns.lifecycle import RecipientState
 from scheduler.report.shown.shapes import DeviceShape
 from worker.limits.limits_in_force import Ceilings
 from worker.limits.live_limits import in_force
 from worker.settings.settings import Settings
 from worker.store.following import devices
 from worker.store.following.devices import DeviceView, Stuck
+from worker.store.reports.choices import NONE
 from worker.store.reports.counts import Failures
 from worker.store.sending import account_limits
 
@@ -25,6 +28,7 @@ from worker.store.sending import account_limits
 class Device:
     """A device or SIM as `campaigns devices` shows it. `rate`: its current limit in segments; empty if it has none."""
 
+    account_id: int
     seen: DeviceView
     rate: str
     stuck: Stuck | None
@@ -56,7 +60,7 @@ def devices_of(session: Session, account_id: int, settings: Settings, *, now: da
     for seen in devices.devices_seen(session, account_id):
         names = (str(seen.device), f"{seen.device}|{seen.sim}")
         rate = next((current.device_rates[name] for name in names if name in current.device_rates), current.device_rate)
-        yield Device(seen, "" if rate is None else str(rate), stuck.get(seen.device))
+        yield Device(account_id, seen, "" if rate is None else str(rate), stuck.get(seen.device))
 
 
 def stuck_words(stuck: Stuck, zone: ZoneInfo) -> str:
@@ -99,9 +103,22 @@ def stuck_lines(
 
 def failure_words(found: Sequence[Failures]) -> Iterator[str]:
     """Yield why texts failed: `9 the phone has no service (phone 2): check where the phone is ...`."""
-    for entry in found:
-        where = "" if entry.device is None else f" ({phone_words(entry.device)})"
-        if entry.result_code is None:
-            yield f"{entry.count:,} {entry.reason or 'for no known reason'}{where}"
-        else:
-            yield f"{entry.count:,} {result_words(entry.result_code)}{where}: {result_advice(entry.result_code)}"
+    return (f"{entry.count:,} {why_failed(entry)}" for entry in found)
+
+
+def why_failed(entry: Failures) -> str:
+    """Return why texts failed, without how many they are."""
+    where = "" if entry.device is None else f" ({phone_words(entry.device)})"
+    if entry.result_code is None:
+        return f"{entry.reason or 'for no known reason'}{where}"
+    return f"{result_words(entry.result_code)}{where}: {result_advice(entry.result_code)}"
+
+
+def whose_failed(entry: Failures) -> dict[str, Any]:
+    """Return the filter of a run's recipients for exactly those whose texts failed like this."""
+    return {
+        "state": RecipientState.FAILED.value,
+        "reason": entry.reason or NONE,
+        "device": NONE if entry.device is None else entry.device,
+        "result_code": NONE if entry.result_code is None else entry.result_code,
+    }

@@ -73,8 +73,13 @@ TOO_FEW: Final = "too few to tell"
 
 @dataclass(frozen=True, slots=True)
 class ComparedShare:
-    """A share with its interval, and how it differs from that of the group it is compared with; empty for that one."""
+    """How many, their share with its interval, and how that differs from the group it is compared with.
 
+    `count` None: it is not counted for this group. `verdict` is empty for the group that others are compared with.
+    """
+
+    figure: str
+    count: int | None
     share: str
     verdict: str
 
@@ -86,6 +91,8 @@ class ComparedGroup:
     name: str
     people: int
     cells: tuple[ComparedShare, ...]
+    run_id: int | None
+    part: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,18 +114,25 @@ def compared(groups: Sequence[GroupOutcome]) -> Comparison:
 
     def cell(group: GroupOutcome, figure: str) -> ComparedShare:
         if figure not in _figures(group):
-            return ComparedShare("", "")
+            return ComparedShare(figure, None, "", "")
         base = control if control is not None and figure in OF_ANYBODY else groups[0]
         count = getattr(group, figure)
         if group is base:
-            return ComparedShare(_share(count, group.people), "")
+            return ComparedShare(figure, count, _of_all(count, group.people), "")
         low, high = difference(count, group.people, getattr(base, figure), base.people)
         verdict = TOO_FEW if low <= 0 <= high else f"{100 * low:+.1f} to {100 * high:+.1f} points"
-        return ComparedShare(_share(count, group.people), verdict)
+        return ComparedShare(figure, count, _of_all(count, group.people), verdict)
 
     return Comparison(
         tuple(
-            ComparedGroup(_name(group), group.people, tuple(cell(group, each) for each in FIGURES)) for group in groups
+            ComparedGroup(
+                _name(group),
+                group.people,
+                tuple(cell(group, each) for each in FIGURES),
+                group.run_id,
+                group.part,
+            )
+            for group in groups
         )
     )
 
@@ -177,10 +191,14 @@ def _percent(count: int, of: int) -> str:
 
 
 def _share(count: int, of: int) -> str:
+    return f"{count:,} = {_of_all(count, of)}" if of else "0"
+
+
+def _of_all(count: int, of: int) -> str:
     if not of:
-        return "0"
+        return ""
     low, high = wilson(count, of)
-    return f"{count:,} = {_percent(count, of)} ({100 * low:.1f} to {100 * high:.1f})"
+    return f"{_percent(count, of)} ({100 * low:.1f} to {100 * high:.1f})"
 
 
 def _versus(group: GroupOutcome, control: GroupOutcome | None) -> str:

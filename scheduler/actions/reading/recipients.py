@@ -8,14 +8,28 @@ from campaigns.lifecycle import RecipientState
 from campaigns.protocol.bulk_actions import BulkAction, Cause
 from scheduler.actions.naming import latest_run
 from scheduler.actions.reading.pages import Page
+from scheduler.actions.refusals import Refusal, Refused
 from worker.store.engine import Store
 from worker.store.following.devices import devices_seen
 from worker.store.kept.counting import TEXT
+from worker.store.reports import choices
 from worker.store.reports.choices import is_for
 from worker.store.reports.counts import failures, kept_parts
 from worker.store.reports.exports import Exported
 from worker.store.reports.recipients import recipients_after
 from worker.store.runs.runs import RunView
+
+NONE: Final = choices.NONE
+NOT_CONTROL: Final = choices.NOT_CONTROL
+"""Values of filters, as in `choices`."""
+
+
+def known_figure(value: str) -> str:
+    """Return a value of the filter `reached`. Raises `Refused` for another one."""
+    if value not in choices.EVERY_FIGURE:
+        sentence = f"there is no figure {value}; use one of {', '.join(choices.EVERY_FIGURE)}"
+        raise Refused(Refusal.INVALID, sentence, field="reached")
+    return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +79,9 @@ def read_recipients(
 ) -> Page[RecipientRow]:
     """Return recipients of a campaign's latest run, or the one with this number, from the row after `after` on.
 
-    `filters`: those of `bulk.BulkSelection`. `among`: only those for whom an action would, or would not, be done for
-    this cause. Raises `Refused` for an unknown campaign or run.
+    `filters`: those of `bulk.BulkSelection`, and `result_code`, `part` and `reached` as in `choices`. `among`: only
+    those for whom an action would, or would not, be done for this cause. Raises `Refused` for an unknown campaign or
+    run.
     """
     with store.read() as session:
         run = latest_run(session, campaign, number)

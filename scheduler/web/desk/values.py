@@ -5,6 +5,7 @@ from collections.abc import Collection
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from scheduler.actions.reading.recipients import NONE
 from scheduler.actions.refusals import Refusal
 from scheduler.web.api.parameters import MOST_ID, MOST_ROW
 from scheduler.web.api.problems import PLAIN, CallProblem, Fault
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from scheduler.web.desk.pages import Visit
 
 LONGEST: Final = 1_000
+
+NUMBERS: Final = frozenset({"device", "batch_id", "result_code"})
+"""Filters whose values are numbers, or `NONE`."""
 
 W = TypeVar("W", bound=StrEnum)
 
@@ -67,5 +71,5 @@ def filters_of(asked: "Visit", names: Collection[str]) -> dict[str, Any]:
             continue
         if len(written) > LONGEST or not re.fullmatch(PLAIN, written):
             raise CallProblem(Refusal.INVALID, f"{name} in the address cannot be read; open the page again")
-        filters[name] = number_of(asked, name) if name in {"device", "batch_id"} else written
+        filters[name] = number_of(asked, name) if name in NUMBERS and written != NONE else written
     return filters

@@ -128,6 +128,7 @@ PAGES = {
     ("GET", "/calendar"): "read",
     ("GET", "/compare"): "read",
     ("GET", "/fleet"): "read",
+    ("GET", "/fleet/texts"): "read",
     ("GET", "/needs"): "read",
     ("GET", "/opt-outs"): "read",
     ("GET", "/replies"): "read",

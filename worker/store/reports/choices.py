@@ -3,24 +3,40 @@
 One expression decides: a plan counts by it, a list shows whom it counts, and the action takes those whom it names.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from campaigns.lifecycle import RecipientState
+from campaigns.lifecycle import NEVER_SENT, RecipientState
 from campaigns.protocol.bulk_actions import BulkAction, Cause
 from worker.store.following.standing import counts_as_failed
-from worker.store.people.run_answers import is_answer
+from worker.store.kept.counting import CONTROL, COUNTED, MOST_REASON
+from worker.store.people.run_answers import FIGURES, is_answer
 from worker.store.runs.resends import has_later_text, is_proven, retry_waits
-from worker.store.tables import recipients, replies, runs, suppressions
+from worker.store.tables import recipients, replies, run_answers, runs, suppressions
 
 ANY_REPLY: Final = "any"
 NO_REPLY: Final = "none"
 AN_ANSWER: Final = "answer"
 """Values of the filter `reply` besides a meaning."""
+
+NONE: Final = "none"
+"""The value of the filters `reason`, `device` and `result_code` for rows that have none."""
+
+NOT_CONTROL: Final = "all-but-control"
+"""The value of the filter `part` for everybody who is not in the control group."""
+
+PEOPLE: Final = "people"
+REACHED: Final[Mapping[str, tuple[RecipientState, ...]]] = {
+    "sent": (RecipientState.SENT, RecipientState.DELIVERED),
+    "delivered": (RecipientState.DELIVERED,),
+}
+"""Values of the filter `reached`, besides `PEOPLE` (to whom a run was to send) and the kinds of `run_answers`."""
+
+EVERY_FIGURE: Final = (PEOPLE, *REACHED, *FIGURES)
 
 NUMBER: Final = r"^\+[1-9][0-9]{6,14}$"
 """A row that cannot be used may have any text where its number belongs. The lengths are those of E.164."""
@@ -39,10 +55,40 @@ class Counted:
 
 
 def matches(run_id: int, filters: Mapping[str, Any]) -> list[sa.ColumnElement[bool]]:
-    """Return the conditions of a filter: values of columns by their names, and `reply`."""
+    """Return the conditions of a filter: values of columns by their names, and those of `_OTHERS`."""
     return [
-        _replied(run_id, value) if name == "reply" else recipients.c[name] == value for name, value in filters.items()
+        _OTHERS[name](run_id, value) if name in _OTHERS else recipients.c[name] == value
+        for name, value in filters.items()
     ]
+
+
+def _because(_run_id: int, reason: str) -> sa.ColumnElement[bool]:
+    """Match a reason, of which no more than `MOST_REASON` characters are kept as the one of a failure."""
+    if len(reason) == MOST_REASON:
+        return sa.func.substr(recipients.c.reason, 1, MOST_REASON) == reason
+    return recipients.c.reason == ("" if reason == NONE else reason)
+
+
+def _by_number(name: str) -> Callable[[int, int | str], sa.ColumnElement[bool]]:
+    return lambda _run_id, value: recipients.c[name].is_(None) if value == NONE else recipients.c[name] == value
+
+
+def _of_part(_run_id: int, part: str) -> sa.ColumnElement[bool]:
+    """Match a part of a run's people, as it is kept: its control group, or those who were given a variant's text."""
+    theirs: sa.ColumnElement[str] = sa.literal_column(COUNTED[0].part.format(row="recipient"), sa.String)
+    return theirs != CONTROL if part == NOT_CONTROL else theirs == part
+
+
+def _reached(run_id: int, figure: str) -> sa.ColumnElement[bool]:
+    """Match those who are counted in a figure by which campaigns are compared."""
+    if figure == PEOPLE:
+        return recipients.c.state.not_in(sorted(NEVER_SENT))
+    if figure in FIGURES:
+        noted = sa.select(run_answers.c.recipient_id).where(
+            run_answers.c.run_id == run_id, run_answers.c.kind == figure
+        )
+        return recipients.c.id.in_(noted)
+    return recipients.c.state.in_(REACHED[figure])
 
 
 def recipient_of(run_id: int) -> sa.ColumnElement[bool]:
@@ -57,6 +103,16 @@ def _replied(run_id: int, meaning: str) -> sa.ColumnElement[bool]:
     elif meaning not in {ANY_REPLY, NO_REPLY}:
         wrote = wrote.where(replies.c.meaning == meaning)
     return recipients.c.id.not_in(wrote) if meaning == NO_REPLY else recipients.c.id.in_(wrote)
+
+
+_OTHERS: Final[Mapping[str, Callable[[int, Any], sa.ColumnElement[bool]]]] = {
+    "reply": _replied,
+    "reason": _because,
+    "part": _of_part,
+    "reached": _reached,
+    "device": _by_number("device"),
+    "result_code": _by_number("result_code"),
+}
 
 
 def is_for(session: Session, action: BulkAction, run_id: int, cause: Cause) -> sa.ColumnElement[bool]:

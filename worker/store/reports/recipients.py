@@ -1,11 +1,15 @@
 """The recipients of a run a page at a time, in the order of the audience: all, or those that a filter matches."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlmodel import Session
 
+from campaigns.lifecycle import RecipientState
+from worker.store.kept.phones import FAILED, SENT, WAITING
 from worker.store.reports.choices import matches
 from worker.store.reports.exports import (
     NO_REPLY,
@@ -19,7 +23,52 @@ from worker.store.reports.exports import (
     set_for_pages,
 )
 from worker.store.reports.keyset import rows_after
-from worker.store.tables import recipients, replies
+from worker.store.tables import campaigns, recipients, replies, runs
+
+
+@dataclass(frozen=True, slots=True)
+class PhoneText:
+    """A text that a phone was given. `at`: when it was sent, or else handed over."""
+
+    id: int
+    run_id: int
+    campaign: str
+    number: str
+    state: RecipientState
+    reason: str
+    at: datetime | None
+
+
+IN_FIGURE: Final[Mapping[str, tuple[RecipientState, ...]]] = {
+    WAITING: (RecipientState.ACCEPTED,),
+    SENT: (RecipientState.SENT, RecipientState.DELIVERED),
+    FAILED: (RecipientState.FAILED,),
+}
+"""The states that are counted in a figure of a phone."""
+
+
+def phone_texts_after(
+    session: Session, account_id: int, device: int, sim: int | None, figure: str, *, after: int, limit: int
+) -> tuple[list[PhoneText], int | None]:
+    """Return the texts of one figure of a phone (`sim` None: not known), the newest first, and the id to go on after.
+
+    There is no index by phone, which every receipt would have to keep: each page looks at a bounded part.
+    """
+    columns = (recipients.c.id, recipients.c.run_id, campaigns.c.slug, recipients.c.number, recipients.c.state)
+    at = sa.func.coalesce(recipients.c.sent_at, recipients.c.accepted_at, type_=recipients.c.sent_at.type)
+    query = (
+        sa.select(*columns, recipients.c.reason, at)
+        .join(runs, runs.c.id == recipients.c.run_id)
+        .join(campaigns, campaigns.c.id == runs.c.campaign_id)
+    )
+    only = [
+        runs.c.account_id == account_id,
+        recipients.c.device == device,
+        recipients.c.sim.is_(None) if sim is None else recipients.c.sim == sim,
+        recipients.c.state.in_(IN_FIGURE[figure]),
+    ]
+    rows, place = rows_after(session, query, recipients.c.id, only=only, after=after, limit=limit, newest_first=True)
+    return [PhoneText(*tuple(row)) for row in rows], place
 
 
 def recipients_after(

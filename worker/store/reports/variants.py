@@ -1,7 +1,7 @@
 """The outcome of each variant and of the control group."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from sqlmodel import Session
@@ -21,7 +21,8 @@ class GroupOutcome:
     """The people of one variant, or of the control group, and how many of them got how far.
 
     `people` are all who were assigned to it, including those who were not sent to in the end: only then are groups
-    alike. `replied`: with words of their own, and not only a keyword such as STOP.
+    alike. `replied`: with words of their own, and not only a keyword such as STOP. `run_id`: the run whose rows all of
+    them are; None: they are those of several.
     """
 
     variant: str
@@ -31,6 +32,12 @@ class GroupOutcome:
     delivered: int
     replied: int
     opted_out: int
+    run_id: int | None = field(default=None, compare=False)
+
+    @property
+    def part(self) -> str:
+        """What is kept as theirs of the run."""
+        return CONTROL if self.is_control else TEXT + self.variant
 
 
 def is_split(run: RunView) -> bool:
@@ -57,6 +64,7 @@ def group_outcomes(session: Session, run: RunView, again: Collection[int] = ()) 
             sum(found[RecipientState.DELIVERED, part] for found in (here, there)),
             here[FIGURES[REPLIED], part],
             here[FIGURES[OPTED_OUT], part],
+            None if again else run.id,
         )
         for is_control, name, part in groups
     )
@@ -71,4 +79,5 @@ def whole_outcome(session: Session, run: RunView, by_state: Mapping[RecipientSta
     )
     sent, delivered = (by_state.get(state, 0) for state in _SENT)
     people = sum(count for state, count in by_state.items() if state not in NEVER_SENT)
-    return GroupOutcome(run.campaign, False, people, sent + delivered, delivered, replied, opted_out)
+    only = None if run.day else run.id  # the states of a campaign that reminds are those of all its days
+    return GroupOutcome(run.campaign, False, people, sent + delivered, delivered, replied, opted_out, only)

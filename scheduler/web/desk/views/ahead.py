@@ -7,6 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from scheduler.actions.plans.calendar import Calendar, CalendarDay, read_calendar
 from scheduler.actions.reading.names import newest_names
+from scheduler.actions.reading.recipients import NOT_CONTROL
 from scheduler.actions.reading.runs import read_comparison
 from scheduler.actions.refusals import Refusal
 from scheduler.report.variants import compared
@@ -116,6 +117,7 @@ def compare(asked: Visit) -> DeskPage:
             "offered": newest_names(asked.runtime.store),
             "found": compared(groups),
             "is_whole": len(names) > 1,
+            "everybody": NOT_CONTROL,
         },
     )
 

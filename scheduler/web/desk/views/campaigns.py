@@ -11,7 +11,7 @@ from scheduler.actions.reading.audit import read_audit
 from scheduler.actions.reading.lists import read_needs
 from scheduler.actions.reading.runs import read_campaigns, read_course, read_line, read_now, run_lines
 from scheduler.actions.throttling import place_of, read_limits
-from scheduler.report.devices import failure_words
+from scheduler.report.devices import whose_failed, why_failed
 from scheduler.report.limits import Limit
 from scheduler.report.summary import RunProgress, alarm_words, approved_words, phone_lines
 from scheduler.report.variants import groups_of
@@ -63,7 +63,7 @@ def campaign(asked: Visit) -> DeskPage:
             "alarm": alarm_words(seen),
             "phones": phone_lines(seen, asked.zone),
             "approved": approved_words(seen, asked.zone),
-            "failures": list(failure_words(seen.failures)),
+            "failures": [(entry, whose_failed(entry), why_failed(entry)) for entry in seen.failures],
             "groups": groups_of(seen.groups),
             "limits": _limits(asked, name, ended=seen.run.finished_at is not None),
             "can": _can(asked, seen),

@@ -8,7 +8,7 @@ from campaigns.definition import Kind
 from campaigns.phone_numbers.masking import mask
 from scheduler.actions.numbers import normalised
 from scheduler.actions.reading.lists import read_all_held, read_broken_files, read_suppressions
-from scheduler.actions.reading.phones import read_phones
+from scheduler.actions.reading.phones import read_phone_texts, read_phones
 from scheduler.actions.reading.replies import read_replies
 from scheduler.actions.reading.runs import read_at_work
 from scheduler.actions.refusals import Refusal, Refused
@@ -16,8 +16,9 @@ from scheduler.actions.suppressing.kinds import known_kind
 from scheduler.actions.suppressing.opt_outs import suppress, unsuppress
 from scheduler.actions.throttling import place_of, read_limits
 from scheduler.report.limits import Limit
+from scheduler.web.api.problems import CallProblem
 from scheduler.web.desk.pages import DeskPage, DeskPlace, Go, Visit
-from scheduler.web.desk.values import after_of
+from scheduler.web.desk.values import after_of, number_of
 
 ROWS: Final = 100
 
@@ -43,6 +44,17 @@ def fleet(asked: Visit) -> DeskPage:
     runtime = asked.runtime
     phones = read_phones(runtime.store, runtime.settings, now=asked.now)
     return DeskPage("fleet.html", {"phones": phones, "limits": _limits(asked)})
+
+
+def phone_texts(asked: Visit) -> DeskPage:
+    """The texts behind a figure of a phone, of all campaigns, the newest first."""
+    account, device, sim = (number_of(asked, name) for name in ("account", "device", "sim"))
+    if account is None or device is None:
+        raise CallProblem(Refusal.INVALID, "the address names no phone; open Fleet, and follow one of its figures")
+    figure = asked.query.get("figure", "")
+    page = read_phone_texts(asked.runtime.store, account, device, sim, figure, after=after_of(asked), limit=ROWS)
+    phone = {"account": account, "device": device, "sim": sim, "figure": figure}
+    return DeskPage("phone_texts.html", {"phone": phone, "rows": page.rows, "next": page.next})
 
 
 def _limits(asked: Visit) -> Sequence[Limit]:
@@ -81,6 +93,7 @@ def bring_back(asked: Visit) -> Go:
 PLACES: Final = (
     DeskPlace("/needs", needs),
     DeskPlace("/fleet", fleet),
+    DeskPlace("/fleet/texts", phone_texts),
     DeskPlace("/opt-outs", suppressions),
     DeskPlace("/opt-outs/add", act=add, act_scope=Scope.SUPPRESS),
     DeskPlace("/opt-outs/remove", act=bring_back, act_scope=Scope.SUPPRESS),

@@ -11,7 +11,7 @@ from campaigns.optout import Meaning
 from campaigns.protocol.bulk_actions import SENTENCES, WHY, BulkAction, Cause
 from scheduler.actions.bulk import BulkPlan, BulkSelection, OtherPeople, ask_first, do_bulk, known_reply, plan_bulk
 from scheduler.actions.reading.people import read_person
-from scheduler.actions.reading.recipients import read_choices, read_recipients
+from scheduler.actions.reading.recipients import NONE, NOT_CONTROL, known_figure, read_choices, read_recipients
 from scheduler.actions.refusals import Refusal, Refused
 from scheduler.report.story import chapter_lines
 from scheduler.web.api.problems import STATUSES
@@ -20,7 +20,16 @@ from scheduler.web.desk.values import after_of, filters_of, number_of, one_of
 
 ROWS: Final = 100
 
-FILTERS: Final = ("state", "reason", "device", "variant", "batch_id", "reply")
+FILTERS: Final = ("state", "reason", "device", "variant", "batch_id", "reply", "result_code", "part", "reached")
+
+FIGURES: Final[Mapping[str, str]] = {
+    "people": "were to get a text",
+    "sent": "had their text sent by a phone",
+    "delivered": "had their text delivered",
+    "replied": "wrote back",
+    "opted_out": "opted out",
+}
+"""What is true of the people behind a figure by which campaigns are compared."""
 
 BUTTONS: Final[Mapping[BulkAction, tuple[str, Scope]]] = {
     BulkAction.RESEND: ("Send failed texts again", Scope.CONTROL),
@@ -57,6 +66,7 @@ def people(asked: Visit) -> DeskPage:
             "rows": page.rows,
             "next": page.next,
             "filters": filters,
+            "further": _further(filters),
             "states": list(RecipientState),
             "meanings": list(Meaning),
             "offered": offered,
@@ -70,7 +80,28 @@ def _filters(asked: Visit) -> dict[str, Any]:
     filters: dict[str, Any] = filters_of(asked, FILTERS)
     if "reply" in filters:
         filters["reply"] = known_reply(filters["reply"])
+    if "reached" in filters:
+        filters["reached"] = known_figure(filters["reached"])
     return filters
+
+
+def _further(filters: Mapping[str, Any]) -> list[str]:
+    """Return in words the filters that the form does not have."""
+    found = [FIGURES[filters["reached"]]] if "reached" in filters else []
+    if "part" in filters and filters["part"] != NOT_CONTROL:
+        kind, _, variant = filters["part"].partition(".")
+        found.append(
+            f"were given variant {variant}" if kind == "text" and variant else f"are in {PARTS.get(kind, kind)}"
+        )
+    if "result_code" in filters:
+        code = filters["result_code"]
+        found.append("have a text without a result code" if code == NONE else f"have a text with result code {code}")
+    if "batch_id" in filters:
+        found.append(f"are in request {filters['batch_id']}")
+    return found
+
+
+PARTS: Final[Mapping[str, str]] = {"text": "the group that was sent to", "control": "the control group"}
 
 
 def _asked_for(asked: Visit) -> tuple[BulkAction, BulkSelection]:

@@ -20,7 +20,7 @@ from worker.store.people import suppressions
 from worker.store.people.stored_replies import Incoming, store_replies
 from worker.store.people.suppressions import Entry
 from worker.store.reports.courses import save_course
-from worker.store.tables import alerts, recipients, runs
+from worker.store.tables import alerts, recipients, run_answers, runs
 
 ROOT: Final = Actor(ActorKind.CLI, "root")
 PASSWORD: Final = "correct horse battery"
@@ -42,10 +42,12 @@ def seeded(runtime: Runtime) -> World:
         world.set_run(run_id, reason="" if place % 2 else "a colleague asked", finished_at=now if ended else None)
     held = world.run(people(6, first=5_000, state=RecipientState.HELD), campaign="held-sale", per_request=3)
     world.set_batches(held, state=BatchState.HELD, reason="the gateway never said what became of it")
+    divided = _divided(world, now)
     with runtime.store.write() as session:
         for run_id, audience in session.execute(_AUDIENCES).all():
             summary = {"audience": audience, "counts": {"pending": audience}}
-            session.execute(sa.update(runs).where(runs.c.id == run_id).values(plan_summary=summary))
+            cuts = {"cuts": [0.4, 0.8]} if run_id == divided else {}
+            session.execute(sa.update(runs).where(runs.c.id == run_id).values(plan_summary=summary | cuts))
     _course(world, sending, now)
     _replies(world, now)
     with runtime.store.write() as session:
@@ -53,6 +55,35 @@ def seeded(runtime: Runtime) -> World:
         suppressions.suppress(session, entries, now=now)
         _alerts(world, session.connection(), now)
     return world
+
+
+def _divided(world: World, now: datetime) -> int:
+    """A campaign that is over, with two variants and a control group, and people who wrote back or opted out."""
+    rows = [
+        row._replace(variant="ab"[place % 2]) if place < 8 else row._replace(state=RecipientState.HOLDOUT, text="")
+        for place, row in enumerate(people(10, first=9_000))
+    ]
+    run_id = world.run(rows, campaign="divided", per_request=4)
+    world.sent(run_id)
+    states = [RecipientState.DELIVERED] * 4 + [RecipientState.SENT] * 2 + [RecipientState.FAILED] * 2
+    with world.store.write() as session:
+        ids = list(session.scalars(sa.select(recipients.c.id).where(recipients.c.run_id == run_id)))
+        for place, (id_, state) in enumerate(zip(ids, states, strict=False)):
+            failed = {
+                "result_code": 4 if place % 2 else None,
+                "reason": "no service",
+                "device": 2 if place % 2 else None,
+            }
+            values = {"state": state, "device": 1, "sim": 0, "sent_at": now}
+            values |= failed if state is RecipientState.FAILED else {}
+            session.execute(sa.update(recipients).where(recipients.c.id == id_).values(values))
+        answered = ((0, "replied"), (1, "replied"), (2, "opted_out"), (9, "replied"))
+        for place, kind in answered:
+            part = "control" if place == 9 else f"text.{'ab'[place % 2]}"
+            values = {"run_id": run_id, "recipient_id": ids[place], "kind": kind, "part": part}
+            session.execute(sa.insert(run_answers).values(values))
+    world.set_run(run_id, state=RunState.COMPLETED, started_at=now - timedelta(days=2), finished_at=now)
+    return run_id
 
 
 def _spread(world: World, run_id: int) -> None:

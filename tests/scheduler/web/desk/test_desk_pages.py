@@ -26,6 +26,7 @@ PAGES = (
     "/calendar",
     "/compare?campaign=spring-sale&campaign=held-sale",
     "/fleet",
+    "/fleet/texts?account=1&device=1&sim=0&figure=sent",
     "/replies",
     "/replies?meaning=stop",
     "/replies/5",
