@@ -63,7 +63,7 @@ def matches(run_id: int, filters: Mapping[str, Any]) -> list[sa.ColumnElement[bo
 
 
 def _because(_run_id: int, words: str) -> sa.ColumnElement[bool]:
-    """Match the words that somebody chose from a list: of a failure's, no more than `MOST_REASON` characters are kept."""
+    """Match words that somebody chose from a list: of a failure's, no more than `MOST_REASON` characters are kept."""
     said = recipients.c.reason if len(words) < MOST_REASON else sa.func.substr(recipients.c.reason, 1, MOST_REASON)
     wanted = "" if words == NONE else words
     return sa.and_(said == wanted)
