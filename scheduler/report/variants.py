@@ -102,8 +102,8 @@ class Comparison:
     rows: tuple[ComparedGroup, ...]
     figures: tuple[str, ...] = tuple(figure.replace("_", " ") for figure in FIGURES)
     about: str = (
-        f"{CONFIDENCE}. Below it: the difference in points from the control group for replies and opt-outs, and from "
-        "the first group otherwise or if there is no control group. "
+        f"{CONFIDENCE}. Below a share: the difference in points from the control group for replies and opt-outs, and "
+        "from the first group otherwise or if there is no control group. "
         f"{TOO_FEW.capitalize()}: the difference may be chance."
     )
 

@@ -10,7 +10,9 @@ from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
+import sqlalchemy as sa
 from playwright.sync_api import Browser, expect
 from pydantic import SecretStr
 
@@ -20,14 +22,17 @@ from scheduler.web.access import COOKIE
 from scheduler.web.app import make_app
 from scheduler.web.desk.live import EVENTS, KEPT_SECONDS, MOST_KEPT, Shared
 from scheduler.web.desk.pages import PageRoute
+from scheduler.web.desk.rendering import REHEARSAL
 from scheduler.web.serving import FrontDoor, listen, url_of
-from tests.scheduler.web.caller import KEY
+from tests.scheduler.web.caller import KEY, Door
 from tests.scheduler.web.conftest import runtime_of
 from tests.scheduler.web.desk.conftest import Desk
 from tests.scheduler.web.desk.seeded import signed_in
 from tests.store.store_world import World, people
-from worker.runtime import Runtime
+from worker.runtime import Runtime, build_runtime
+from worker.settings.settings import Settings
 from worker.store.access import sessions
+from worker.store.tables import campaigns
 
 PART = "/campaigns/spring-sale?part=campaign"
 
@@ -181,3 +186,25 @@ def test_what_can_no_longer_be_done_goes_from_an_open_page_and_the_focus_stays(d
     assert page.get_by_text("Change its limits").count() == 0
     expect(page.locator("[data-live]")).to_be_focused()
     context.close()
+
+
+def test_a_rehearsal_says_so_on_its_pages_of_a_service_that_sends(
+    tmp_path: Path, migrated: Callable[[Path], None]
+) -> None:
+    migrated(tmp_path)
+    url, key = f"sqlite:///{tmp_path / 'campaigns.db'}", SecretStr("key")
+    settings = Settings(database_url=url, gateway_url="http://127.0.0.1:9", api_key=key, timezone="UTC", _env_file=None)
+    runtime = build_runtime(settings)
+    world = World(runtime.store)
+    for campaign in ("real", "tried"):
+        world.run(people(3), campaign=campaign)
+    with runtime.store.write() as session:
+        session.execute(sa.update(campaigns).where(campaigns.c.slug == "tried").values(rehearsal=True))
+    cookies = {COOKIE: signed_in(runtime, "anna", Role.OPERATOR)}
+    said = {}
+    with Door(runtime) as door, httpx.Client(base_url=door.url, cookies=cookies, timeout=60) as anna:
+        for page in ("", "/plan", "/people", "/people/plan?do=resend", "/cancel"):
+            said[page] = [REHEARSAL in anna.get(f"/campaigns/{campaign}{page}").text for campaign in ("real", "tried")]
+        said["/"] = [REHEARSAL in anna.get("/").text, True]
+    runtime.close()
+    assert said == {page: [False, True] for page in said}

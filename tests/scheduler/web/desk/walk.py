@@ -115,7 +115,7 @@ def mend_it(walk: Walk) -> None:
 def plan_and_submit(walk: Walk) -> None:
     anna = walk.anna
     anna.press("Plan")
-    anna.sees("What spring-sale would do", f"Audience {PEOPLE + 2}", f"pending {PEOPLE + 1}", "invalid 1")
+    anna.sees("What spring-sale would do", f"Audience {PEOPLE + 2}", f"Pending {PEOPLE + 1}", "Invalid 1")
     anna.sees("Hi Anna 0, our spring sale starts on Saturday.", "It needs approval")
     walk.shot("plan", anna)
     anna.press("Submit exactly this plan")
