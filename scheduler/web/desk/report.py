@@ -40,7 +40,7 @@ def write_report(report: CampaignReport, stream: TextIO, zone: ZoneInfo) -> int:
             ("people", figures.people, 0, ""),
             ("sent", sent, figures.people, "of all people"),
             ("delivered", delivered, figures.people, "of all people"),
-            ("replied", figures.replies, sent, "of those sent to, without those who wrote only STOP, START or HELP"),
+            ("replied", figures.replies, sent, "of those sent to"),
             ("opted out since", figures.opt_outs, sent, "of those sent to"),
             ("segments", figures.segments, 0, ""),
         ),

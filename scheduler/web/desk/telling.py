@@ -19,7 +19,7 @@ def kept_words(stored: StoredTable) -> str:
     """Return what became of a table that was brought."""
     rows = amount(stored.rows, "row")
     what = f"is stored, with {rows}" if stored.is_news else "is the same as the one stored already"
-    return f"{stored.name} {what}. Name it in the campaign file, or fill in the form, and press Plan."
+    return f"{stored.name} {what}. A campaign file can name it now."
 
 
 def exists_words(prospect: Prospect | None) -> str:

@@ -44,7 +44,7 @@ def approve(asked: Visit) -> Go:
         four_eyes=settings.four_eyes,
         now=asked.now,
     )
-    return Go(f"/campaigns/{name}", f"{name} is approved: plan {done.plan[:12]}")
+    return Go(f"/campaigns/{name}", f"{name} is approved, and is sent as planned: plan {done.plan[:12]}")
 
 
 def pause(asked: Visit) -> Go:

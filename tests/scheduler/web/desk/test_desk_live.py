@@ -29,7 +29,8 @@ from tests.scheduler.web.conftest import runtime_of
 from tests.scheduler.web.desk.conftest import Desk
 from tests.scheduler.web.desk.seeded import signed_in
 from tests.store.store_world import World, people
-from worker.runtime import Runtime, build_runtime
+from worker.building import build_runtime
+from worker.runtime import Runtime
 from worker.settings.settings import Settings
 from worker.store.access import sessions
 from worker.store.tables import campaigns

@@ -120,7 +120,7 @@ def test_from_a_broken_file_to_an_approved_campaign(desk: Runtime, reader: Calla
     page = author.send("/submit", ("spring-sale.yaml", BROKEN.encode()), ("customers.csv", TABLE), do="check").text
     assert text_in(page) == BROKEN
     assert re.search(r'<li value="3" class="bad"><code>audiense:</code>\s*<p class="problem">Line 3, column 1', page)
-    assert "customers.csv is stored, with 3 rows. Name it in the campaign file" in page
+    assert "customers.csv is stored, with 3 rows. A campaign file can name it now." in page
     assert re.search(r"<td>4</td><td>[^<]+</td>", page), "the row without a usable number, and why"
     # Mended, it still asks for columns that the table does not have: a click puts each into the text.
     page = author.send(text=MENDED, do="check").text
@@ -466,7 +466,7 @@ def test_what_happens_next_is_told(more: str, says: str, reader: Callable[[Role]
     author.send("/submit/exactly", text=hidden(page, "text"), seen=hidden(page, "seen"))
     assert f"x is submitted. {says}" in author.get("/campaigns/x/plan").text
     again = author.send("/submit", ("t.csv", TABLE), text=text, do="check").text
-    assert "t.csv is the same as the one stored already. Name it in the campaign file" in again
+    assert "t.csv is the same as the one stored already. A campaign file can name it now." in again
 
 
 def test_the_zone_of_the_times_is_named_at_the_fields(reader: Callable[[Role], Reader]) -> None:
