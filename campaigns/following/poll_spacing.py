@@ -5,8 +5,8 @@ was sent then. A walk reads every status completely, for a gateway that shows al
 read and of a returned message were measured.
 """
 
-from collections.abc import Collection, Sequence
-from datetime import timedelta
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime, timedelta
 from typing import Final
 
 MESSAGES_PER_READ: Final = 300
@@ -47,6 +47,9 @@ DATE_MARGIN: Final = timedelta(minutes=1)
 DATES_TO_TRUST: Final = 50
 """How many dates have to be seen first."""
 
+POLLS_TO_DOUBT: Final = 3
+"""From this poll on, a group's messages are looked for up to now: the gateway may have dated them unlike all others."""
+
 
 def is_sweep_cheaper(*, windows: int, shown: int, groups: int, wanted: int) -> bool:
     """Return whether reading by status costs less than group by group.
@@ -82,6 +85,43 @@ def margin_before(dates_after: Collection[timedelta], *, ahead: timedelta, wides
     if len(dates_after) < DATES_TO_TRUST:
         return widest
     return min(widest, max(timedelta(0), ahead - min(dates_after)) + (DATE_MARGIN if polls else FIRST_MARGIN))
+
+
+def margin_after(dates_after: Collection[timedelta], *, ahead: timedelta, polls: int) -> timedelta | None:
+    """Return how long after our own record of a message the gateway may have dated it; None: up to now.
+
+    The other side of `margin_before`. A gateway that dates messages when a phone sends them does so late.
+    """
+    if len(dates_after) < DATES_TO_TRUST or polls >= POLLS_TO_DOUBT:
+        return None
+    return max(ahead, *dates_after) + (DATE_MARGIN if polls else FIRST_MARGIN)
+
+
+def windows_to_read(
+    parts: Sequence[tuple[datetime, int]], spans: Iterable[tuple[datetime, datetime]], *, start: datetime, end: datetime
+) -> list[tuple[datetime, datetime, int]]:
+    """Return (start, end, messages) of the windows that together hold all of `spans`, and of no others.
+
+    `parts` divide the time from `start` to `end`: each has its last moment, and how many messages it has. `spans` are
+    the times at which messages that are still open may be dated. Neighbours share their edge.
+    """
+    windows: list[tuple[datetime, datetime, int]] = []
+    first, waiting = start, 0
+    for place, (last, messages) in enumerate(parts, start=1):
+        waiting += messages
+        edge = end if place == len(parts) else min(last, end)
+        if edge > first:
+            windows.append((first, edge, waiting))
+            first, waiting = edge, 0
+    if first < end:
+        windows.append((first, end, waiting))
+    wanted: list[tuple[datetime, datetime]] = []
+    for begins, ends in sorted(spans):
+        if wanted and begins <= wanted[-1][1]:
+            wanted[-1] = wanted[-1][0], max(ends, wanted[-1][1])
+        else:
+            wanted.append((begins, ends))
+    return [w for w in windows if any(begins <= w[1] and w[0] <= ends for begins, ends in wanted)]
 
 
 def stragglers(missing: Collection[int], *, polls: int) -> Sequence[int]:

@@ -93,7 +93,12 @@ def _write(clause: Any, dialect: Dialect) -> _Written:
         if element.effective_value is None:
             return sa.null()
         as_text = element.type.dialect_impl(dialect).literal_processor(dialect)
-        return None if as_text is None else sa.literal_column(as_text(element.effective_value), element.type)
+        if as_text is None:
+            return None
+        value = element.effective_value
+        text = f"({', '.join(map(as_text, value))})" if element.expanding else as_text(value)  # the values of an IN
+        # A driver that marks parameters with % reads it doubled, and the compiler doubles it again.
+        return sa.literal_column(text.replace("%%", "%") if dialect.paramstyle == "pyformat" else text, element.type)
 
     compiled = replacement_traverse(clause, {}, constant).compile(dialect=dialect)
     constants: dict[str, Any] = {}

@@ -11,7 +11,6 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from itertools import pairwise
 from typing import Final
 
 from sqlmodel import Session
@@ -20,9 +19,11 @@ from campaigns.following.poll_spacing import (
     DATES_TO_TRUST,
     STATUSES,
     is_sweep_cheaper,
+    margin_after,
     margin_before,
     rest_once_read,
     stragglers,
+    windows_to_read,
 )
 from campaigns.sending.backoff import poll_after, unread_after
 from scheduler.receipts.storing import store_receipts
@@ -50,6 +51,8 @@ PROBES: Final = 10
 
 FAILURES_TO_REST: Final = 3
 """After this many unreadable groups at the start of a tick, the others are left for later."""
+
+Span = tuple[datetime, datetime]
 
 ENDS: Final = (MessageStatus.SENT, MessageStatus.DELIVERED, MessageStatus.FAILED)
 """The statuses worth sweeping for, in the order of a message's life."""
@@ -95,13 +98,14 @@ class FollowTick:
         reads: Counter[int] = Counter()  # by run
         moved = left = 0
         rest_seconds = 0.0
-        if edges := self._edges_worth_reading(runtime, due, now):
-            moved = self._sweep(runtime, due, edges, reads)
+        if windows := self._windows_worth_reading(runtime, due, now):
+            moved = self._sweep(runtime, due, windows, reads)
         elif (sought := self._worth_a_walk(runtime, due)) is None:
             return {"groups": 0, "moved": 0, "reads": 0}
         elif sought:
             left, due = len(due) - len(sought), sought
-            moved = self.walks.walk(runtime, sought, ENDS, self._dated(runtime, sought, now), reads)
+            spans, latest = self._dated(runtime, sought, now)
+            moved = self.walks.walk(runtime, sought, ENDS, (min(spans)[0], latest), reads)
         if moved:
             self.receipt_reads.worked(runtime)
         else:
@@ -167,13 +171,13 @@ class FollowTick:
                 messages.append(message)
         return store_receipts(runtime, messages)
 
-    def _sweep(self, runtime: Runtime, due: Sequence[Group], edges: Sequence[datetime], reads: Counter[int]) -> int:
+    def _sweep(self, runtime: Runtime, due: Sequence[Group], spans: Sequence[Span], reads: Counter[int]) -> int:
         payer = min(group.run_id for group in due)  # reads for several runs are counted for one of them
         moved = 0
         windows = WindowReads.of(runtime, self.windows)
         is_news = True
         for status in ENDS:
-            for start, end in pairwise(edges if status is not RARE else (edges[0], edges[-1])):
+            for start, end in spans if status is not RARE else [(spans[0][0], spans[-1][1])]:
                 try:
                     for messages in windows.read(status, start, end):
                         moved += store_receipts(runtime, messages)
@@ -209,38 +213,47 @@ class FollowTick:
         answered = [(at, sent) for (at, was_answered), sent in dates.items() if was_answered]
         learn(runtime, [Dated(at, sent_at, now) for at, sent in answered for sent_at in sent])
 
-    def _edges_worth_reading(self, runtime: Runtime, due: Sequence[Group], now: datetime) -> list[datetime]:
-        """Return the edges of the windows in which the due messages were sent; empty if reading by group is cheaper.
+    def _windows_worth_reading(self, runtime: Runtime, due: Sequence[Group], now: datetime) -> list[Span]:
+        """Return the windows in which the due messages were sent; none if reading by group is cheaper.
 
-        A window also shows what else was sent then: at 200 texts a second, ten minutes are 120,000 texts each time.
+        A window also shows what else was sent then: at 200 texts a second, ten minutes are 120,000 texts each time. So
+        one in which everything has its end is left out.
         """
         if len(due) <= STATUSES or not self.windows.may_divide(runtime):
             return []
-        start, end = self._dated(runtime, due, now)
+        spans, _ = self._dated(runtime, due, now)
+        start, end = min(spans)[0], max(last for _, last in spans)
         wanted = sum(group.messages for group in due)
         with runtime.store.read() as session:
             ahead = max(_shifts(session, runtime, due))
             parts = receipts.accepted_parts(
                 session, runtime.account_id, start - ahead, end, messages=messages_per_part(runtime)
             )
-        shown = max(wanted, sum(count for _, count in parts))
         later = self.windows.clock_ahead()
-        inner = {edge for at, _ in parts[:-1] if start < (edge := at + later) < end}
-        edges = [start, *sorted(inner), end]
-        is_cheaper = is_sweep_cheaper(windows=len(edges) - 1, shown=shown, groups=len(due), wanted=wanted)
-        return edges if is_cheaper else []
+        windows = windows_to_read([(at + later, count) for at, count in parts], spans, start=start, end=end)
+        shown = max(wanted, sum(count for *_, count in windows))
+        is_cheaper = is_sweep_cheaper(windows=len(windows), shown=shown, groups=len(due), wanted=wanted)
+        return [(first, last) for first, last, _ in windows] if is_cheaper else []
 
-    def _dated(self, runtime: Runtime, due: Sequence[Group], now: datetime) -> tuple[datetime, datetime]:
-        """Return the earliest and latest date that the gateway may give to the messages of these groups."""
+    def _dated(self, runtime: Runtime, due: Sequence[Group], now: datetime) -> tuple[list[Span], datetime]:
+        """Return the first and last date that the gateway may give to messages of each group, and the last of any."""
         with runtime.store.read() as session:
             shifts = _shifts(session, runtime, due)
-        dates_after, ahead = tuple(self.windows.dates_after), min(shifts)
-        margins = {
-            polls: margin_before(dates_after, ahead=ahead, widest=MARGIN, polls=polls)
+        dates_after, ahead, latest = tuple(self.windows.dates_after), min(shifts), now + max(shifts) + MARGIN
+        reach = {
+            polls: (
+                ahead - margin_before(dates_after, ahead=ahead, widest=MARGIN, polls=polls),
+                margin_after(dates_after, ahead=max(shifts), polls=polls),
+            )
             for polls in {group.polls for group in due}
         }
-        first = min(group.accepted_at - margins[group.polls] for group in due)
-        return first + ahead, now + max(shifts) + MARGIN
+        spans = []
+        for group in due:
+            before, after = reach[group.polls]
+            spans.append(
+                (group.accepted_at + before, latest if after is None else min(latest, group.accepted_at + after))
+            )
+        return spans, latest
 
 
 def _shifts(session: Session, runtime: Runtime, due: Sequence[Group]) -> list[timedelta]:

@@ -1,19 +1,26 @@
 """When receipts are read, and how."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from campaigns.following.poll_spacing import (
+    DATE_MARGIN,
     DATES_TO_TRUST,
     FIRST_MARGIN,
+    POLLS_TO_DOUBT,
     STRAGGLERS_PER_GROUP,
     is_sweep_cheaper,
     is_walk_cheaper,
+    margin_after,
     margin_before,
     patience_seconds,
     rest_once_read,
     stragglers,
+    windows_to_read,
 )
 
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
@@ -85,6 +92,44 @@ def test_groups_that_have_not_been_read_are_looked_for_a_few_seconds_back() -> N
     trusted = [20 * SECOND, -20 * SECOND] * DATES_TO_TRUST
     assert margin_before(trusted, ahead=timedelta(), widest=WIDEST, polls=0) == 20 * SECOND + FIRST_MARGIN
     assert margin_before([], ahead=timedelta(), widest=WIDEST, polls=0) == WIDEST
+
+
+def test_how_far_ahead_is_read_follows_the_dates_that_were_seen_until_polls_find_nothing() -> None:
+    trusted = [20 * SECOND, 90 * SECOND] * DATES_TO_TRUST
+    assert margin_after(trusted, ahead=timedelta(), polls=0) == 90 * SECOND + FIRST_MARGIN
+    assert margin_after(trusted, ahead=MINUTE, polls=1) == 90 * SECOND + DATE_MARGIN
+    assert margin_after(trusted, ahead=2 * MINUTE, polls=1) == 2 * MINUTE + DATE_MARGIN
+    assert margin_after(trusted, ahead=timedelta(), polls=POLLS_TO_DOUBT) is None
+    assert margin_after(trusted[: DATES_TO_TRUST - 1], ahead=timedelta(), polls=0) is None
+
+
+NOON = datetime(2026, 12, 1, 12, tzinfo=UTC)
+MINUTES = st.integers(0, 60).map(lambda minutes: NOON + minutes * MINUTE)
+
+
+@given(
+    moments=st.lists(MINUTES, max_size=12),
+    ends=st.lists(st.tuples(MINUTES, MINUTES).map(sorted), min_size=1, max_size=5),
+)
+def test_windows_hold_every_span_and_no_other_time(moments: list[datetime], ends: list[list[datetime]]) -> None:
+    spans = [(first, last) for first, last in ends]
+    start, end = min(spans)[0], max(last for _, last in spans)
+    parts = [(moment, 10) for moment in sorted(moments)]
+    windows = windows_to_read(parts, spans, start=start, end=end)
+    assert all(before[1] <= after[0] for before, after in pairwise(windows))
+    assert all(any(first <= window[1] and window[0] <= last for first, last in spans) for window in windows)
+    for first, last in spans:
+        held = [(max(first, window[0]), min(last, window[1])) for window in windows]
+        assert sum((max(timedelta(), b - a) for a, b in held), timedelta()) == last - first
+    assert sum(window[2] for window in windows) <= 10 * len(parts)
+
+
+def test_a_time_in_which_everything_has_its_end_is_not_read() -> None:
+    parts = [(NOON + minute * MINUTE, 5_000) for minute in range(1, 11)]
+    spans = [(NOON, NOON + SECOND), (NOON + 8.5 * MINUTE, NOON + 9.5 * MINUTE)]
+    windows = windows_to_read(parts, spans, start=NOON, end=NOON + 20 * MINUTE)
+    minutes = [((first - NOON) / MINUTE, (last - NOON) / MINUTE) for first, last, _ in windows]
+    assert minutes == [(0, 1), (8, 9), (9, 20)]
 
 
 @pytest.mark.parametrize(
