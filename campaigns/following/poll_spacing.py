@@ -35,14 +35,12 @@ While a campaign is sent, some groups are due at every tick: together they cost 
 STRAGGLERS_PER_GROUP: Final = 10
 """How many messages that left their group are looked up by id at each poll of the group."""
 
-FIRST_MARGIN: Final = timedelta(seconds=5)
-"""How much further back to look than the dates that were seen, for groups that have not been read.
+MARGINS: Final = (timedelta(seconds=2), timedelta(seconds=10), timedelta(minutes=1))
+"""How much further to look than the dates that were seen, by how often the group was polled, and from then on.
 
-A minute made every read of a fast campaign return all that it had sent: 100,000 messages to find 48,000.
+A minute made every read of a fast campaign return all that it had sent: 100,000 messages to find 48,000. A group that
+has not ended after two polls may be dated unlike the others.
 """
-
-DATE_MARGIN: Final = timedelta(minutes=1)
-"""The same for groups that did not end at their first poll: the gateway may have dated them unlike the others."""
 
 DATES_TO_TRUST: Final = 50
 """How many dates have to be seen first."""
@@ -76,6 +74,10 @@ def rest_once_read(took_seconds: float, *, first_poll_seconds: float) -> float:
     return max(took_seconds, PAUSE_SHARE * first_poll_seconds)
 
 
+def _margin(polls: int) -> timedelta:
+    return MARGINS[min(polls, len(MARGINS) - 1)]
+
+
 def margin_before(dates_after: Collection[timedelta], *, ahead: timedelta, widest: timedelta, polls: int) -> timedelta:
     """Return how long before our own record of a message the gateway may have dated it, with its clock `ahead` of ours.
 
@@ -84,7 +86,7 @@ def margin_before(dates_after: Collection[timedelta], *, ahead: timedelta, wides
     """
     if len(dates_after) < DATES_TO_TRUST:
         return widest
-    return min(widest, max(timedelta(0), ahead - min(dates_after)) + (DATE_MARGIN if polls else FIRST_MARGIN))
+    return min(widest, max(timedelta(0), ahead - min(dates_after)) + _margin(polls))
 
 
 def margin_after(dates_after: Collection[timedelta], *, ahead: timedelta, polls: int) -> timedelta | None:
@@ -94,7 +96,7 @@ def margin_after(dates_after: Collection[timedelta], *, ahead: timedelta, polls:
     """
     if len(dates_after) < DATES_TO_TRUST or polls >= POLLS_TO_DOUBT:
         return None
-    return max(ahead, *dates_after) + (DATE_MARGIN if polls else FIRST_MARGIN)
+    return max(ahead, *dates_after) + _margin(polls)
 
 
 def windows_to_read(

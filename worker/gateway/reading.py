@@ -80,7 +80,7 @@ class ReplyReader:
         self._has_begun = False
         self._document: Generator[int, None, dict[str, object]] | None = self._top()
         self._wants = 0
-        self._may_bulk = keep is None  # a message that is passed over does not count, and in bulk has no length
+        self._may_bulk = True
         self._length = 0  # of the last value
         self._others = 0  # characters of all values except messages
         self._kept = 0  # and of the messages that were not passed over
@@ -127,7 +127,7 @@ class ReplyReader:
             if self._characters >= self._wants or self._is_over:
                 self._text, self._at = "".join([self._text[self._at :], *self._parts]), 0
                 self._parts.clear()
-                self._may_bulk = self._keep is None
+                self._may_bulk = True
                 self._wants = next(self._document)
                 self._characters = len(self._text) - self._at
         except StopIteration as end:
@@ -198,19 +198,19 @@ class ReplyReader:
             return ()
         while True:
             if rows := self._whole_rows():
-                count += len(rows)
-                if count > self._max_messages:
-                    raise httpx.DecodingError(f"more than {self._max_messages:,} messages")
-                messages += [found for row in rows if (found := parse_message(row)) is not None]
+                read = [(parse_message(row), row) for row in rows]
+                if self._keep is not None:
+                    read = [each for each in read if each[0] is None or self._keep(each[0])]
+                    self._kept += sum(len(orjson.dumps(row)) for _, row in read)
+                count += len(read)
+                self._bound(count)
+                messages += [message for message, _ in read if message is not None]
                 yield from self._next()
             message = parse_message((yield from self._value(MAX_VALUE)))
             if message is None or self._keep is None or self._keep(message):
                 count += 1
                 self._kept += self._length
-                if count > self._max_messages:
-                    raise httpx.DecodingError(f"more than {self._max_messages:,} messages")
-                if self._kept > MAX_REPLY_BYTES:
-                    raise httpx.DecodingError(f"messages of more than {MAX_REPLY_BYTES:,} characters")
+                self._bound(count)
                 if message is not None:
                     messages.append(message)
             if (after := _BETWEEN_ROWS(self._text, self._at)) is not None:  # saves a third of a row's cost
@@ -219,6 +219,12 @@ class ReplyReader:
             if (yield from self._expect(",]")) == "]":
                 return tuple(messages) if len(messages) == count else None
             yield from self._next()
+
+    def _bound(self, count: int) -> None:
+        if count > self._max_messages:
+            raise httpx.DecodingError(f"more than {self._max_messages:,} messages")
+        if self._kept > MAX_REPLY_BYTES:
+            raise httpx.DecodingError(f"messages of more than {MAX_REPLY_BYTES:,} characters")
 
     def _whole_rows(self) -> list[object]:
         """Take the values from here to the last brace that stands between two; none if that is not clear.

@@ -8,9 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from campaigns.following.poll_spacing import (
-    DATE_MARGIN,
     DATES_TO_TRUST,
-    FIRST_MARGIN,
+    MARGINS,
     POLLS_TO_DOUBT,
     STRAGGLERS_PER_GROUP,
     is_sweep_cheaper,
@@ -85,20 +84,20 @@ def test_once_all_is_read_nothing_is_for_as_long_as_it_took(took_seconds: float,
 def test_how_far_back_is_read_follows_the_dates_that_were_seen(
     dates_after: list[timedelta], ahead: timedelta, margin: timedelta
 ) -> None:
-    assert margin_before(dates_after, ahead=ahead, widest=WIDEST, polls=1) == margin
+    assert margin_before(dates_after, ahead=ahead, widest=WIDEST, polls=2) == margin
 
 
 def test_groups_that_have_not_been_read_are_looked_for_a_few_seconds_back() -> None:
     trusted = [20 * SECOND, -20 * SECOND] * DATES_TO_TRUST
-    assert margin_before(trusted, ahead=timedelta(), widest=WIDEST, polls=0) == 20 * SECOND + FIRST_MARGIN
+    assert margin_before(trusted, ahead=timedelta(), widest=WIDEST, polls=0) == 20 * SECOND + MARGINS[0]
     assert margin_before([], ahead=timedelta(), widest=WIDEST, polls=0) == WIDEST
 
 
 def test_how_far_ahead_is_read_follows_the_dates_that_were_seen_until_polls_find_nothing() -> None:
     trusted = [20 * SECOND, 90 * SECOND] * DATES_TO_TRUST
-    assert margin_after(trusted, ahead=timedelta(), polls=0) == 90 * SECOND + FIRST_MARGIN
-    assert margin_after(trusted, ahead=MINUTE, polls=1) == 90 * SECOND + DATE_MARGIN
-    assert margin_after(trusted, ahead=2 * MINUTE, polls=1) == 2 * MINUTE + DATE_MARGIN
+    assert margin_after(trusted, ahead=timedelta(), polls=0) == 90 * SECOND + MARGINS[0]
+    assert margin_after(trusted, ahead=MINUTE, polls=1) == 90 * SECOND + MARGINS[1]
+    assert margin_after(trusted, ahead=2 * MINUTE, polls=1) == 2 * MINUTE + MARGINS[1]
     assert margin_after(trusted, ahead=timedelta(), polls=POLLS_TO_DOUBT) is None
     assert margin_after(trusted[: DATES_TO_TRUST - 1], ahead=timedelta(), polls=0) is None
 
