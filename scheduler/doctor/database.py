@@ -112,11 +112,12 @@ def check_processes(store: Store, now: datetime) -> Iterator[Finding]:
     """Report which processes are there, and those that fell silent."""
     found = read_processes(store, now=now)
     for each in found:
-        said = f"`{each.role}` {each.version}, process {each.pid} on {each.host}, runs since {utc(each.started_at)}"
+        since, seen = (utc(at.replace(microsecond=0)) for at in (each.started_at, each.seen_at))
+        said = f"`campaigns {each.role}` {each.version} (process {each.pid} on {each.host}) runs since {since}"
         if each.is_silent:
             yield warning(
                 Area.SERVICE,
-                f"{said}, but has not been heard since {utc(each.seen_at)}",
+                f"{said}, but has not been heard since {seen}",
                 "look whether it still runs, and read its log; one that was killed is forgotten after a day",
             )
         else:

@@ -19,6 +19,7 @@ from worker.store.reports.exports import Exported
 from worker.store.reports.recipients import recipients_after
 from worker.store.runs.runs import RunView
 
+FIGURES: Final = choices.EVERY_FIGURE
 NONE: Final = choices.NONE
 NOT_CONTROL: Final = choices.NOT_CONTROL
 """Values of filters, as in `choices`."""
@@ -26,8 +27,8 @@ NOT_CONTROL: Final = choices.NOT_CONTROL
 
 def known_figure(value: str) -> str:
     """Return a value of the filter `reached`. Raises `Refused` for another one."""
-    if value not in choices.EVERY_FIGURE:
-        sentence = f"there is no figure {value}; use one of {', '.join(choices.EVERY_FIGURE)}"
+    if value not in FIGURES:
+        sentence = f"there is no figure {value}; use one of {', '.join(FIGURES)}"
         raise Refused(Refusal.INVALID, sentence, field="reached")
     return value
 

@@ -16,7 +16,7 @@ from scheduler.web.api.guard import guarded_router, require
 from scheduler.web.api.idempotency import MadeOnce
 from scheduler.web.api.parameters import MOST_ID, MOST_ROW, Behind, CampaignName, Controller
 from scheduler.web.api.problems import PLAIN, answered, declared
-from scheduler.web.api.routes.campaigns import REPLIED
+from scheduler.web.api.routes.campaigns import REACHED, REPLIED
 from scheduler.web.api.routes.control import Asked, Run
 
 router = guarded_router()
@@ -39,19 +39,27 @@ class People(Asked):
     variant: Annotated[str, Field(max_length=100, pattern=PLAIN)] | None = None
     batch: Annotated[int, Field(ge=1, le=MOST_ROW)] | None = None
     reply: Annotated[str, Field(pattern=REPLIED)] | None = None
+    result_code: Annotated[int, Field(ge=0, le=MOST_ID)] | None = None
+    part: Annotated[str, Field(max_length=120, pattern=PLAIN)] | None = None
+    reached: Annotated[str, Field(pattern=REACHED)] | None = None
+
+
+COLUMNS: Final = frozenset({"state", "reason", "device", "variant", "reply", "result_code", "part", "reached"})
+"""What of it is a filter by its own name."""
 
 
 @router.post("/campaigns/{name}/people", responses=answered(BulkShape) | declared(404, 409, 412, 502))
 def people(name: CampaignName, runtime: Behind, actor: Controller, once: MadeOnce, asked: People) -> Response:
     """Do something for everybody of a run who matches. As `campaigns people NAME --json`; 412 if they have changed.
 
-    `opt-out` also needs the scope `suppress`.
+    `opt-out` also needs the scope `suppress`, and takes at most 1,000 people a call: a call is one transaction, and
+    requests that are about to be made wait for it. For more, use `campaigns people NAME --do opt-out` or the desk.
     """
     if asked.do is BulkAction.OPT_OUT:
         require(actor, Scope.SUPPRESS)
     if (known := once.kept()) is not None:
         return known
-    filters: dict[str, Any] = asked.model_dump(include={"state", "reason", "device", "variant", "reply"})
+    filters: dict[str, Any] = asked.model_dump(include=set(COLUMNS))
     filters["batch_id"] = asked.batch
     chosen = BulkSelection(name, asked.run, {column: value for column, value in filters.items() if value is not None})
     plan = plan_bulk(runtime.store, asked.do, chosen)

@@ -10,7 +10,7 @@ from campaigns.lifecycle import RecipientState
 from campaigns.optout import Meaning
 from scheduler.actions.answers import plan_json, recipient_json
 from scheduler.actions.reading.plans import read_plan
-from scheduler.actions.reading.recipients import read_recipients
+from scheduler.actions.reading.recipients import FIGURES, read_recipients
 from scheduler.actions.reading.runs import read_campaigns, read_runs
 from scheduler.actions.shapes.plans import PlanShape
 from scheduler.actions.shapes.seen import RecipientShape
@@ -23,6 +23,9 @@ from scheduler.web.api.problems import PLAIN, answered, declared
 from worker.store.reports.exports import COLUMNS
 
 router = guarded_router()
+
+REACHED: Final = f"^({'|'.join(FIGURES)})$"
+"""A figure by which campaigns are compared."""
 
 REPLIED: Final = f"^({'|'.join(('any', 'none', 'answer', *Meaning))})$"
 """A meaning of what somebody wrote, or whether they wrote at all."""
@@ -75,6 +78,13 @@ async def recipients(
         str | None,
         Query(pattern=REPLIED, description="Only who wrote back, or did not; `answer`: not only STOP, START or HELP."),
     ] = None,
+    result_code: Annotated[int | None, Query(ge=0, le=MOST_ID, description="Only with this code of the phone.")] = None,
+    part: Annotated[
+        str | None, Query(max_length=120, pattern=PLAIN, description="Only of `text.NAME` (a variant), or `control`.")
+    ] = None,
+    reached: Annotated[
+        str | None, Query(pattern=REACHED, description="Only who are counted in this figure of a comparison.")
+    ] = None,
 ) -> Response:
     """The recipients of a run in the order of the audience: all, or those that every given filter matches.
 
@@ -82,6 +92,7 @@ async def recipients(
     what counts is `next`.
     """
     given = {"state": state, "reason": reason, "device": device, "variant": variant, "reply": reply}
+    given |= {"result_code": result_code, "part": part, "reached": reached}
     filters = {column: value for column, value in given.items() if value is not None}
     read = partial(read_recipients, runtime.store, name, run, filters)
     shown = partial(recipient_json, full=sees_numbers(actor))

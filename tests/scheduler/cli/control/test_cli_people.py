@@ -49,6 +49,36 @@ def test_people_are_shown_before_something_is_done_for_them(run: Cli, planned: P
 
 
 @pytest.mark.usefixtures("gateway")
+@pytest.mark.parametrize(
+    ("option", "value", "people"),
+    [
+        ("--device", "7", 2),
+        ("--device", "none", 2),
+        ("--result-code", "4", 2),
+        ("--result-code", "none", 2),
+        ("--part", "text.", 2),
+        ("--part", "control", 0),
+        ("--reached", "people", 4),
+        ("--reached", "sent", 0),
+        ("--device", "seven", None),
+        ("--reached", "failed", None),
+    ],
+)
+def test_people_are_chosen_by_what_a_figure_counts(
+    run: Cli, planned: Planned, option: str, value: str, people: int | None
+) -> None:
+    store, _ = planned("spring-sale")
+    with store.write() as session:
+        session.execute(sa.update(recipients).values(state=RecipientState.HELD))
+        session.execute(sa.update(recipients).where(recipients.c.number == ANNA).values(device=7, result_code=4))
+    shown = run("people", "spring-sale", "--do", "sent", option, value, "--dry-run", "--json")
+    if people is None:
+        assert (shown.exit_code, value in shown.stderr) == (2, True)
+    else:
+        assert json.loads(shown.stdout)["people"] == people
+
+
+@pytest.mark.usefixtures("gateway")
 def test_a_reply_is_listed_shown_and_answered_once(run: Cli, planned: Planned) -> None:
     store, run_id = planned("spring-sale")
     with store.write() as session:
