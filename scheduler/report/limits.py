@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Final
 
 from sqlmodel import Session
 
-from campaigns.definition import Rate
+from campaigns.definition import Definition, Rate, Throughput
 from campaigns.display import target_words
 from campaigns.lifecycle import RunState
 from scheduler.report.shown.shapes import LimitShape
@@ -102,14 +103,20 @@ def _of_devices(session: Session, account_id: int, current: Ceilings, now: datet
         yield lowered if lowered is not None and is_lowered else Limit(scope, "rate", _shown(rate), BY_HAND)
 
 
+@lru_cache(maxsize=32)
+def _throughput(body: str) -> Throughput:
+    """Return what a stored version says about it: live parts of pages ask it of every open campaign."""
+    return Definition.model_validate_json(body).throughput
+
+
 def _of_campaigns(
     session: Session, account_id: int, current: Ceilings, by_hand: dict[str, CeilingView]
 ) -> Iterator[Limit]:
-    for run in runs.list_runs(session, OPEN):
-        if run.account_id != account_id:
-            continue
+    found = [run for run in runs.list_runs(session, OPEN) if run.account_id == account_id]
+    bodies = versions.definition_bodies(session, {run.definition_id for run in found})
+    for run in found:
         scope, row = f"{CAMPAIGN}{run.campaign}", by_hand.get(f"{CAMPAIGN}{run.campaign}")
-        throughput = versions.stored_definition(session, run.definition_id).throughput
+        throughput = _throughput(bodies[run.definition_id])
         rate = current.campaign_rates.get(run.campaign, throughput.rate)
         daily = current.campaign_daily.get(run.campaign, throughput.daily)
         if rate is not None or (row and row.rate):
