@@ -12,6 +12,7 @@ from campaigns.lifecycle import BatchState, RecipientState, RunState
 from campaigns.planning.batching import BatchLimits, into_batches
 from campaigns.planning.planned import PlannedRecipient
 from tests.store.store_world import NOW, World, new_run, people
+from worker.store import bulk
 from worker.store.models import Recipient
 from worker.store.reports import counts
 from worker.store.runs import plans, runs
@@ -31,9 +32,15 @@ def as_planned(row: Recipient) -> PlannedRecipient:
     )
 
 
-@pytest.mark.parametrize("chunk_rows", [3, 20_000])
-def test_what_was_planned_is_stored_in_order_and_in_its_batches(world: World, chunk_rows: int) -> None:
-    chunks = list(into_batches(MIXED, BatchLimits(3, 5), chunk_rows=chunk_rows))
+# More rows than a statement of SQLite has, the last ones a remainder, and batches that are inserted in bulk.
+MANY = [row._replace(line=n + 2) for n, row in enumerate(people(2 * bulk.PARAMETERS // len(plans.COLUMNS) + 3))]
+
+
+@pytest.mark.parametrize(("planned", "chunk_rows"), [(MIXED, 3), (MIXED, 20_000), (MANY, 20_000), (MANY, 50)])
+def test_what_was_planned_is_stored_in_order_and_in_its_batches(
+    world: World, planned: list[PlannedRecipient], chunk_rows: int
+) -> None:
+    chunks = list(into_batches(planned, BatchLimits(3, 5), chunk_rows=chunk_rows))
     with world.store.write() as session:
         run_id = new_run(session, world.account_id, "sale")
         for chunk in chunks:
@@ -41,15 +48,15 @@ def test_what_was_planned_is_stored_in_order_and_in_its_batches(world: World, ch
 
     # then every row is there as it was planned
     rows = world.recipients(run_id)
-    assert [as_planned(row) for row in rows] == [row._replace(departure=None) for row in MIXED]
+    assert [as_planned(row) for row in rows] == [row._replace(departure=None) for row in planned]
     # and is in the batch of its ordinal, whose totals are right
     batches = {id_: world.batch(id_) for id_ in world.batches(run_id)}
-    planned = [ordinal for chunk in chunks for _, ordinal in chunk]
-    assert [None if row.batch_id is None else batches[row.batch_id].ordinal for row in rows] == planned
+    ordinals = [ordinal for chunk in chunks for _, ordinal in chunk]
+    assert [None if row.batch_id is None else batches[row.batch_id].ordinal for row in rows] == ordinals
     for id_, batch in batches.items():
         members = [row for row in rows if row.batch_id == id_]
         assert (batch.recipients, batch.segments) == (len(members), sum(row.segments for row in members))
-        assert (batch.state, batch.not_before) == (BatchState.PLANNED, NOW)
+        assert (batch.state, batch.moment, batch.not_before, batch.latest) == (BatchState.PLANNED, NOW, NOW, None)
 
 
 def test_a_number_counts_once_in_a_run(world: World) -> None:

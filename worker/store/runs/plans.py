@@ -1,17 +1,19 @@
 """The plan of a run: recipients and batches, written one chunk per transaction; deleted to be made again."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlmodel import Session
 
+from campaigns.codes import WaitsFor
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from campaigns.planning.planned import PlannedRecipient
 from campaigns.timing.departures import Departure, Placement
-from worker.store.bulk import insert_rows
+from worker.store.bulk import insert_rows, new_ids
 from worker.store.runs.runs import has_sent
 from worker.store.tables import batches, recipients, run_courses, runs
 from worker.store.transitions import move_run
@@ -33,6 +35,16 @@ COLUMNS = (
     "gateway_retries",
     "resent_count",
 )
+
+
+BATCH_COLUMNS: Final = (
+    "run_id", "ordinal", "state", "zones", "moment",
+    "latest", "not_before", "attempt", "recipients", "segments",
+    "list_id", "avoid_device", "target", "waits_for", "reason",
+)  # fmt: skip
+
+FEW_BATCHES: Final = 20
+"""Up to here one round trip of PostgreSQL counts for more than the time of each row."""
 
 
 @dataclass(slots=True)
@@ -128,26 +140,32 @@ def insert_batches(session: Session, run_id: int, made: Collection[NewBatch]) ->
     """Insert batches; return ordinal -> id."""
     if not made:
         return {}
-    statement = sa.insert(batches).returning(batches.c.ordinal, batches.c.id)
-    values = [
-        {
-            "run_id": run_id,
-            "ordinal": batch.ordinal,
-            "state": batch.state,
-            "zones": batch.departure.zones,
-            "moment": batch.departure.at,
-            "latest": batch.departure.latest,
-            "avoid_device": batch.departure.avoid_device,
-            "not_before": batch.departure.at,
-            "recipients": batch.recipients,
-            "segments": batch.segments,
-            "list_id": batch.list_id,
-            "target": batch.target,
-            "reason": batch.reason,
-        }
-        for batch in made
-    ]
-    return {row.ordinal: row.id for row in session.execute(statement, values)}
+    if len(made) <= FEW_BATCHES:
+        statement = sa.insert(batches).returning(batches.c.ordinal, batches.c.id)
+        values = [
+            dict(zip(BATCH_COLUMNS, _batch_values(run_id, batch, lambda moment: moment), strict=True)) for batch in made
+        ]
+        return {row.ordinal: row.id for row in session.execute(statement, values)}
+    ids = new_ids(session, "batch", len(made))
+    stored = _stored_time(session.connection().dialect)
+    rows = ((id_, *_batch_values(run_id, batch, stored)) for id_, batch in zip(ids, made, strict=True))
+    insert_rows(session, "batch", ("id", *BATCH_COLUMNS), rows)
+    return {batch.ordinal: id_ for id_, batch in zip(ids, made, strict=True)}
+
+
+def _batch_values(run_id: int, batch: NewBatch, stored: Callable[[datetime | None], Any]) -> tuple[Any, ...]:
+    departure = batch.departure
+    return (
+        run_id, batch.ordinal, batch.state.value, departure.zones, stored(departure.at),
+        stored(departure.latest), stored(departure.at), 0, batch.recipients, batch.segments,
+        batch.list_id, departure.avoid_device, batch.target, WaitsFor.NOTHING.value, batch.reason,
+    )  # fmt: skip
+
+
+def _stored_time(dialect: sa.Dialect) -> Callable[[datetime | None], Any]:
+    """Return how the driver is given a time. A plan has few different ones for its many batches."""
+    to_driver = batches.c.moment.type.dialect_impl(dialect).bind_processor(dialect)
+    return lru_cache(maxsize=1_000)(to_driver) if to_driver else lambda moment: moment
 
 
 def clear_plan(
