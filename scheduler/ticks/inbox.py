@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from scheduler.inbox.arrivals import Arrivals
-from scheduler.inbox.folder import Entries, Presence, inbox_folder
+from scheduler.inbox.folder import Entries, InboxFolder, Presence, inbox_folder
 from scheduler.inbox.removals import Removals
 from scheduler.inbox.status import StatusBoard
 from scheduler.inbox.uploads import SOURCE, uploads_in
@@ -14,7 +14,7 @@ from scheduler.inbox.verdicts import reminds
 from scheduler.inbox.watch import QUIET, InboxWatch
 from scheduler.intake.repeating import repeat
 from scheduler.rush import Rush
-from scheduler.ticks.every import Every
+from scheduler.ticks.every import Every, Quiet
 from worker.runtime import Runtime
 from worker.servers.conditions import detail_of, sentence, trouble_of
 from worker.store.runs import inbox_files as store
@@ -44,6 +44,9 @@ class InboxTick:
         self._presence = Presence()
         self._arrivals = Arrivals(self._watch, self._board, is_stopping)
         self._removals = Removals(self._watch, self._board)
+        self._known: Entries = {}
+        self._known_at: tuple[object, str] = (None, "")  # the version of the database, and the folder
+        self._nothing_repeats = Quiet()
         self._repeat_after: dict[int, datetime] = {}  # when to look again at a campaign that repeats and failed
 
     def __call__(self, runtime: Runtime, now: datetime) -> Mapping[str, int]:
@@ -71,7 +74,7 @@ class InboxTick:
         if self._folder is None:  # once: it cannot be found out any more after the working folder was removed
             self._folder = runtime.settings.inbox.absolute()
         inbox = inbox_folder(runtime, self._folder)
-        entries = inbox.entries(runtime)
+        entries = self._entries(runtime, inbox)
         listing = self._presence.list_files(inbox, entries)
         self._watch.forget_missing(listing if listing and listing.whole else None)
         taken = self._arrivals.take_up(runtime, inbox, entries, listing, now)
@@ -92,6 +95,13 @@ class InboxTick:
         written = self._board.refresh(runtime, shown, now, since=began)
         return {"taken": taken, "removed": removed, "written": written}
 
+    def _entries(self, runtime: Runtime, inbox: InboxFolder) -> Entries:
+        """Return what is known about the files; read once until something is committed."""
+        at = (runtime.store.version(), inbox.prefix)
+        if at[0] is None or at != self._known_at:
+            self._known, self._known_at = inbox.entries(runtime), at
+        return self._known
+
     def _repeat(self, runtime: Runtime, entries: Entries, uploads: Path, now: datetime) -> bool:
         """Make and plan the runs of campaigns that repeat. A file whose report is written stands for the next run.
 
@@ -99,9 +109,14 @@ class InboxTick:
 
         Return whether any does so from now on.
         """
+        version = runtime.store.version()
+        if self._nothing_repeats.lasts(version, now):
+            return False
         pointed = {entry.run_id: path for path, entry in entries.values() if entry.run_id is not None}
         with runtime.store.read() as session:
             repeating = all_repeating(session, rehearsal=runtime.rehearsal)
+            if not repeating:
+                self._nothing_repeats.found_nothing(version, lambda: None)
             campaigns = campaigns_of(session, pointed) if repeating else {}
         folders = {campaigns[run_id]: path.parent for run_id, path in pointed.items() if run_id in campaigns}
         uploaded = {each.campaign_id: uploads for each in repeating if each.source.startswith(SOURCE)}

@@ -10,6 +10,7 @@ from campaigns.codes import SINGLE_TEXTS, RunType
 from scheduler.notifications.delivery import deliver
 from scheduler.notifications.reports import report
 from scheduler.notifications.targets import Target, of_account, of_installation, of_run
+from scheduler.ticks.every import Quiet
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.store.errors import STORE_FAILS
@@ -30,12 +31,17 @@ class NoticesTick:
     """Makes a notice of every piece of news for each of its targets; sends those that are due."""
 
     resting: dict[Target, float] = field(default_factory=dict)  # earliest next try: seconds of the monotonic clock
+    quiet: Quiet = field(default_factory=Quiet)
 
     def __call__(self, runtime: Runtime, now: datetime, *, ahead: timedelta = timedelta(0)) -> Mapping[str, int]:
         """`ahead`: do not wait so long for more news of a kind that is collected."""
+        version = runtime.store.version()
+        if self.quiet.lasts(version, now + ahead):
+            return {"spread": 0, "told": 0, "failed": 0}
         with runtime.store.read() as session:
             due = store.next_due(session)
             if due is None or due > now + ahead:
+                self.quiet.found_nothing(version, lambda: due)
                 return {"spread": 0, "told": 0, "failed": 0}
             news = store.due_news(session, now + ahead, only_runs=runtime.only_runs)
             views = runs.run_views(session, {each.run_id for each in news if each.run_id is not None})

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from worker.crashpoints import reached
+from worker.store.connections.commits import Commits, Version
 from worker.store.connections.engines import postgresql_engine, sqlite_engine, sqlite_file
 from worker.store.connections.group_commit import Writers
 from worker.store.errors import DatabaseLost, StoreError
@@ -43,13 +44,14 @@ class Store:
                 sqlite_engine(self.url, self._same, immediate=False),
             )
             self._looker = self._reader
+            self._commits: Commits | None = Commits(self._reader)
             # SQLite allows one writer at a time and lets the others sleep and look again. Threads of one process queue
             # up instead, which sent a quarter more in a measurement with four threads.
             self._writers: Writers | None = Writers(self._writer)
         else:
             self._writer = self._reader = postgresql_engine(self.url, self._same)
             self._looker = self._reader.execution_options(isolation_level="AUTOCOMMIT")
-            self._writers = None
+            self._writers = self._commits = None
         self._fence: Callable[[Session], None] | None = None
 
     def fenced(self, fence: Callable[[Session], None]) -> Self:
@@ -114,6 +116,13 @@ class Store:
         with self._watched(), self._looker.connect() as connection:
             yield connection
 
+    def version(self) -> Version | None:
+        """Return what changes with every commit; None if the database does not tell. Raises as `look`."""
+        if self._commits is None:
+            return None
+        with self._watched():
+            return self._commits.version()
+
     def belongs(self, belonging: Belonging, on_loss: Callable[[Loss], None]) -> None:
         """From now on every new connection must lead to this database; `on_loss` is called once if one does not."""
         self._same.belonging, self._same.on_loss = belonging, on_loss
@@ -155,6 +164,8 @@ class Store:
 
     def close(self) -> None:
         """Close every connection."""
+        if self._commits is not None:
+            self._commits.close()
         self._writer.dispose()
         self._reader.dispose()
         self._same.closed()

@@ -11,7 +11,7 @@ from campaigns.definition import Definition
 from campaigns.following.course import Bottleneck, bottlenecks
 from campaigns.lifecycle import RunState
 from campaigns.timing.sending_hours import hours_of
-from scheduler.ticks.every import Every
+from scheduler.ticks.every import Every, Quiet
 from worker.limits.batch_limits import routes
 from worker.limits.limits_in_force import Ceilings
 from worker.runtime import Runtime
@@ -62,10 +62,17 @@ class CourseTick:
     """Notes what changed, at most once in each step of a run's course: a long run is written seldom."""
 
     seen: dict[int, _Seen] = field(default_factory=dict)
+    quiet: Quiet = field(default_factory=Quiet)
 
     def __call__(self, runtime: Runtime, now: datetime) -> Mapping[str, int]:
+        version = runtime.store.version()
+        if self.quiet.lasts(version, now):
+            return {"written": 0}
         with runtime.store.read() as session:
-            begun = [each for each in courses.standings(session, runtime.account_id) if runtime.includes(each.run_id)]
+            standings = courses.standings(session, runtime.account_id)
+            if not standings:
+                self.quiet.found_nothing(version, lambda: None)
+            begun = [each for each in standings if runtime.includes(each.run_id)]
             if not begun:
                 self.seen = {}
                 return {"written": 0}

@@ -27,7 +27,7 @@ from campaigns.following.poll_spacing import (
 )
 from campaigns.sending.backoff import poll_after, unread_after
 from scheduler.receipts.storing import store_receipts
-from scheduler.ticks.every import RESTS, Every
+from scheduler.ticks.every import RESTS, Every, Quiet
 from scheduler.ticks.following.dates import learn
 from scheduler.ticks.lookups.unread import ReceiptReads
 from scheduler.ticks.lookups.walks import Walks
@@ -38,7 +38,7 @@ from worker.runtime import Runtime
 from worker.store.following import clock_offsets, receipts
 from worker.store.following.clock_offsets import MARGIN, Dated
 from worker.store.following.receipts import Group
-from worker.store.sending import accounts
+from worker.store.sending import accounts, next_looks
 
 GROUPS_PER_TICK: Final = 2_000
 """How many due groups are considered at once."""
@@ -69,13 +69,19 @@ class FollowTick:
     receipt_reads: ReceiptReads = field(default_factory=ReceiptReads)
     walks: Walks = field(default_factory=Walks)
     look: Every = field(default_factory=Every)
+    quiet: Quiet = field(default_factory=Quiet)
 
     def __call__(self, runtime: Runtime, now: datetime) -> Mapping[str, int]:
+        version = runtime.store.version()
+        if self.quiet.lasts(version, now):
+            return {"groups": 0, "moved": 0, "reads": 0}
         with runtime.store.read() as session:
             due = receipts.due_groups(
                 session, now=now, account_id=runtime.account_id, limit=GROUPS_PER_TICK, only=runtime.only_runs
             )
-            if due and accounts.is_another_gateway(session, runtime.account_id):
+            if not due:
+                self.quiet.found_nothing(version, lambda: next_looks.next_poll(session, runtime.account_id))
+            elif accounts.is_another_gateway(session, runtime.account_id):
                 due = []  # its messages are different ones, whatever their IDs
         began = runtime.clock.elapsed_seconds()
         if not self.look.is_due(began):

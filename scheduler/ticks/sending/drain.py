@@ -17,7 +17,7 @@ from campaigns.policy import Policy
 from campaigns.sending.sharing import Contender, Portion, Room, Turns
 from campaigns.timing.sending_hours import hours_of
 from scheduler.rush import Rush
-from scheduler.ticks.every import RESTS, Every
+from scheduler.ticks.every import RESTS, Every, Quiet
 from worker.limits.batch_limits import allowances, routes
 from worker.limits.limits_in_force import Ceilings
 from worker.runtime import Runtime
@@ -58,13 +58,18 @@ class DrainTick:
     rush: Rush = field(default_factory=Rush)
     turns: Turns = field(default_factory=Turns)  # how much each got, to keep shares fair from tick to tick
     look: Every = field(default_factory=Every)
+    quiet: Quiet = field(default_factory=Quiet)
 
     def __call__(self, runtime: Runtime, now: datetime) -> Mapping[str, int]:
         began = runtime.clock.elapsed_seconds()
         if not self.look.is_due(began):
             return RESTS
+        version = runtime.store.version()
+        if self.quiet.lasts(version, now):
+            return {"enqueued": 0, "idle": 1}
         with runtime.store.read() as session:
             if not run_ends.any_at_work(session, runtime.account_id):
+                self.quiet.found_nothing(version, lambda: None)
                 return {"enqueued": 0, "idle": 1}
             lead, everybody = self._demands(runtime, session, now)
         demands = [demand for demand in everybody if runtime.includes(demand.run_id)]

@@ -15,6 +15,7 @@ from campaigns.protocol.decisions import Decision, Ending, SendAgain, decide, de
 from campaigns.protocol.matching import Match, Sought
 from campaigns.protocol.verdicts import SWEEPS, LookUp, Verdict, next_look, verdict
 from campaigns.sending.backoff import backoff_after, blind_look_after
+from scheduler.ticks.every import Quiet
 from scheduler.ticks.lookups.reads import LookResult, read_known, read_request, shows_neighbours, watching
 from scheduler.ticks.lookups.windows import WindowMemory
 from scheduler.ticks.sending.auto_pause import alarm, reason_to_pause
@@ -30,7 +31,7 @@ from worker.store.following.clock_offsets import FARTHEST, MARGIN
 from worker.store.leases import LostLease
 from worker.store.notifications import outbox
 from worker.store.runs import runs
-from worker.store.sending import accounts, control_messages, doubts
+from worker.store.sending import accounts, control_messages, doubts, next_looks
 from worker.store.sending.batch_splits import split_batch
 from worker.store.sending.control_messages import ControlMessage
 from worker.store.sending.doubts import Doubt
@@ -54,11 +55,17 @@ class ReconcileTick:
     """Looks up every attempt in doubt that is due."""
 
     windows: WindowMemory = field(default_factory=WindowMemory)
+    quiet: Quiet = field(default_factory=Quiet)
 
     def __call__(self, runtime: Runtime, now: datetime) -> Mapping[str, int]:
+        version = runtime.store.version()
+        if self.quiet.lasts(version, now):
+            return {"looked_up": 0, "decided": 0}
         with runtime.store.read() as session:
             due = doubts.due_doubts(session, now=now, account_id=runtime.account_id, only=runtime.only_runs)
-            if due and accounts.is_another_gateway(session, runtime.account_id):
+            if not due:
+                self.quiet.found_nothing(version, lambda: next_looks.next_check(session, runtime.account_id))
+            elif accounts.is_another_gateway(session, runtime.account_id):
                 due = []  # it never had what was sent to the previous gateway
         decided = 0
         for doubt in due:

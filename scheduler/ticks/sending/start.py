@@ -10,6 +10,7 @@ from typing import Final
 
 from campaigns.planning.approval import is_needed, to_approve
 from scheduler.rush import Rush
+from scheduler.ticks.every import Quiet
 from scheduler.ticks.lookups.reads import read_around
 from scheduler.ticks.lookups.windows import WindowMemory
 from scheduler.ticks.replies import FirstLook
@@ -35,11 +36,16 @@ class StartTick:
     rush: Rush = field(default_factory=Rush)
     windows: WindowMemory = field(default_factory=WindowMemory)
     first_look: FirstLook = field(default_factory=FirstLook)
+    quiet: Quiet = field(default_factory=Quiet)
 
     def __call__(self, runtime: Runtime, now: datetime) -> Mapping[str, int]:
+        version = runtime.store.version()
+        if self.quiet.lasts(version, now):
+            return {"started": 0}
         with runtime.store.read() as session:
             next_at = due_runs.next_start(session, runtime.account_id)
             if next_at is None or next_at > now + AHEAD:
+                self.quiet.found_nothing(version, lambda: next_at and next_at - AHEAD)
                 return {"started": 0}
             if next_at <= now + START_AHEAD:
                 due = due_runs.starting_definitions(session, runtime.account_id, until=now + START_AHEAD)

@@ -38,7 +38,7 @@ _ENTRIES: Final = sa.select(
 def inbox_entries(session: Session, *, prefix: str = "") -> dict[str, InboxEntry]:
     """Return every known file whose path begins with `prefix`, by path."""
     query = _ENTRIES.where(inbox_files.c.path.startswith(prefix, autoescape=True))
-    entries = [InboxEntry(*row) for row in session.execute(query.order_by(inbox_files.c.path))]
+    entries = [InboxEntry(*row) for row in session.connection().execute(query.order_by(inbox_files.c.path))]
     return {entry.path: entry for entry in entries}
 
 
