@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.bench.exporting import measure_exporting
+from tests.bench.following import measure_following
 from tests.bench.installation import Servers, servers
 from tests.bench.limiters import How, measure_limiter
 from tests.bench.pacing import (
@@ -30,10 +31,11 @@ from tests.bench.pacing import (
     worst_device,
 )
 from tests.bench.planning import measure_planning
-from tests.bench.reporting.results import BenchError, Exported, Paced, Planned, Scaled, Sent, Timed, Waited
+from tests.bench.reporting.results import BenchError, Exported, Lived, Paced, Planned, Scaled, Sent, Timed, Waited
 from tests.bench.reporting.samples import write_campaign
 from tests.bench.reporting.tables import (
     exporting_table,
+    life_table,
     pacing_table,
     planning_table,
     scaling_table,
@@ -51,6 +53,7 @@ from worker.logs import configure_logs
 PLAN_RECIPIENTS: Final = 100_000
 EXPORT_RECIPIENTS: Final = 200_000
 TIMING_RECIPIENTS: Final = 1_000_000
+LIVES: Final = (100_000, 1_000_000)
 
 SENDS: Final = {1: 1_000, 10: 5_000, 100: 40_000, 500: 40_000}
 """Batch size -> recipients: a few seconds each."""
@@ -74,7 +77,7 @@ WAITING: Final = 100  # campaigns of WAITING_RECIPIENTS each
 WAITING_RECIPIENTS: Final = 1_000
 PLANNING_SECONDS: Final = 30.0
 
-Figures = Sequence[Exported | Planned | Sent | Paced | Scaled | Timed | Waited]
+Figures = Sequence[Exported | Lived | Planned | Sent | Paced | Scaled | Timed | Waited]
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -144,6 +147,11 @@ def _send(parts: int) -> tuple[Figures, Table]:
     return sent, sending_table(sent)
 
 
+def _live(parts: int) -> tuple[Figures, Table]:
+    lived = [measure_following(people // parts) for people in LIVES]
+    return lived, life_table(lived)
+
+
 def _pace(parts: int) -> tuple[Figures, Table]:
     with servers() as world:
         paced = list(_pacing(world, parts))
@@ -193,9 +201,13 @@ def _wait(parts: int) -> tuple[Figures, Table]:
 
 
 PARTS: Final[Mapping[str, Callable[[int], tuple[Figures, Table]]]] = {
-    "plan": _plan, "export": _export, "timing": _time, "send": _send, "pace": _pace, "scale": _scale, "wait": _wait,
+    "life": _live, "plan": _plan, "export": _export, "timing": _time, "send": _send, "pace": _pace, "scale": _scale,
+    "wait": _wait,
 }  # fmt: skip
-"""Each part returns its figures and their table; its argument says by how much it is to be smaller."""
+"""Each part returns its figures and their table; its argument says by how much it is to be smaller.
+
+A life comes first: on Linux a child starts at the peak of its parent's memory.
+"""
 
 
 def _to_json(figures: Mapping[str, Figures], loads: Mapping[str, Sequence[float]]) -> dict[str, object]:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from scheduler.processes.rehearsal import SUITABLE
-from tests.bench.reporting.results import MEBIBYTE, BenchError
+from tests.bench.reporting.results import BenchError, Lived
 from tests.bench.reporting.samples import write_campaign
 from worker.sandbox.running.options import SandboxOptions
 from worker.sandbox.running.process import PrivateSandbox
@@ -25,12 +25,12 @@ from worker.sandbox.running.process import PrivateSandbox
 PACE_PER_SECOND: Final = 1_000_000.0
 
 
-def measure_following(people: int, options: SandboxOptions) -> dict[str, object]:
-    """Run a campaign to its end in its own process; return its reads, seconds and peak memory, and an export's peak.
+def measure_following(people: int, options: SandboxOptions | None = None) -> Lived:
+    """Run a campaign to its end in its own process, and export it in another.
 
     Raises `BenchError` if it does not end with everybody's text delivered.
     """
-    with tempfile.TemporaryDirectory(prefix="bench-") as name, PrivateSandbox.start(options) as sandbox:
+    with tempfile.TemporaryDirectory(prefix="bench-") as name, _sandbox(options) as sandbox:
         folder = Path(name)
         campaign = write_campaign(folder, recipients=people)
         settings = {
@@ -48,14 +48,13 @@ def measure_following(people: int, options: SandboxOptions) -> dict[str, object]
     delivered = summary["recipients"].get("delivered", 0)
     if delivered != people:
         raise BenchError(f"{delivered:,} of {people:,} texts were delivered")
-    return {
-        "people": people,
-        "peak_mib": _peak_mib(ran),
-        "export_peak_mib": _peak_mib(exported),
-        "reads": summary["requests"]["read"],
-        "seconds": round(seconds, 1),
-        "cpu_seconds": round(ran.ru_utime + ran.ru_stime, 1),
-    }
+    cpu_seconds = ran.ru_utime + ran.ru_stime
+    reads = summary["requests"]["read"]
+    return Lived(people, reads, seconds, cpu_seconds, _peak_bytes(ran), _peak_bytes(exported))
+
+
+def _sandbox(options: SandboxOptions | None) -> PrivateSandbox:
+    return PrivateSandbox.start(options or SandboxOptions(pace_per_second=PACE_PER_SECOND))
 
 
 def _command(folder: Path, settings: Mapping[str, str], *words: str) -> tuple[bytes, resource.struct_rusage]:
@@ -73,8 +72,8 @@ def _command(folder: Path, settings: Mapping[str, str], *words: str) -> tuple[by
     return said, used
 
 
-def _peak_mib(used: resource.struct_rusage) -> float:
-    return round(used.ru_maxrss * 1024 / MEBIBYTE, 1)
+def _peak_bytes(used: resource.struct_rusage) -> int:
+    return used.ru_maxrss * 1024
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -87,7 +86,7 @@ def main(arguments: Sequence[str]) -> int:
     options = SandboxOptions(
         pace_per_second=PACE_PER_SECOND, clock_ahead_seconds=chosen.clock_ahead, heeds_time=not chosen.all_times
     )
-    sys.stdout.write(json.dumps(measure_following(chosen.people, options)) + "\n")
+    sys.stdout.write(json.dumps(measure_following(chosen.people, options).to_json()) + "\n")
     return 0
 
 

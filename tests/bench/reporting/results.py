@@ -134,6 +134,34 @@ class Sent:
 
 
 @dataclass(frozen=True, slots=True)
+class Lived:
+    """A campaign from its file to the end of every text, in one `campaigns run`, and an export of it.
+
+    `reads` of the gateway. Peaks are of resident memory.
+    """
+
+    people: int
+    reads: int
+    seconds: float
+    cpu_seconds: float
+    peak_bytes: int
+    export_peak_bytes: int
+
+    @property
+    def microseconds_a_person(self) -> float:
+        """Of processor time."""
+        return self.cpu_seconds / self.people * 1e6
+
+    def to_json(self) -> Mapping[str, object]:
+        return {
+            "people": self.people, "reads": self.reads, "seconds": round(self.seconds, 1),
+            "cpu_seconds": round(self.cpu_seconds, 1), "cpu_us_a_person": round(self.microseconds_a_person, 1),
+            "peak_mib": round(self.peak_bytes / MEBIBYTE, 1),
+            "export_peak_mib": round(self.export_peak_bytes / MEBIBYTE, 1),
+        }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
 class Paced:
     """How a limit was kept. `attained` is the share of it that was used.
 
