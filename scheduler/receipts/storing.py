@@ -47,9 +47,9 @@ def _store(runtime: Runtime, messages: Sequence[Message]) -> int:
         clocks = clock_offsets.known_offsets(session, runtime.account_id)
 
         def ours(date: datetime | None) -> datetime | None:
-            return clock_offsets.by_our_clock(date, clocks, runtime.clock.now()) if date and clocks else date
+            return clock_offsets.by_our_clock(date, clocks, runtime.clock.now()) if date else None
 
-        found = [r for m in messages if (r := _receipt_of(m, ours))]
+        found = [r for m in messages if (r := _receipt_of(m, ours if clocks else None))]
         told: list[MovedUp] | None = [] if metrics.is_on() else None
         moved = receipts.apply_receipts(session, runtime.account_id, found, told=told)
         kinds = runs.kinds(session, {each.run_id for each in told}) if told else {}
@@ -72,8 +72,8 @@ def _count(moved: Sequence[MovedUp], kinds: Mapping[int, str], now: datetime) ->
             metrics.observe(metrics.RECEIPT_DELAY, delay.total_seconds(), metrics.device_label(each.device))
 
 
-def _receipt_of(message: Message, ours: Callable[[datetime | None], datetime | None]) -> Receipt | None:
-    """Return what a message says about its recipient; None if nothing. `ours` converts a date to our clock."""
+def _receipt_of(message: Message, ours: Callable[[datetime | None], datetime | None] | None) -> Receipt | None:
+    """Return what a message says about its recipient; None if nothing. `ours` converts dates, if clocks differ."""
     state = RECEIPT_STATES.get(message.status)
     if state is None:
         return None
@@ -87,8 +87,8 @@ def _receipt_of(message: Message, ours: Callable[[datetime | None], datetime | N
         message.id,
         state,
         message.retries,
-        ours(message.sent_at),
-        ours(message.delivered_at),
+        ours(message.sent_at) if ours else message.sent_at,
+        ours(message.delivered_at) if ours else message.delivered_at,
         message.device,
         message.sim,
         reason,

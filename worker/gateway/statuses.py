@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 
@@ -44,6 +45,7 @@ WORD_TO_ASK_FOR: Final[Mapping[MessageStatus, str]] = {
 """The spelling to use when reading messages by status; `UNKNOWN` cannot be asked for."""
 
 
+@lru_cache(maxsize=256)  # of whatever a gateway calls them; asked once for each message
 def status_of(word: str) -> MessageStatus:
     """Return the meaning of the gateway's word, in any case; `UNKNOWN` for a word that is not in the table."""
     return _MEANINGS.get(word.strip().casefold(), MessageStatus.UNKNOWN)

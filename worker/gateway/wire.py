@@ -75,7 +75,8 @@ def parse_message(row: object) -> Message | None:
         return None
     raw_status = clean_text(get("status"))
     group_id = clean_text(get("groupID"))
-    # By place: names cost a tenth of it.
+    result, error, retries = get("resultCode"), get("errorCode"), get("retries")
+    # By place, and without a call for what is mostly null: there is one for each text and each receipt.
     return Message(
         id,
         clean_text(get("number")),
@@ -87,9 +88,9 @@ def parse_message(row: object) -> Message | None:
         moment(get("sentDate")),
         moment(get("deliveredDate")),
         group_id if 0 < len(group_id) <= _LONGEST_GROUP else None,
-        whole_number(get("resultCode"), _LARGEST_CODE),
-        whole_number(get("errorCode"), _LARGEST_CODE),
-        whole_number(get("retries")) or 0,
+        None if result is None else whole_number(result, _LARGEST_CODE),
+        None if error is None else whole_number(error, _LARGEST_CODE),
+        0 if retries is None else whole_number(retries) or 0,
     )
 
 
