@@ -11,6 +11,8 @@ from typing import Any
 
 from tests.support.json_lines import whole_lines
 from worker.store.engine import Store
+from worker.store.kept.phones import phones_unlike_rows
+from worker.store.people.run_answers import answers_unlike_rows
 from worker.store.reports.counts import counts_unlike_rows
 
 
@@ -96,14 +98,18 @@ class Evidence:
 
 
 def miscounted(database_url: str) -> tuple[str, ...]:
-    """The kept counts of every run in the database that differ from its rows, in words."""
+    """The kept counts of every run and phone in the database that differ from the rows, in words, and who is wrongly
+    noted, or not, as somebody who answered."""
     with closing(Store(database_url)) as store, store.read() as session:
-        found = counts_unlike_rows(session)
-    return tuple(
+        found, phones, answers = counts_unlike_rows(session), phones_unlike_rows(session), answers_unlike_rows(session)
+    others = [f"{key} of phones is kept as {kept}, and is {rows}" for key, (kept, rows) in phones.items()]
+    others += [f"{answer} is noted, and should not be, or the other way round" for answer in sorted(answers)]
+    of_runs = (
         f"run {run} keeps {kept} {figure} {part!r} (rows, segments), and has {rows}"
         for run, figures in found.items()
         for (figure, part), (kept, rows) in figures.items()
     )
+    return (*of_runs, *others)
 
 
 def read_ledger(path: Path) -> tuple[Stored, ...]:
