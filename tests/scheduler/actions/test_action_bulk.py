@@ -13,6 +13,7 @@ from campaigns.optout import Meaning
 from campaigns.protocol.bulk_actions import BulkAction, Cause
 from scheduler.actions.bulk import BulkPlan, BulkSelection, OtherPeople, do_bulk, plan_bulk
 from scheduler.actions.reading.audit import read_audit
+from scheduler.actions.reading.phones import read_phone_texts
 from scheduler.actions.reading.recipients import read_recipients
 from scheduler.actions.refusals import Refusal, Refused
 from scheduler.actions.suppressing.opt_outs import suppress
@@ -20,6 +21,7 @@ from tests.store.store_world import NOW, World, people
 from worker.runtime import Runtime
 from worker.store.people.stored_replies import Incoming, store_replies
 from worker.store.reports.choices import AT_ONCE
+from worker.store.reports.recipients import PhoneText
 from worker.store.tables import batches, campaigns, recipients, replies, runs, suppressions
 
 ANNA: Final = Actor(ActorKind.USER, "anna")
@@ -185,6 +187,31 @@ def test_who_wrote_back_is_chosen_by_meaning(on_both: Runtime, world: World) -> 
         "stop": [],
     }
     assert len(wrote("none")) == 10
+
+
+def test_the_rows_behind_a_figure_are_found_on_both_databases(on_both: Runtime, world: World) -> None:
+    for filters, count in (
+        ({"part": "text."}, 12),
+        ({"part": "control"}, 0),
+        ({"part": "all-but-control", "reached": "sent"}, 2),
+        ({"reached": "people"}, 12),
+        ({"reached": "delivered"}, 2),
+        ({"reached": "replied"}, 0),
+        ({"reason": NO_SUCH, "device": 1, "result_code": "none"}, 2),
+        ({"reason": "none"}, 5),
+        ({"device": "none"}, 0),
+    ):
+        page = read_recipients(on_both.store, SALE, None, filters, after=0, limit=99)
+        assert (len(page.rows), page.next) == (count, None), filters
+    found: list[PhoneText] = []
+    after: int | None = 0
+    while after is not None:
+        part = read_phone_texts(on_both.store, world.account_id, 1, 0, "failed", after=after, limit=2)
+        found, after = [*found, *part.rows], part.next
+    ids = [row.id for row in found]
+    assert (ids, len(ids), {row.campaign for row in found}) == (sorted(ids, reverse=True), 3, {SALE})
+    with pytest.raises(Refused):
+        read_phone_texts(on_both.store, world.account_id, 1, 0, "lost", after=0, limit=2)
 
 
 @pytest.mark.parametrize("action", BulkAction)
