@@ -201,5 +201,5 @@ def test_a_failure_is_told_with_its_code_and_what_to_do(told: Told, code: int) -
 
     why = cause(chapter, UTC_ZONE)
 
-    assert f"result code {code}, device {chapter.row.device}" in why
+    assert f"result code {code}, phone {chapter.row.device}" in why
     assert why.endswith(RESULTS[code].advice)
