@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 import tempfile
 import time
 from bisect import bisect_right
@@ -87,6 +88,7 @@ class Installation:
         self.inbox = self.folder / "inbox"
         self.inbox.mkdir()
         self.ledger = self.folder / "ledger.jsonl"
+        self._programs: list[subprocess.Popen[bytes]] = []
         self._firsts: list[int] = []
         self._campaigns: list[str] = []
         self._next = 0
@@ -119,13 +121,21 @@ class Installation:
 
     def start(self, *roles: str) -> list[Process]:
         """Start a process of each role and wait until all of them are at work; a scheduler is when it leads."""
-        started, signs = [], {}
-        for role in roles:
-            started.append(self._product.fork(role, "--json", victim=TIED))
-            signs[self._product.outputs[-1]] = SIGNS.get(role, "scheduler.leads")
+        started = [self._product.fork(role, "--json", victim=TIED) for role in roles]
         self.processes += started
-        self.wait(lambda: all(log.exists() and sign in log.read_text() for log, sign in signs.items()), "at work")
+        self._wait_for_work(roles)
         return started
+
+    def launch(self, *roles: str) -> list[subprocess.Popen[bytes]]:
+        """Do the same with programs of their own, not forked: what they use is theirs alone."""
+        self._programs += [self._product.start(role, "--json", victim=TIED) for role in roles]
+        self._wait_for_work(roles)
+        return self._programs[-len(roles) :]
+
+    def _wait_for_work(self, roles: Sequence[str]) -> None:
+        logs = self._product.outputs[-2 * len(roles) :][1::2]
+        signs = {log: SIGNS.get(role, "scheduler.leads") for log, role in zip(logs, roles, strict=True)}
+        self.wait(lambda: all(log.exists() and sign in log.read_text() for log, sign in signs.items()), "at work")
 
     def door(self) -> str:
         """The address at which the last process of it that was started to listen does."""
@@ -136,6 +146,10 @@ class Installation:
         """Kill every process of the product with SIGKILL."""
         while self.processes:
             kill(self.processes.pop())
+        while self._programs:
+            program = self._programs.pop()
+            program.kill()
+            program.wait()
 
     def replace(self, process: Process) -> Process:
         """Kill a worker with SIGKILL and start another one in its place."""
@@ -215,7 +229,7 @@ def _moment(entry: dict[str, Any]) -> datetime:
     return datetime.fromtimestamp(entry["accepted_at"], UTC)
 
 
-def cpu_seconds(process: Process) -> float:
+def cpu_seconds(process: Process | subprocess.Popen[bytes]) -> float:
     """The CPU seconds that a process has used so far, over all its threads (Linux)."""
     stat = Path(f"/proc/{process.pid}/stat").read_text(encoding="ascii", errors="replace")
     fields = stat.rpartition(")")[2].split()

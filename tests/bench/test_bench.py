@@ -16,6 +16,7 @@ from tests.bench.exporting import measure_exporting
 from tests.bench.installation import Servers
 from tests.bench.limiters import How, measure_limiter
 from tests.bench.messages import measure, percentile
+from tests.bench.million import measure_life
 from tests.bench.pacing import attained, noon_zone
 from tests.bench.planning import measure_planning
 from tests.bench.reporting.results import BenchError, Paced, Planned, Sent, Waited
@@ -213,3 +214,11 @@ def test_single_texts_are_measured_beside_a_campaign() -> None:
 
     assert len(measured.arrived) == len(measured.answered) == 2
     assert min(measured.arrived) > 0
+
+
+def test_a_life_in_an_installation_is_measured_by_process(servers: Servers) -> None:
+    lived = measure_life("fleet", servers, 60)
+
+    assert [used.role for used in lived.used] == ["scheduler", "worker", "worker", "dashboard"]
+    assert (lived.requests, lived.people) == (1, 60)
+    assert all(used.peak_bytes > 20 * 2**20 and used.cpu_seconds > 0 for used in lived.used)
