@@ -16,9 +16,9 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.bench.exporting import measure_exporting
-from tests.bench.following import measure_following
 from tests.bench.installation import Servers, servers
 from tests.bench.limiters import How, measure_limiter
+from tests.bench.lives.following import measure_following
 from tests.bench.pacing import (
     BATCH_SIZE,
     each_second,

@@ -15,8 +15,8 @@ from tests.bench import desk
 from tests.bench.exporting import measure_exporting
 from tests.bench.installation import Servers
 from tests.bench.limiters import How, measure_limiter
+from tests.bench.lives.million import measure_life
 from tests.bench.messages import measure, percentile
-from tests.bench.million import measure_life
 from tests.bench.pacing import attained, noon_zone
 from tests.bench.planning import measure_planning
 from tests.bench.reporting.results import BenchError, Paced, Planned, Sent, Waited
@@ -195,7 +195,7 @@ def test_a_forecast_over_many_zones_is_compared_with_what_the_throttle_grants() 
 
 def test_a_run_is_followed_in_a_process_of_its_own() -> None:
     # in a process of its own: Linux counts a parent's peak before the exec as its child's
-    module = [sys.executable, "-m", "tests.bench.following", "--people", "50"]
+    module = [sys.executable, "-m", "tests.bench.lives.following", "--people", "50"]
 
     ran = subprocess.run(module, capture_output=True, text=True, check=True)
 

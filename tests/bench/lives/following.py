@@ -1,7 +1,7 @@
 """What it takes to send and follow a large campaign: memory, reads and CPU time of one `campaigns run`.
 
-`python -m tests.bench.following --people 100000` writes one line of JSON. The campaign is sent and followed until every
-text is delivered, on SQLite, with the times of a rehearsal and a gateway whose phones never make anybody wait.
+`python -m tests.bench.lives.following --people 100000` writes one line of JSON. The campaign is sent and followed until
+every text is delivered, on SQLite, with the times of a rehearsal and a gateway whose phones never make anybody wait.
 """
 
 import argparse
@@ -78,7 +78,7 @@ def _peak_bytes(used: resource.struct_rusage) -> int:
 
 def main(arguments: Sequence[str]) -> int:
     """Measure and print one line of JSON."""
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.following", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.lives.following", description=__doc__)
     parser.add_argument("--people", type=int, default=100_000)
     parser.add_argument("--clock-ahead", type=float, default=0.0, help="of the gateway, in seconds; may be below 0")
     parser.add_argument("--all-times", action="store_true", help="a gateway that shows all times in every window")

@@ -1,8 +1,8 @@
 """One large campaign, from the drop of its file to the last receipt: what each process of an installation costs.
 
-`python -m tests.bench.million [--people N] [--only up|fleet]` prints time, processor time and peak memory of every
-process, and how many requests and reads the gateway answered. The times of the protocol are those of a rehearsal, and
-the gateway's phones never make anybody wait.
+`python -m tests.bench.lives.million [--people N] [--only up|fleet]` prints time, processor time and peak memory of
+every process, and how many requests and reads the gateway answered. The times of the protocol are those of a rehearsal,
+and the gateway's phones never make anybody wait.
 """
 
 import argparse
@@ -114,7 +114,7 @@ def table_of(lived: Sequence[Lived]) -> Table:
 
 def main(arguments: Sequence[str]) -> int:
     """Measure and print; return 0, or 1 if something went wrong."""
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.million", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.lives.million", description=__doc__)
     parser.add_argument("--people", type=int, default=PEOPLE)
     parser.add_argument("--only", choices=list(ROLES), help="one of the installations")
     options = parser.parse_args(arguments)
