@@ -79,6 +79,12 @@ def test_a_contact_list_is_decided_once_its_page_has_asked(desk: Desk, admin: ht
     assert desk.world.batch_state(batch_id) is BatchState.ACCEPTED
 
 
+def test_whoever_is_no_longer_signed_in_is_told_so_in_words_for_people(desk: Desk) -> None:
+    form = httpx.post(f"{desk.url}/campaigns/spring-sale/pause", headers={"Sec-Fetch-Site": "same-origin"}, timeout=60)
+    assert (form.status_code, "nothing was done, because you are not signed in" in form.text) == (401, True)
+    assert "token" not in form.text
+
+
 def test_a_broken_file_is_shown_until_it_is_mended(desk: Desk, admin: httpx.Client) -> None:
     said = "broken.yaml cannot be used.\n\nline 3: mesage is <unknown>"
     with desk.world.store.write() as session:
