@@ -6,16 +6,19 @@ For a run whose people were divided, that is anyone who wrote or opted out from 
 last request, including in the control group, to which nobody can answer. Of another run, those who answered its texts.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final, TypeAlias
 
+import orjson
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session
 
 from campaigns.optout import ANSWERS, Meaning
-from worker.store.bulk import PARAMETERS, in_parts, insert_missing
+from worker.store.bulk import PARAMETERS, in_parts
 from worker.store.kept.counting import ANSWER, COUNTED
+from worker.store.statements import Statement, rows_given
 from worker.store.tables import recipients, replies, run_answers, runs, suppressions
 
 REPLIED: Final = "replied"
@@ -114,8 +117,22 @@ def _is_in_time(row: sa.Row[Any]) -> bool:
     return bool(row.at >= row.started_at and (last is None or row.at <= last + timedelta(seconds=row.follow_seconds)))
 
 
+def _noting(dialect: str, given: Mapping[str, sa.ColumnElement[Any]]) -> Statement:
+    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    rows = sa.select(*given.values()).where(sa.true())  # without a condition, SQLite takes ON for a join's
+    return Statement(insert(run_answers).from_select(list(given), rows).on_conflict_do_nothing())
+
+
+_NOTE: Final = {
+    dialect: _noting(dialect, given)
+    for dialect, given in rows_given({column.name: column.type for column in run_answers.c}).items()
+}
+"""In one statement: PostgreSQL counts by statement, and an upgrade notes a million of them."""
+
+
 def _note(session: Session, found: Iterable[_Answer]) -> None:
     # In one order, so that two who note the same wait for each other, and in no circle.
-    rows = [dict(zip(run_answers.c.keys(), answer, strict=True)) for answer in sorted(set(found))]
+    rows = sorted(set(found))
     if rows:
-        session.execute(insert_missing(session, run_answers), rows)
+        connection = session.connection()
+        _NOTE[connection.dialect.name].changed(connection, {"b_rows": orjson.dumps(rows).decode()})
