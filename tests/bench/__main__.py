@@ -31,7 +31,19 @@ from tests.bench.pacing import (
     worst_device,
 )
 from tests.bench.planning import measure_planning
-from tests.bench.reporting.results import BenchError, Exported, Lived, Paced, Planned, Scaled, Sent, Timed, Waited
+from tests.bench.reporting.results import (
+    BenchError,
+    Exported,
+    Idled,
+    Lived,
+    Paced,
+    Planned,
+    Scaled,
+    Sent,
+    Started,
+    Timed,
+    Waited,
+)
 from tests.bench.reporting.samples import write_campaign
 from tests.bench.reporting.tables import (
     exporting_table,
@@ -40,11 +52,13 @@ from tests.bench.reporting.tables import (
     planning_table,
     scaling_table,
     sending_table,
+    starting_table,
     timing_table,
     waiting_table,
 )
 from tests.bench.scaling import measure_alone, measure_fleet
 from tests.bench.sending import measure_sending
+from tests.bench.starting import measure_idle, measure_starts
 from tests.bench.timing import measure_timing
 from tests.bench.waiting import measure_waiting
 from tests.support.servers import PostgresServer
@@ -76,8 +90,9 @@ SCALE_RECIPIENTS: Final = 20_000
 WAITING: Final = 100  # campaigns of WAITING_RECIPIENTS each
 WAITING_RECIPIENTS: Final = 1_000
 PLANNING_SECONDS: Final = 30.0
+IDLE_SECONDS: Final = 30.0
 
-Figures = Sequence[Exported | Lived | Planned | Sent | Paced | Scaled | Timed | Waited]
+Figures = Sequence[Exported | Lived | Planned | Sent | Paced | Scaled | Started | Idled | Timed | Waited]
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -200,9 +215,15 @@ def _wait(parts: int) -> tuple[Figures, Table]:
     return waited, waiting_table(waited)
 
 
+def _start(parts: int) -> tuple[Figures, Table]:
+    started = measure_starts(rounds=5 if parts == 1 else 1)
+    idled = measure_idle(IDLE_SECONDS / parts)
+    return [*started, idled], starting_table(started, idled)
+
+
 PARTS: Final[Mapping[str, Callable[[int], tuple[Figures, Table]]]] = {
     "life": _live, "plan": _plan, "export": _export, "timing": _time, "send": _send, "pace": _pace, "scale": _scale,
-    "wait": _wait,
+    "wait": _wait, "start": _start,
 }  # fmt: skip
 """Each part returns its figures and their table; its argument says by how much it is to be smaller.
 

@@ -23,6 +23,7 @@ from tests.bench.reporting.results import BenchError, Paced, Planned, Sent, Wait
 from tests.bench.reporting.samples import texts, write_campaign
 from tests.bench.scaling import measure_fleet
 from tests.bench.sending import measure_sending
+from tests.bench.starting import BARE, COMMANDS, measure_idle, measure_starts
 from tests.bench.timing import measure_timing
 from tests.bench.waiting import measure_waiting
 from tests.bench.windows import Stamp, between, fullest
@@ -173,6 +174,22 @@ def test_the_limiters_of_dramatiq_let_something_through(servers: Servers, how: H
 
 def test_a_fleet_sends_everything_before_its_time_is_taken(servers: Servers) -> None:
     assert measure_fleet(servers, workers=1, recipients=250).per_second > 0
+
+
+@pytest.mark.long
+def test_every_start_is_compared_with_one_import_of_the_same_rounds() -> None:
+    started = {row.what: row for row in measure_starts(rounds=1)}
+
+    assert started[BARE].ratio == 1
+    assert started.keys() > COMMANDS.keys()
+    assert started["pass"].cpu_seconds < started[BARE].cpu_seconds < started["status"].cpu_seconds
+
+
+@pytest.mark.long
+def test_a_service_without_work_is_measured_while_it_has_none() -> None:
+    idled = measure_idle(idle_seconds=1)
+    assert idled.seconds >= 1
+    assert idled.cpu_seconds > 0
 
 
 @pytest.mark.parametrize("is_scaled", [True, False])

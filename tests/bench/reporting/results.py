@@ -206,6 +206,36 @@ class Scaled:
 
 
 @dataclass(frozen=True, slots=True)
+class Started:
+    """One command: the least processor time of its process, as a multiple of `import sqlalchemy` in the same rounds."""
+
+    what: str
+    cpu_seconds: float
+    ratio: float
+    target_seconds: float | None = None
+
+    def to_json(self) -> Mapping[str, object]:
+        return {"what": self.what, "cpu_seconds": round(self.cpu_seconds, 3), "ratio": round(self.ratio, 2)}
+
+
+@dataclass(frozen=True, slots=True)
+class Idled:
+    """A service without any work."""
+
+    what: str
+    seconds: float
+    cpu_seconds: float
+
+    @property
+    def share(self) -> float:
+        """The share of one core."""
+        return self.cpu_seconds / self.seconds
+
+    def to_json(self) -> Mapping[str, object]:
+        return {"what": self.what, "idle_share_of_a_core": round(self.share, 4)}
+
+
+@dataclass(frozen=True, slots=True)
 class Waited:
     """Campaigns that waited for the same moment: what the waiting cost, and how late the first text of each was."""
 

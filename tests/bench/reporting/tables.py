@@ -5,7 +5,19 @@ from typing import Final
 
 from rich.table import Table
 
-from tests.bench.reporting.results import MEBIBYTE, Exported, Lived, Paced, Planned, Scaled, Sent, Timed, Waited
+from tests.bench.reporting.results import (
+    MEBIBYTE,
+    Exported,
+    Idled,
+    Lived,
+    Paced,
+    Planned,
+    Scaled,
+    Sent,
+    Started,
+    Timed,
+    Waited,
+)
 
 PLAN_PER_SECOND: Final = 20_000  # the targets
 PLAN_PEAK_MIB: Final = 250
@@ -20,6 +32,7 @@ LIFE_PEAK_MIB: Final = 200
 ATTAINED: Final = 0.98
 IDLE_SHARE: Final = 0.05
 FIRST_REQUEST_SECONDS: Final = 1.0
+NOTHING_TO_DO_SHARE: Final = 0.02
 
 
 def planning_table(planned: Sequence[Planned]) -> Table:
@@ -167,6 +180,23 @@ def waiting_table(waited: Sequence[Waited]) -> Table:
             row.what, f"{row.idle_share:.1%}", verdict(f"< {IDLE_SHARE:.0%}", row.idle_share < IDLE_SHARE),
             f"{row.delay_seconds(0.5):.2f}", f"{p99:.2f}",
             verdict(f"< {FIRST_REQUEST_SECONDS:g}", p99 < FIRST_REQUEST_SECONDS), f"{row.delay_seconds(1):.2f}",
+        )  # fmt: skip
+    return table
+
+
+def starting_table(started: Sequence[Started], idled: Idled) -> Table:
+    """What commands cost, and a service without work."""
+    table = Table(
+        "command", "seconds of CPU", "target", "import sqlalchemy = 1",
+        title="Starting: the processor time of a whole process",
+        caption=f"the least of several, alternately; {idled.what}: {idled.share:.1%} of a core "
+        + verdict(f"< {NOTHING_TO_DO_SHARE:.0%}", idled.share < NOTHING_TO_DO_SHARE),
+    )  # fmt: skip
+    for row in started:
+        target = row.target_seconds
+        table.add_row(
+            row.what, f"{row.cpu_seconds:.3f}",
+            "" if target is None else verdict(f"< {target:g}", row.cpu_seconds < target), f"{row.ratio:.2f}",
         )  # fmt: skip
     return table
 
