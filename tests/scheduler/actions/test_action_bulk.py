@@ -181,8 +181,9 @@ def test_who_wrote_back_is_chosen_by_meaning(on_both: Runtime, world: World) -> 
         page = read_recipients(on_both.store, SALE, None, {"reply": reply}, after=0, limit=99)
         return [row.values.number for row in page.rows]
 
-    assert {reply: wrote(reply) for reply in ("any", "help", "stop")} == {
+    assert {reply: wrote(reply) for reply in ("any", "answer", "help", "stop")} == {
         "any": [person(6), person(7)],
+        "answer": [person(6)],
         "help": [person(7)],
         "stop": [],
     }
