@@ -147,6 +147,8 @@ NOT_BY_RUN: Final[Mapping[str, str]] = {
     "retry_watch": "a minute and more after a failed text was sent again",
     "last_look": "receipts that are missing when following ends; here all come before that",
     "late": "a campaign with `if_late` that misses its moment while it sends",
+    "process_seen": "a service says that it is there",
+    "process_leaves": "a service that ends in order",
     "pause": "`pause`",
     "resume": "`resume`",
     "cancel": "`cancel`",
