@@ -97,9 +97,9 @@ class Plan:
                 going = [(row.number, row.text) for row, _ in chunk if row.state is RecipientState.PENDING]
                 self._tally.repeats.add(self._already_told(going))
             # NUL is the separator, because no cell and no text can contain it.
-            digest.update("".join(f"{row.number}\0{row.state}\0{row.text}\0" for row, _ in chunk).encode())
-            for row, _ in chunk:
-                yield row
+            rows = [row for row, _ in chunk]
+            digest.update("".join([f"{row.number}\0{row.state}\0{row.text}\0" for row in rows]).encode())
+            yield from rows
         if unread := self._tally.unread_exclusions:
             digest.update(f"{unread} rows of people to exclude contain no number".encode())
         self._hash = digest.hexdigest()

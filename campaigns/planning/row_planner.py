@@ -27,6 +27,9 @@ MAX_RAW_NUMBER_CHARACTERS: Final = 32
 """How much of an unusable number is kept: enough for a person to find it."""
 
 
+_new: Final = tuple.__new__
+"""Makes a row from all of its values in a third of the time."""
+
 Judged = tuple[PlannedRecipient, Segmentation | None]
 
 
@@ -202,20 +205,13 @@ class RowPlanner:
             if state is RecipientState.SKIPPED:
                 yield PlannedRecipient(number, 0, source, line, state, placed.reason), None
                 continue
-            row = PlannedRecipient(
-                number,
-                0,
-                source,
-                line,
-                state,
-                placed.reason,
-                text,
-                cost.segments,
-                placed.departure,
-                names[variant],
-                "",
-                is_landline,
-            )
+            row = _new(
+                PlannedRecipient,
+                (
+                    number, 0, source, line, state, placed.reason, text, cost.segments, placed.departure,
+                    names[variant], "", is_landline,
+                ),
+            )  # fmt: skip
             yield row, cost if state is RecipientState.PENDING else None
         self._ordinal = ordinal
 
