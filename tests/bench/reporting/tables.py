@@ -19,10 +19,10 @@ from tests.bench.reporting.results import (
     Waited,
 )
 
-PLAN_PER_SECOND: Final = 20_000  # the targets
+PLAN_PER_SECOND: Final = 66_000  # the targets
 PLAN_PEAK_MIB: Final = 250
-TIMING_SECONDS: Final = 90
-TIMING_PEAK_MIB: Final = 400
+TIMING_SECONDS: Final = 35
+TIMING_PEAK_MIB: Final = 240
 FORECAST_OFF: Final = 0.02
 EXPORT_PER_SECOND: Final = 50_000
 EXPORT_PEAK_MIB: Final = 100
