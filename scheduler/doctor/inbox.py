@@ -41,11 +41,13 @@ def check_inbox(
         says = f"the inbox {folder} cannot be read ({error.strerror or error})"
         yield problem(Area.SERVICE, says, "allow this user to read the folder and what is in it")
         return
-    for waits, advice in found[:MOST_NAMED]:
+    for _, waits, advice in found[:MOST_NAMED]:
         yield warning(Area.SERVICE, waits, advice)
     if found[MOST_NAMED:]:
         yield warning(Area.SERVICE, f"more than {MOST_NAMED} campaign files of the inbox wait like this", "as above")
-    for file in () if store is None else read_broken_files(store, limit=MOST_NAMED):
+    waiting = {name for name, _, _ in found}  # told above, with what to do about the other installation
+    broken = [] if store is None else read_broken_files(store, limit=MOST_NAMED + len(waiting))
+    for file in [each for each in broken if each.name not in waiting][:MOST_NAMED]:
         yield warning(Area.SERVICE, file.says.rstrip("."), f"correct it: campaigns check {file.name}")
     if not found:
         yield ok(Area.SERVICE, "no campaign file of the inbox is beside a status from another installation")
@@ -60,8 +62,8 @@ def check_inbox(
 
 def _foreign(
     files: tuple[Path, ...], store: Store | None, account_id: int | None, named: Callable[[], Named], is_lost: bool
-) -> Iterator[tuple[str, str]]:
-    """Why each of them waits, and what to do."""
+) -> Iterator[tuple[str, str, str]]:
+    """The name of each that waits, why it does, and what to do."""
     for path in files:
         slug = campaign_in(path)
         if not slug:
@@ -72,7 +74,7 @@ def _foreign(
             with store.read() as session:
                 left = foreign_status(session, path, slug, account_id or 0, named)
         if left is not None and is_lost:
-            yield f"{path.name} waits and is not sent: the database that knew who got it is lost", LOST
+            yield path.name, f"{path.name} waits and is not sent: the database that knew who got it is lost", LOST
         elif left is not None:
             waits, _, advice = foreign_line(path, slug, left).partition(". ")
-            yield waits, advice.removesuffix(".")
+            yield path.name, waits, advice.removesuffix(".")
