@@ -201,6 +201,14 @@ class Recipient(SQLModel, table=True):
             sqlite_where=sa.text("gateway_id IS NOT NULL"),
             postgresql_where=sa.text("gateway_id IS NOT NULL"),
         ),
+        # Who is held is shown, and decided on: few of a million.
+        sa.Index(
+            "ix_recipient_held",
+            "run_id",
+            "id",
+            sqlite_where=sa.text("state = 'held'"),
+            postgresql_where=sa.text("state = 'held'"),
+        ),
         # Why texts failed is shown for a campaign: few of a million.
         sa.Index(
             "ix_recipient_failed",

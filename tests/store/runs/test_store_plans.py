@@ -16,6 +16,7 @@ from worker.store import bulk
 from worker.store.models import Recipient
 from worker.store.reports import counts
 from worker.store.runs import plans, runs
+from worker.store.runs.held import held_people
 
 MIXED = [
     *people(4, segments=2),
@@ -93,6 +94,20 @@ def test_counting_the_books_sorts_nobody(world: World) -> None:
     assert [step for step in steps if "TEMP B-TREE" in step] == []
     assert any("run_count" in step for step in steps)
     assert not any("recipient" in step for step in steps)
+
+
+def test_who_is_held_is_found_without_reading_the_run(world: World) -> None:
+    run_id = world.run(people(3))
+    asked: list[tuple[str, Any]] = []
+    with world.store.read() as session:
+        connection = session.connection()
+        if not world.store.is_sqlite:
+            return  # it takes what is cheapest for the few rows of a test
+        sa.event.listen(connection, "before_cursor_execute", lambda *told: asked.append((told[2], told[3])))
+        assert held_people(session, run_id) == []
+        [(query, values)] = asked[:]
+        steps = [str(row[-1]) for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}", values)]
+    assert [step for step in steps if "ix_recipient_held" in step] == steps
 
 
 def test_segments_and_requests_are_counted_once_they_are_used(world: World) -> None:
