@@ -168,6 +168,9 @@ class _Check:
         try:
             table = read_table(self.folder, source, fields, excluding=excluding)
         except AudienceProblem as error:
+            number = (*path, NUMBER)
+            if error.columns and self.document.value(number) is not None:  # the table is fine, and its column is not
+                where, place = number, self.document.value_place(number)
             return NO_TABLE, place.problem(where, error.problem, error.hint)
         self.warnings += [place.problem(where, warning) for warning in table.warnings]
         return table, None

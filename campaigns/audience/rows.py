@@ -138,10 +138,15 @@ def number_name(names: Sequence[str], *, number_column: str) -> str:
     if any(map(_LONG_NUMBER.search, names)):
         hint = "its first line contains a number, so it is not a header: add a line with the column names above it"
         raise AudienceProblem(problem, hint)
-    short = [name for name in names[:_NAMES] if len(name) <= _NAME_CHARACTERS and _FOR_NUMBERS.search(name)]
+    short = [name for name in names[:_NAMES] if is_for_numbers(name)]
     near = difflib.get_close_matches(wanted, short, n=1, cutoff=0)
     hint = f"did you mean number: {near[0]}?" if near else "give the name of the column with the numbers as number:"
     raise AudienceProblem(problem, hint, columns=[name for name in names[:_NAMES] if name])
+
+
+def is_for_numbers(name: str) -> bool:
+    """Return whether a column with this name usually holds numbers."""
+    return len(name) <= _NAME_CHARACTERS and _FOR_NUMBERS.search(name) is not None
 
 
 _LONG_NUMBER: Final = re.compile(r"(?:\d_*){5}")

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from campaigns.definition.document import Document
-from campaigns.definition.loader import MAX_BYTES, load_document
+from campaigns.definition.loader import MAX_BYTES, load_document, parse_document
 from campaigns.message.segments import Segmentation, segmentation
 from campaigns.opening import open_inside
 from campaigns.planning.approval import Approvable, is_needed
@@ -21,7 +21,18 @@ from scheduler.actions.plans.preview import Preview
 from scheduler.actions.reading.plans import StoredPlan, read_plan
 from scheduler.actions.refusals import Refusal, Refused
 from scheduler.actions.submitting import Submitted
-from scheduler.actions.uploading.columns import NUMBER, Missing, TableRows, named_tables, number_column, tables_of
+from scheduler.actions.uploading.columns import (
+    NO_COUNTRY,
+    NUMBER,
+    Missing,
+    TableRows,
+    named_tables,
+    number_column,
+    numbers_in,
+    region_in,
+    source_paths,
+    tables_of,
+)
 from scheduler.actions.uploading.files import plan_upload, prospect_of, submit_upload, told
 from scheduler.actions.uploading.tables import SUFFIXES, StoredTable, keep_table, table_name
 from scheduler.inbox.uploads import Upload, as_header, open_uploads, sole
@@ -30,6 +41,9 @@ from worker.runtime import Runtime
 
 NAMELESS: Final = "campaign"
 """What a file is called whose campaign has no usable name yet."""
+
+NOT_STORED: Final = "was brought, but not stored: what is wrong with it is said above"
+BRING_AGAIN: Final = "correct the table, and bring it again"
 
 PART_BYTES: Final = 1024 * 1024
 
@@ -59,19 +73,25 @@ class Planned:
     text_before: str
 
 
-def look(runtime: Runtime, text: str, *, now: datetime) -> Looked:
-    """Check a draft and its tables. Raises `UploadsAway`."""
+def look(runtime: Runtime, text: str, *, refused: Set[str] = frozenset(), now: datetime) -> Looked:
+    """Check a draft and its tables. `refused`: the tables that were brought with it and not kept. Raises `UploadsAway`.
+
+    Of a table that was just refused, another one is no correction: what is wrong with the table is told already.
+    """
     settings = runtime.settings
     with _file_of(runtime, text) as upload:
         document = _document(upload)
         name = _name_in(document)
         checked = check(upload.path, settings, now=now, inbox=upload.path.parent)
-        region = document.value(("default_region",)) if document else None
-        region = region if isinstance(region, str) else settings.region
+        region = (region_in(document) if document else "") or settings.region
         tables, missing = tables_of(document, upload.path.parent, region) if document else ((), ())
+        of_refused = _places_of(document, refused) if document else frozenset()
         checked = replace(
             checked,
-            problems=tuple(told(checked.problems, name or NAMELESS, upload)),
+            problems=tuple(
+                replace(each, problem=NOT_STORED, hint=BRING_AGAIN) if (each.line, each.column) in of_refused else each
+                for each in told(checked.problems, name or NAMELESS, upload)
+            ),
             warnings=tuple(told(checked.warnings, name or NAMELESS, upload)),
         )
     return Looked(name, checked, tables, missing)
@@ -125,23 +145,44 @@ def submit_draft(runtime: Runtime, actor: Actor, text: str, seen: str, *, now: d
 
 
 def keep_file(
-    runtime: Runtime, actor: Actor, filename: str, content: BinaryIO, *, number: str, region: str, now: datetime
+    runtime: Runtime,
+    actor: Actor,
+    filename: str,
+    content: BinaryIO,
+    *,
+    text: str,
+    number: str,
+    region: str,
+    now: datetime,
 ) -> tuple[StoredTable, TableRows]:
     """Keep a table that was dropped, and return it with its columns. Raises as `keep_table`.
 
     `number`: the column of the numbers; where the table does not have it, the one that looks most like it is taken.
+    `region`: the country of numbers without one. What the campaign file `text` says of both goes before these.
     """
-    called = table_name(_NOT_IN_NAMES.sub("-", re.split(r"[/\\]", filename)[-1]).lstrip("-._"))
+    called = table_name(name_of_file(filename))
+    try:
+        document = parse_document(text, f"{NAMELESS}.yaml")
+    except CampaignFileError:  # it is told of once the tables are there
+        pass
+    else:
+        named = numbers_in(document).get(called, NUMBER)
+        number, region = number if named == NUMBER else named, region_in(document) or region
     folder = open_uploads(runtime.settings)
     with Upload(folder, suffix=Path(called).suffix.lower()) as upload:
         while part := content.read(PART_BYTES):
             upload.write(part)
         column, columns = number_column(upload.path, number or NUMBER, region or runtime.settings.region)
         kept = keep_table(
-            runtime, actor, called, upload, number=column, region=region or None, claimed=as_header(upload.digest),
-            now=now,
+            runtime, actor, called, upload, number=column, region=region or None, no_country=NO_COUNTRY,
+            claimed=as_header(upload.digest), now=now,
         )  # fmt: skip
-    return kept, TableRows(called, column, columns, kept.rows, kept.bad_rows, kept.bad)
+    return kept, TableRows(called, column, columns, kept.rows, kept.bad_rows, kept.bad, kept.countryless)
+
+
+def name_of_file(filename: str) -> str:
+    """Return the name of a file that was dropped, as a table would be called."""
+    return _NOT_IN_NAMES.sub("-", re.split(r"[/\\]", filename)[-1]).lstrip("-._")
 
 
 def is_table(filename: str) -> bool:
@@ -154,6 +195,13 @@ def _file_of(runtime: Runtime, text: str) -> Iterator[Upload]:
     with Upload(open_uploads(runtime.settings), suffix=".yaml") as upload:
         upload.write(text.encode(errors="replace"))
         yield upload
+
+
+def _places_of(document: Document, tables: Set[str]) -> Set[tuple[int, int]]:
+    """Return the lines and columns where a draft names one of these tables."""
+    paths = [(*path, "file") for path in source_paths(document)]
+    named = [path for path in paths if isinstance(name := document.value(path), str) and name in tables]
+    return {(place.line, place.column) for place in map(document.value_place, named)}
 
 
 def _kept_text(path: Path) -> str:

@@ -22,6 +22,7 @@ MOST_SHOWN: Final = 100
 """How many bad rows of a table are told one by one."""
 
 NO_COUNTRY: Final = "has no country code; say with ?region= which country it is of, such as ?region=US"
+"""What is told of a number without a country to a program, which names it in the address."""
 
 SUFFIXES: Final = (".csv", ".tsv", ".jsonl", ".xlsx")
 
@@ -30,7 +31,10 @@ _TABLE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,94}")
 
 @dataclass(frozen=True, slots=True)
 class StoredTable:
-    """A table that was uploaded. `is_news`: it was not there in this form. `bad`: the first of its `bad_rows`."""
+    """A table that was uploaded. `is_news`: it was not there in this form. `bad`: the first of its `bad_rows`.
+
+    `countryless`: how many of the `bad_rows` only lack a country.
+    """
 
     name: str
     digest: str
@@ -39,6 +43,7 @@ class StoredTable:
     rows: int
     bad_rows: int
     bad: tuple[BadRow, ...]
+    countryless: int = 0
 
 
 def table_name(name: str) -> str:
@@ -60,13 +65,15 @@ def keep_table(
     *,
     number: str,
     region: str | None = None,
+    no_country: str = NO_COUNTRY,
     claimed: str,
     now: datetime,
 ) -> StoredTable:
     """Keep a table for the campaigns that name it, once every row was read. Raises `Refused` for an unusable table.
 
     `number`: the column that holds the numbers. `region`: the country of numbers without one; else that of the
-    settings. `claimed`: what the caller says is its digest, as in `as_header`.
+    settings. `no_country`: what is told of a row without one. `claimed`: what the caller says is its digest, as in
+    `as_header`.
     """
     if region is not None and region.upper() not in SUPPORTED_REGIONS:
         sentence = f"{region.upper()} is not a country code of ISO 3166; write two letters, such as IT for Italy"
@@ -76,7 +83,7 @@ def keep_table(
         sentence = f"{upload.size} bytes arrived with another digest, {digest}; send the table again"
         raise Refused(Refusal.INVALID, sentence, field="Content-Digest")
     try:
-        rows, bad_rows, bad = read_rows(upload.path, number, region.upper() if region else runtime.settings.region)
+        read = read_rows(upload.path, number, region.upper() if region else runtime.settings.region, no_country)
     except AudienceProblem as error:
         raise Refused(Refusal.INVALID, f"{name}: {error}") from None
     place = upload.path.with_name(name)
@@ -87,8 +94,8 @@ def keep_table(
             with arriving(place, upload.digest):
                 is_news = not (is_there and _is_audited(runtime, name, digest))
                 if is_news:
-                    _keep(runtime, actor, upload, place, digest, rows, now)
-    return StoredTable(name, digest, upload.size, is_news, rows, bad_rows, bad)
+                    _keep(runtime, actor, upload, place, digest, read[0], now)
+    return StoredTable(name, digest, upload.size, is_news, *read)
 
 
 def _keep(runtime: Runtime, actor: Actor, upload: Upload, place: Path, digest: str, rows: int, now: datetime) -> None:
@@ -108,13 +115,14 @@ def _is_audited(runtime: Runtime, name: str, digest: str) -> bool:
     return last is not None and last.detail.get("digest") == digest
 
 
-def read_rows(path: Path, number: str, region: str | None) -> tuple[int, int, tuple[BadRow, ...]]:
-    """Read every row; return how many there are, how many have no usable number, and the first of those.
+def read_rows(path: Path, number: str, region: str | None, no_country: str) -> tuple[int, int, tuple[BadRow, ...], int]:
+    """Read every row; return how many there are, how many have no usable number, the first of those, and how many of
+    those only lack a country.
 
-    Raises `AudienceProblem`.
+    `no_country` is told of such a row: where its country is named depends on who asks. Raises `AudienceProblem`.
     """
     normaliser = Normaliser(region)
-    rows, bad_rows, bad = 0, 0, list[BadRow]()
+    rows, bad_rows, countryless, bad = 0, 0, 0, list[BadRow]()
     for row in open_source(path, number_column=number, folder=path.parent):
         rows += 1
         problem = row.problem
@@ -122,9 +130,10 @@ def read_rows(path: Path, number: str, region: str | None) -> tuple[int, int, tu
             try:
                 normaliser.normalise(row.number)
             except InvalidNumber as error:
-                problem = NO_COUNTRY if error.lacks_country else error.reason
+                problem = no_country if error.lacks_country else error.reason
+                countryless += error.lacks_country
         if problem:
             bad_rows += 1
             if len(bad) < MOST_SHOWN:
                 bad.append(BadRow(row.line, problem))
-    return rows, bad_rows, tuple(bad)
+    return rows, bad_rows, tuple(bad), countryless

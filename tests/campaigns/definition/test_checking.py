@@ -103,9 +103,11 @@ def test_an_exclude_file_is_opened_as_well(folder: Path) -> None:
 
 
 def test_a_column_is_suggested_for_the_number(folder: Path) -> None:
-    problems = problems_of(folder, HEAD + "message: Hi\naudience: {file: phones.csv, number: phon}\n")
+    problems = problems_of(folder, HEAD + "message: Hi\naudience:\n  file: phones.csv\n  number: phon\n")
 
-    assert "did you mean number: phone?" in problems[0]
+    (problem,) = problems
+    assert problem.startswith("5:11: audience.number: "), "at the column's line, not at the table's"
+    assert "did you mean number: phone?" in problem
 
 
 def test_an_audience_without_anybody_is_refused(folder: Path) -> None:

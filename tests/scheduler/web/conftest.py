@@ -14,7 +14,8 @@ from worker.settings.settings import Settings
 
 def runtime_of(database_url: str, **more: object) -> Runtime:
     """The runtime of a sandbox that nobody calls: replies arrive only through the door."""
-    settings = Settings(database_url=database_url, timezone="UTC", region="IT", _env_file=None, **more)  # type: ignore[arg-type]  # whatever a test sets
+    set_ = {"timezone": "UTC", "region": "IT", **more}
+    settings = Settings(database_url=database_url, _env_file=None, **set_)  # type: ignore[arg-type]  # whatever a test sets
     return build_runtime(settings, sandbox=("http://127.0.0.1:9", SecretStr(KEY)))
 
 

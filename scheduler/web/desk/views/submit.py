@@ -21,6 +21,7 @@ from scheduler.actions.uploading.drafts import (
     is_table,
     keep_file,
     look,
+    name_of_file,
     plan_draft,
     submit_draft,
 )
@@ -56,6 +57,7 @@ class DraftPage:
     filled: Mapping[str, str] = field(default_factory=lambda: dict.fromkeys(COMMON, ""))
     kept: tuple[TableRows, ...] = ()
     notes: tuple[str, ...] = ()
+    refused: frozenset[str] = frozenset()
     looked: Looked | None = None
     prospect: Prospect | None = None
     planned: Planned | None = None
@@ -80,7 +82,7 @@ def work(asked: Visit) -> DeskPage:
         if not (sheet.text.strip() or sheet.notes):
             raise CallProblem(Refusal.INVALID, NOTHING)
         if sheet.text.strip():
-            sheet = replace(sheet, looked=look(asked.runtime, sheet.text, now=asked.now))
+            sheet = replace(sheet, looked=look(asked.runtime, sheet.text, refused=sheet.refused, now=asked.now))
         if sheet.looked is not None and not sheet.looked.checked.problems:
             sheet = replace(sheet, prospect=foresee(asked.runtime, sheet.text, now=asked.now))
             if wanted == "plan":
@@ -148,15 +150,19 @@ def _wanted(asked: Visit, sheet: DraftPage) -> FilledIn:
 
 def _with_files(asked: Visit, sheet: DraftPage) -> DraftPage:
     """Take the files that were brought: a campaign file becomes the text, tables are kept."""
-    for sent in asked.files.get("files", ()):
+    brought = asked.files.get("files", ())
+    for sent in brought:
         if is_table(sent.filename):
-            sheet = _with_table(asked, sheet, sent)
-        elif sent.filename.lower().endswith((".yaml", ".yml")):
+            continue
+        if sent.filename.lower().endswith((".yaml", ".yml")):
             written = sent.content.read().decode(errors="replace")
             sheet = replace(sheet, text=written.removeprefix("\ufeff").replace("\r\n", "\n"))
         else:
             note = f"{sent.filename[:100]} is neither a campaign file (.yaml) nor a table (.csv, .tsv, .jsonl, .xlsx)"
             sheet = replace(sheet, notes=(*sheet.notes, note))
+    for sent in brought:  # once the text is known, which says which column holds the numbers, and of which country
+        if is_table(sent.filename):
+            sheet = _with_table(asked, sheet, sent)
     return sheet
 
 
@@ -168,12 +174,14 @@ def _with_table(asked: Visit, sheet: DraftPage, sent: SentFile) -> DraftPage:
             asked.who,
             sent.filename,
             sent.content,
+            text=sheet.text,
             number=sheet.filled["column"],
             region=sheet.filled["country"],
             now=asked.now,
         )
     except Refused as refused:  # the other files, and the text, are taken all the same
-        return replace(sheet, notes=(*sheet.notes, f"{sent.filename[:100]} was not stored: {refused}"))
+        notes = (*sheet.notes, f"{sent.filename[:100]} was not stored: {refused}")
+        return replace(sheet, notes=notes, refused=sheet.refused | {sent.filename, name_of_file(sent.filename)})
     filled = {**sheet.filled, "table": sheet.filled["table"] or rows.name}
     if filled["table"] == rows.name:
         filled["column"] = rows.number

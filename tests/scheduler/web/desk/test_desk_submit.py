@@ -4,7 +4,9 @@ import html
 import json
 import re
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -89,12 +91,16 @@ def desk(tmp_path: Path, migrated: Callable[[Path], None]) -> Iterator[Runtime]:
 
 
 @pytest.fixture
-def reader(desk: Runtime) -> Iterator[Callable[[Role], Reader]]:
+def reader_of() -> Iterator[Callable[[Runtime], Callable[[Role], Reader]]]:
+    """Somebody who is signed in at the door of a runtime."""
     clients: list[httpx.Client] = []
-    with Door(desk) as door:
+    with ExitStack() as doors:
 
-        def signed_in(role: Role) -> Reader:
-            now, store = desk.clock.now(), desk.store
+        def at(runtime: Runtime) -> Callable[[Role], Reader]:
+            return partial(signed_in, runtime, doors.enter_context(Door(runtime)))
+
+        def signed_in(runtime: Runtime, door: Door, role: Role) -> Reader:
+            now, store = runtime.clock.now(), runtime.store
             add_user(store, Actor(ActorKind.CLI, "root"), role.value, role, "correct horse battery", now=now)
             with store.write() as session:
                 user = users.credentials(session, role.value)
@@ -103,9 +109,14 @@ def reader(desk: Runtime) -> Iterator[Callable[[Role], Reader]]:
             clients.append(httpx.Client(base_url=door.url, cookies={COOKIE: secret}, headers=PAGE, timeout=60))
             return Reader(clients[-1])
 
-        yield signed_in
+        yield at
         for client in clients:
             client.close()
+
+
+@pytest.fixture
+def reader(desk: Runtime, reader_of: Callable[[Runtime], Callable[[Role], Reader]]) -> Callable[[Role], Reader]:
+    return reader_of(desk)
 
 
 def runs_in(runtime: Runtime) -> int:
@@ -479,7 +490,71 @@ def test_the_zone_of_the_times_is_named_at_the_fields(reader: Callable[[Role], R
 
 def test_a_table_that_was_not_kept_is_asked_for_as_in_a_browser(reader: Callable[[Role], Reader]) -> None:
     text = "campaign: x\nmessage: Hi\naudience: {file: t.csv}\n"
-    page = reader(Role.AUTHOR).send("/submit", ("t.csv", b"number,number\n1,2\n"), text=text, do="check").text
+    author = reader(Role.AUTHOR)
+    page = author.send("/submit", ("t.csv", b"number,number\n1,2\n"), text=text, do="check").text
     assert "t.csv was not stored" in page
-    assert "upload it first, or correct the name" in page
+    assert "correct the table, and bring it again" in page
+    assert "upload it first, or correct the name" in author.send(text=text, do="check").text
     assert "beside" not in page
+
+
+NATIONAL = b"id,phone,first_name\n1001,202-555-0121,Anna\n1002,202-555-0122,Bruno\n1003,12,Nobody\n"
+OF_A_COUNTRY = """\
+campaign: x
+message: Hi
+audience:
+  - file: national.csv
+    number: phone
+default_region: us
+exclude: {file: away.csv, number: phone}
+"""
+
+
+@pytest.fixture
+def of_no_country(tmp_path: Path, migrated: Callable[[Path], None]) -> Iterator[Runtime]:
+    migrated(tmp_path)
+    made = runtime_of(f"sqlite:///{tmp_path / 'campaigns.db'}", inbox=tmp_path / "inbox", region=None)
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("is_dropped", [True, False])
+def test_a_table_of_national_numbers_is_read_as_its_campaign_file_says(
+    is_dropped: bool, of_no_country: Runtime, reader_of: Callable[[Runtime], Callable[[Role], Reader]]
+) -> None:
+    author = reader_of(of_no_country)(Role.AUTHOR)
+    tables = [("national.csv", NATIONAL), ("away.csv", b"phone\n202-555-0123\n")]
+    if is_dropped:
+        page = author.send("/submit", *tables, ("x.yaml", OF_A_COUNTRY.encode()), do="check").text
+    else:
+        page = author.send("/submit", *tables, text=OF_A_COUNTRY, do="check").text
+    assert "national.csv is stored, with 3 rows" in page
+    assert "away.csv is stored, with 1 row" in page
+    assert "1 row without a usable number in phone; these people get nothing." in page
+    assert "without a country code" not in page
+    assert "No mistakes were found" in page
+
+
+def test_a_table_of_national_numbers_without_a_country_is_kept_and_asks_for_it(
+    of_no_country: Runtime, reader_of: Callable[[Runtime], Callable[[Role], Reader]]
+) -> None:
+    author = reader_of(of_no_country)(Role.AUTHOR)
+    page = author.send("/submit", ("national.csv", NATIONAL), do="check").text
+    assert "national.csv is stored, with 3 rows" in page
+    assert "<option selected>phone</option>" in page, "and not the numbers of the customers"
+    assert "3 rows without a country code in phone: whether these people get a text depends on the country" in page
+    assert ("these people get nothing" in page, "?region" in page) == (False, False)
+    assert "<td>2</td><td>has no country code: name the country in the form, or as default_region" in page
+    page = author.send("/submit", ("national.csv", NATIONAL), do="check", country="us").text
+    assert "1 row without a usable number in phone; these people get nothing." in page
+
+
+def test_another_table_is_not_suggested_for_one_that_was_just_refused(reader: Callable[[Role], Reader]) -> None:
+    author = reader(Role.AUTHOR)
+    text = "campaign: x\nmessage: Hi\naudience: {file: customers-new.csv, number: phone}\n"
+    author.send("/submit", ("customers.csv", TABLE))
+    broken = ("customers-new.csv", b"number,number\n1,2\n")
+    page = author.send("/submit", broken, text=text, do="check").text
+    assert "customers-new.csv was not stored: " in page
+    assert "was brought, but not stored: what is wrong with it is said above" in page
+    assert "did you mean customers.csv" not in page
