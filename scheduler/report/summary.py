@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from campaigns.counting import amount
 from campaigns.display import shown_time, state_words, utc
 from campaigns.lifecycle import BatchState, RunState
+from campaigns.lifecycle import RecipientState as P
 from campaigns.optout import Meaning
 from campaigns.planning.approval import command
 from scheduler.report.devices import stuck_words
@@ -16,7 +17,7 @@ from scheduler.report.limits import Limit
 from scheduler.report.shown.shapes import ProgressShape, RunShape
 from scheduler.report.variants import outcomes_json
 from worker.store.following.devices import Stuck
-from worker.store.reports.counts import Books, Failures
+from worker.store.reports.counts import Books, Failures, final
 from worker.store.reports.variants import GroupOutcome
 from worker.store.reports.waiting import Outlook
 from worker.store.runs.runs import RunView
@@ -87,8 +88,19 @@ class RunProgress:
     stuck: tuple[Stuck, ...] = ()
     replies: Mapping[Meaning, int] = field(default_factory=dict)  # only if one campaign was asked for
     reached: int = 0  # people who had opted out, but were on the contact list that it was sent to
-    again: tuple[tuple[RunView, Books], ...] = ()  # its resends
+    again: tuple[tuple[RunView, Books], ...] = ()  # its resends; only if one campaign was asked for
+    after_all: int = 0  # how many of their rows were left out, since the failed text was sent after all
     approved: tuple[str, datetime] | None = None  # by whom, and when; only if one campaign was asked for
+
+    @property
+    def outcome(self) -> Books:
+        """What became of each person, over the run and its resends."""
+        return final(self.books, [of_run for _, of_run in self.again], self.after_all) if self.again else self.books
+
+    @property
+    def to_resend(self) -> RunView:
+        """The last of them in which texts failed."""
+        return next((run for run, of_run in reversed(self.again) if of_run.by_state.get(P.FAILED)), self.run)
 
     @property
     def in_flight(self) -> int:

@@ -17,6 +17,7 @@ from worker.store.reports.choices import is_for
 from worker.store.reports.counts import failures, kept_parts
 from worker.store.reports.exports import Exported
 from worker.store.reports.recipients import recipients_after
+from worker.store.runs.resends import resends_of
 from worker.store.runs.runs import RunView
 
 FIGURES: Final = choices.EVERY_FIGURE
@@ -75,17 +76,19 @@ def read_recipients(
     filters: Mapping[str, Any],
     *,
     among: tuple[BulkAction, Cause] | None = None,
+    whole: bool = False,
     after: int,
     limit: int,
 ) -> Page[RecipientRow]:
     """Return recipients of a campaign's latest run, or the one with this number, from the row after `after` on.
 
     `filters`: those of `bulk.BulkSelection`, and `result_code`, `part` and `reached` as in `choices`. `among`: only
-    those for whom an action would, or would not, be done for this cause. Raises `Refused` for an unknown campaign or
-    run.
+    those for whom an action would, or would not, be done for this cause. `whole`: with what was sent again, everybody
+    once. Raises `Refused` for an unknown campaign or run.
     """
     with store.read() as session:
         run = latest_run(session, campaign, number)
         only = [is_for(session, among[0], run.id, among[1])] if among else []
-        rows, place = recipients_after(session, run.id, filters, only=only, after=after, limit=limit)
+        again = resends_of(session, run.id) if whole else []
+        rows, place = recipients_after(session, run.id, filters, only=only, again=again, after=after, limit=limit)
     return Page([RecipientRow(id_, run.id, values) for id_, values in rows], place)

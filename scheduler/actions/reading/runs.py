@@ -22,7 +22,15 @@ from worker.store.engine import Store
 from worker.store.following.devices import stuck_devices
 from worker.store.people.unsubscriptions import reached_all_the_same
 from worker.store.reports import courses
-from worker.store.reports.counts import books, books_of, count_replies, failures, kept, states, together
+from worker.store.reports.counts import (
+    books_of,
+    count_replies,
+    failures,
+    kept,
+    sent_after_all,
+    states,
+    together,
+)
 from worker.store.reports.lists import campaigns_after
 from worker.store.reports.variants import GroupOutcome, group_outcomes, whole_outcome
 from worker.store.reports.waiting import outlooks
@@ -114,12 +122,16 @@ def read_line(store: Store, campaign: str, zone: ZoneInfo, *, number: int | None
 
 
 def read_comparison(store: Store, campaigns: Sequence[str], *, now: datetime) -> Sequence[GroupOutcome]:
-    """Return the groups of one campaign, or each of several as a whole: of its latest run. Raises `Refused`."""
+    """Return the groups of one campaign, or each of several as a whole: of its latest run and what was
+    sent again. Raises `Refused`.
+    """
     seen = [read_runs(store, campaign, now=now)[0] for campaign in campaigns]
     if len(seen) == 1:
         return seen[0].groups
     with store.read() as session:
-        return [whole_outcome(session, each.run, each.books.by_state) for each in seen]
+        return [
+            whole_outcome(session, each.run, each.outcome.by_state, [run.id for run, _ in each.again]) for each in seen
+        ]
 
 
 def _progress(
@@ -141,6 +153,7 @@ def _progress(
     at_work = {run.account_id for run in runs if run.finished_at is None}
     slowed = {account: tuple(slowed_devices(session, account, now)) for account in at_work}
     stuck = {account: tuple(stuck_devices(session, account)) for account in at_work}
+    resent = {run.id: books_of(session, ids) if (ids := again.get(run.id)) else {} for run in runs}
     counted = books_of(session, {id_ for run in runs for id_ in days.get(run.id, [run.id])})
     reached = reached_all_the_same(session, [run.id for run in runs])
     ahead = outlooks(session, kept(session, [run.id for run in runs]))
@@ -157,7 +170,8 @@ def _progress(
             stuck.get(run.account_id, ()),
             count_replies(session, *days.get(run.id, [run.id])) if in_detail else {},
             reached[run.id],
-            tuple((run_view(session, id_), books(session, id_)) for id_ in again.get(run.id, ())),
+            tuple((run_view(session, id_), of_run) for id_, of_run in resent[run.id].items()),
+            sent_after_all(session, resent[run.id]),
             approval_of(session, run) if in_detail else None,
         )
         for run in runs

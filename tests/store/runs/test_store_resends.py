@@ -1,5 +1,6 @@
 """Resending to people whose text failed: who they are, one run for each failure, and the last look at the intent."""
 
+from collections import Counter
 from collections.abc import Collection, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 
@@ -13,8 +14,9 @@ from campaigns.planning.planned import PlannedRecipient
 from campaigns.protocol.bulk_actions import BulkAction, Cause
 from tests.store.store_world import AT_ONCE, NOW, World, people
 from worker.store.models import Recipient, Retry, Run
-from worker.store.reports import exports
+from worker.store.reports import counts, exports
 from worker.store.reports.choices import count_causes
+from worker.store.reports.recipients import recipients_after
 from worker.store.runs import runs
 from worker.store.runs.resends import AT_ONCE as PART
 from worker.store.runs.resends import FailedMessage, create_resend, failed_messages, failures, resends_of
@@ -288,6 +290,11 @@ def test_a_text_that_was_sent_after_all_is_left_out_at_the_last_moment(
     assert [addressee.number for addressee in intent.addressees] == [number(0), number(2)]
     left_out = {row.number: (row.state, row.is_superseded) for row in world.recipients(again)}[number(1)]
     assert left_out == (S.CANCELLED, True)
+    with world.store.read() as session:
+        resent = counts.books_of(session, [again])
+        whole = counts.final(counts.books(session, run_id), resent.values(), counts.sent_after_all(session, resent))
+        rows = [row for page in exports.export_pages(session, run_id, with_resends=True) for row in page]
+    assert Counter(row.state for row in rows) == whole.by_state
 
 
 def test_where_all_were_sent_after_all_nothing_is_sent_again(world: World, run_id: int) -> None:
@@ -336,7 +343,13 @@ def test_an_export_has_everybody_once_with_what_became_of_them(world: World, run
     with world.store.read() as session:
         pages = list(exports.export_pages(session, run_id, with_resends=True))
         alone = list(exports.export_pages(session, run_id))
+        resent = counts.books_of(session, [again])
+        whole = counts.final(counts.books(session, run_id), resent.values(), counts.sent_after_all(session, resent))
+        listed, _ = recipients_after(session, run_id, {}, again=[again], after=0, limit=100)
 
+    # the figures of pages and their lists say the same
+    assert Counter(row.state for page in pages for row in page) == whole.by_state
+    assert Counter(row.state for _, row in listed) == whole.by_state
     exported = {row.number: row.state for page in pages for row in page}
     assert sum(map(len, pages)) == sum(map(len, alone)) == 8
     assert [exported[number(place)] for place in range(4)] == ["delivered", "delivered", "accepted", "accepted"]

@@ -2,14 +2,14 @@
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from campaigns.lifecycle import RecipientState
+from campaigns.lifecycle import NEVER_SENT, RecipientState
 from campaigns.optout import Meaning
 from worker.store.kept.counting import FAILURE, REPLY, REQUEST, RETRY, Counted, Kept, kept_and_rows
 from worker.store.tables import attempts, recipients, run_counts, runs
@@ -33,6 +33,11 @@ class Books:
     def audience(self) -> int:
         """Return the size of the audience: everybody, sent to or not."""
         return sum(self.by_state.values())
+
+    @property
+    def people(self) -> int:
+        """Return how many are to be sent to, were, or would have been: without those whom the plan left out."""
+        return sum(count for state, count in self.by_state.items() if state not in NEVER_SENT)
 
 
 def books(session: Session, *run_ids: int) -> Books:
@@ -60,6 +65,31 @@ def together(found: Iterable[Books]) -> Books:
         min((each.first_send_at for each in every if each.first_send_at is not None), default=None),
         max((each.last_send_at for each in every if each.last_send_at is not None), default=None),
     )
+
+
+def final(first: Books, again: Collection[Books], after_all: int) -> Books:
+    """Return what became of each person of a run over it and its resends: a resent text replaces one that had failed.
+
+    `after_all`: rows of resends that were left out because the failed text was sent after all. A text that turns out to
+    be sent only after it was resent leaves one failure too few.
+    """
+    whole = together([first, *again])
+    less = {
+        RecipientState.CANCELLED: after_all,
+        RecipientState.FAILED: sum(each.audience for each in again) - after_all,
+    }
+    by_state = {state: max(0, people - less.get(state, 0)) for state, people in whole.by_state.items()}
+    return replace(whole, by_state={state: people for state, people in by_state.items() if people})
+
+
+def sent_after_all(session: Session, again: Mapping[int, Books]) -> int:
+    """Return how many rows of these resends were left out because the failed text was sent after all.
+
+    Those were cancelled, so almost no resend has to be asked.
+    """
+    asked = [id_ for id_, of_run in again.items() if of_run.by_state.get(RecipientState.CANCELLED)]
+    mine = recipients.c.run_id.in_(asked), recipients.c.is_superseded
+    return session.scalar(sa.select(sa.func.count()).where(*mine)) or 0 if asked else 0
 
 
 def kept(session: Session, run_ids: Collection[int]) -> Mapping[int, Kept]:

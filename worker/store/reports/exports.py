@@ -93,7 +93,7 @@ def _of_run(session: Session, run_id: int, later: Sequence[int]) -> Iterator[lis
 def _pages(session: Session, run_id: int, after: int, last: int, later: Sequence[int]) -> Iterator[list[Exported]]:
     connection = session.connection()
     kind, planned_at = kind_and_plan(connection, run_id)
-    page = selected(connection).where(_here, _stands(later)).limit(PAGE_ROWS)
+    page = selected(connection).where(_here, stands(later)).limit(PAGE_ROWS)
     opted_out = opted_out_in(connection, _here)
     has_replies = (
         session.scalars(sa.select(replies.c.id).where(replies.c.run_id == run_id).limit(1)).first() is not None
@@ -150,17 +150,20 @@ def _next_span(span: int, rows: int) -> int:
 NO_REPLY: Final = (None, None)
 
 
-def _stands(later: Sequence[int]) -> sa.ColumnElement[bool]:
-    """Return whether a row shows its person's final outcome: it does not if a later run sent to them again."""
+def stands(later: Sequence[int]) -> sa.ColumnElement[bool]:
+    """Return whether a row shows its person's final outcome: it does not if one of these sent to them later."""
     again = recipients.alias()
     is_again = sa.exists().where(
-        again.c.number == recipients.c.number, again.c.slot == recipients.c.slot, again.c.run_id.in_(later)
+        again.c.number == recipients.c.number,
+        again.c.slot == recipients.c.slot,
+        again.c.run_id.in_(later),
+        again.c.run_id > recipients.c.run_id,
     )
-    stands = ~recipients.c.is_superseded
+    counts = ~recipients.c.is_superseded
     if not later:
-        return stands
+        return counts
     failed_first = sa.and_(recipients.c.state == RecipientState.FAILED, is_again, counts_as_failed())
-    return sa.and_(stands, ~failed_first)
+    return sa.and_(counts, ~failed_first)
 
 
 def set_for_pages(connection: sa.Connection) -> None:

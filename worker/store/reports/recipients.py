@@ -21,6 +21,7 @@ from worker.store.reports.exports import (
     opted_out_in,
     selected,
     set_for_pages,
+    stands,
 )
 from worker.store.reports.keyset import rows_after
 from worker.store.tables import campaigns, recipients, replies, runs
@@ -77,18 +78,22 @@ def recipients_after(
     filters: Mapping[str, Any],
     *,
     only: Sequence[sa.ColumnElement[bool]] = (),
+    again: Sequence[int] = (),
     after: int,
     limit: int,
 ) -> tuple[list[tuple[int, Exported]], int | None]:
-    """Return rows with their ids, and the id to go on after. `filters`, as in `matches`; `only`: further conditions."""
+    """Return rows with their ids, and the id to go on after. `filters`, as in `matches`; `only`: further conditions.
+
+    `again`: resends of the run; a person whom they sent to appears with what became of that, and once.
+    """
     connection = session.connection()
     set_for_pages(connection)
     rows, place = rows_after(
         session,
         selected(connection),
         recipients.c.id,
-        among=[recipients.c.run_id == run_id],
-        only=[*matches(run_id, filters), *only],
+        among=[recipients.c.run_id.in_([run_id, *again])] if again else [recipients.c.run_id == run_id],
+        only=[*matches(run_id, filters), *only, *([stands(again)] if again else [])],
         after=after,
         limit=limit,
     )
@@ -96,6 +101,6 @@ def recipients_after(
     kind, planned_at = kind_and_plan(connection, run_id)
     opted_out = opted_out_in(connection, recipients.c.id.in_(ids))
     ended = {id_: moment(since) for id_, since in connection.execute(opted_out, {"b_kind": kind})}
-    replied = first_replies(connection, replies.c.recipient_id.in_(ids) & (replies.c.run_id == run_id), {})
+    replied = first_replies(connection, replies.c.recipient_id.in_(ids) & replies.c.run_id.in_([run_id, *again]), {})
     found = [(row[0], exported(row, planned_at, replied.get(row[0], NO_REPLY), ended.get(row[0]))) for row in rows]
     return found, place

@@ -70,14 +70,20 @@ def group_outcomes(session: Session, run: RunView, again: Collection[int] = ()) 
     )
 
 
-def whole_outcome(session: Session, run: RunView, by_state: Mapping[RecipientState, int]) -> GroupOutcome:
-    """Return everybody whom a run was to send to as one group, named after its campaign."""
-    answered = kept_parts(session, [run.id], *FIGURES.values())
+def whole_outcome(
+    session: Session, run: RunView, by_state: Mapping[RecipientState, int], again: Collection[int] = ()
+) -> GroupOutcome:
+    """Return everybody whom a run was to send to as one group, named after its campaign.
+
+    `again` as in `group_outcomes`; `by_state` is what became of each person over all of these runs.
+    """
+    # Where people were divided, whoever wrote is noted in the run itself, whichever text they got.
+    answered = kept_parts(session, [run.id] if is_split(run) else [run.id, *again], *FIGURES.values())
     replied, opted_out = (
         sum(people for (each, part), people in answered.items() if each == figure and part != CONTROL)
         for figure in (FIGURES[REPLIED], FIGURES[OPTED_OUT])
     )
     sent, delivered = (by_state.get(state, 0) for state in _SENT)
     people = sum(count for state, count in by_state.items() if state not in NEVER_SENT)
-    only = None if run.day else run.id  # the states of a campaign that reminds are those of all its days
+    only = None if run.day or again else run.id  # the states of a campaign that reminds are those of all its days
     return GroupOutcome(run.campaign, False, people, sent + delivered, delivered, replied, opted_out, only)

@@ -91,7 +91,7 @@ def _can(asked: Visit, seen: RunProgress) -> Mapping[str, bool]:
         "pause": steers and state in {RunState.SCHEDULED, RunState.RUNNING},
         "resume": steers and state is RunState.PAUSED,
         "cancel": steers and state in control.AT_WORK,
-        "resend": steers and bool(seen.failures),
+        "resend": steers and bool(seen.outcome.by_state.get(RecipientState.FAILED)),
         "resolve": steers and bool(seen.books.by_state.get(RecipientState.HELD)),
         "account": steers and bool(seen.outlook.account_reason),
         "throttle": steers and seen.run.finished_at is None,

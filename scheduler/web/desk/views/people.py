@@ -45,12 +45,14 @@ def people(asked: Visit) -> DeskPage:
     name, number = asked.path["name"], number_of(asked, "run")
     filters = _filters(asked)
     action, cause = one_of(asked, "do", BulkAction), one_of(asked, "cause", Cause)
+    whole = asked.query.get("whole", "")
     page = read_recipients(
         asked.runtime.store,
         name,
         number,
         filters,
         among=(action, cause) if action and cause else None,
+        whole=bool(whole),
         after=after_of(asked),
         limit=ROWS,
     )
@@ -63,6 +65,7 @@ def people(asked: Visit) -> DeskPage:
             "rehearsed": choices.run.rehearsal,
             "choices": choices,
             "run": number,
+            "whole": {"whole": "1"} if whole else {},
             "rows": page.rows,
             "next": page.next,
             "filters": filters,

@@ -11,6 +11,7 @@ from campaigns.display import utc
 from campaigns.following.course import Bottleneck, Course
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from campaigns.optout import Meaning
+from campaigns.planning.batching import BatchLimits
 from scheduler.actions.access.users import add_user
 from scheduler.actions.acting import Actor, ActorKind
 from tests.store.store_world import World, people
@@ -20,6 +21,8 @@ from worker.store.people import suppressions
 from worker.store.people.stored_replies import Incoming, store_replies
 from worker.store.people.suppressions import Entry
 from worker.store.reports.courses import save_course
+from worker.store.runs.resends import create_resend
+from worker.store.runs.runs import run_view
 from worker.store.tables import alerts, recipients, run_answers, runs
 
 ROOT: Final = Actor(ActorKind.CLI, "root")
@@ -43,6 +46,7 @@ def seeded(runtime: Runtime) -> World:
     held = world.run(people(6, first=5_000, state=RecipientState.HELD), campaign="held-sale", per_request=3)
     world.set_batches(held, state=BatchState.HELD, reason="the gateway never said what became of it")
     divided = _divided(world, now)
+    _sent_again(world, now)
     with runtime.store.write() as session:
         for run_id, audience in session.execute(_AUDIENCES).all():
             summary = {"audience": audience, "counts": {"pending": audience}}
@@ -84,6 +88,34 @@ def _divided(world: World, now: datetime) -> int:
             session.execute(sa.insert(run_answers).values(values))
     world.set_run(run_id, state=RunState.COMPLETED, started_at=now - timedelta(days=2), finished_at=now)
     return run_id
+
+
+def _sent_again(world: World, now: datetime) -> None:
+    """A campaign all of whose 20 texts failed; 19 were sent again, and 17 of these arrived."""
+    first = world.run(people(20, first=20_000), campaign="sent-again", per_request=20)
+    world.sent(first)
+    proven, other = ({"state": RecipientState.FAILED, "result_code": code, "sent_at": now} for code in (4, 1))
+    with world.store.write() as session:
+        ids = list(session.scalars(sa.select(recipients.c.id).where(recipients.c.run_id == first)))
+        session.execute(sa.update(recipients).where(recipients.c.id.in_(ids)).values(proven))
+        session.execute(sa.update(recipients).where(recipients.c.id == ids[0]).values(other))
+        again = create_resend(
+            session,
+            run_view(session, first),
+            account_id=world.account_id,
+            limits=BatchLimits(20, 1_000),
+            suppressed=lambda _: set(),
+            now=now,
+        )
+    assert again is not None
+    world.set_run(again, state=RunState.RUNNING)
+    world.sent(again)
+    with world.store.write() as session:
+        ids = list(session.scalars(sa.select(recipients.c.id).where(recipients.c.run_id == again)))
+        session.execute(sa.update(recipients).where(recipients.c.id.in_(ids)).values(state=RecipientState.DELIVERED))
+        session.execute(sa.update(recipients).where(recipients.c.id.in_(ids[17:])).values(proven))
+    for run_id in (first, again):
+        world.set_run(run_id, state=RunState.COMPLETED, started_at=now, finished_at=now)
 
 
 def _spread(world: World, run_id: int) -> None:

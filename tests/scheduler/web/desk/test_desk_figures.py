@@ -268,6 +268,21 @@ def test_each_process_and_what_the_doctor_finds_is_shown(desk: Desk, admin: http
     assert f"{found['problems']} problem" in shown
 
 
+def test_what_was_sent_again_replaces_what_had_failed(admin: httpx.Client) -> None:
+    """On the page of a campaign, in the list behind each figure, and where campaigns are compared."""
+    page = admin.get("/campaigns/sent-again").text
+    headline = re.sub(r"<[^>]+>|\s+", " ", page.partition("Audience:")[0].rpartition("<ul")[2])
+    assert re.findall(r"\d+ +\w+", headline) == ["17  delivered", "3  failed"]
+    said = re.sub(r"\s+", " ", re.sub("<[^>]+>", "", page))
+    assert "Sent again: 19 people, 17 delivered, 2 failed." in said
+    assert re.search(r"First sending \S* ?20 failed", said)
+    assert re.search(r"Sent again on \w{3} \d{4}-", said)
+    assert re.search(r"\bRun \d", said) is None
+    assert {url: figure for url, figure in links(page) if rows(admin, url) != figure} == {}
+    compared = admin.get("/compare?campaign=sent-again&campaign=held-sale").text
+    assert "17 = 85.0 %" in compared
+
+
 def test_campaigns_are_compared_as_wholes(admin: httpx.Client) -> None:
     page = admin.get("/compare?campaign=spring-sale&campaign=held-sale").text
     assert re.findall(r'<th scope="row"><a href="/campaigns/([^"]+)">', page) == ["spring-sale", "held-sale"]
