@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from campaigns.access import SCOPES_OF, Role
+from scheduler.actions.access.naming import NAME_RULE
 from scheduler.actions.access.signing_in import (
     FIRST_NAME,
     SignedIn,
@@ -28,6 +29,7 @@ from scheduler.actions.refusals import Refusal
 from scheduler.web.access import CrossSite, authenticate, cookie_of, is_same_site, is_secure, neighbourhood, origin_of
 from scheduler.web.access import set_cookie as give
 from scheduler.web.api.problems import STATUSES, CallProblem, Fault, answer, as_problem
+from scheduler.web.desk.leading import led
 from scheduler.web.desk.pages import DeskPage, asked_of, shown
 from scheduler.web.desk.receiving import bounded_body
 from scheduler.web.door_routes import SIGN_IN
@@ -151,7 +153,7 @@ class SigningIn:
             if problem.code in {Fault.NOT_ALLOWED, Refusal.WRONG_STATE}:  # there is a user by now
                 return await run_in_threadpool(_again, request, problem)
             return await run_in_threadpool(_welcome, request, problem, name)
-        return _with_session(request, RedirectResponse(INSIDE, 303), done)
+        return _with_session(request, led(INSIDE, f"you are signed in as {done.name}, an admin"), done)
 
     def _made_first(self, request: Request, actor: Actor, name: str, password: str) -> SignedIn:
         store, now = self.runtime.store, self.runtime.clock.now()
@@ -217,7 +219,7 @@ def _welcome(request: Request, problem: CallProblem | None = None, name: str = "
     """Return what the first person sees: a page with a link, because a browser that followed a redirect from another
     site would not send the cookie along.
     """
-    values = {"problem": problem, "name": name[:100], "shortest": SHORTEST}
+    values = {"problem": problem, "name": name[:100], "shortest": SHORTEST, "rule": NAME_RULE}
     page = DeskPage("welcome.html", values, STATUSES[problem.code] if problem else 200)
     return shown(page, asked_of(request, None, {}))
 

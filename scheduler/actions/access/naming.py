@@ -6,6 +6,7 @@ from typing import Final
 from scheduler.actions.refusals import Refusal, Refused
 
 LONGEST: Final = 64
+NAME_RULE: Final = f"at most {LONGEST} letters a to z, digits and . _ @ + -, and begins with a letter or digit"
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._@+-]{0,63}")
 
 
@@ -15,10 +16,7 @@ def known_name(text: str) -> str:
     Raises `Refused` for what cannot be one.
     """
     if not (name := readable_name(text)):
-        sentence = (
-            f"a name has at most {LONGEST} letters a to z, digits and . _ @ + -, and begins with a letter or digit"
-        )
-        raise Refused(Refusal.INVALID, sentence, field="name")
+        raise Refused(Refusal.INVALID, f"a name has {NAME_RULE}", field="name")
     return name
 
 

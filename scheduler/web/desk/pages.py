@@ -22,8 +22,9 @@ from scheduler.actions.refusals import Refusal
 from scheduler.web.access import authenticate, is_known_host
 from scheduler.web.api.guard import admitted
 from scheduler.web.api.listing import moving
-from scheduler.web.api.problems import STATUSES, CallProblem, Fault, answer, as_problem
+from scheduler.web.api.problems import EXPECTED, STATUSES, CallProblem, Fault, answer, as_problem
 from scheduler.web.checkup import Examine
+from scheduler.web.desk.leading import DONE_COOKIE, done_before, led
 from scheduler.web.desk.live import (
     EVENTS,
     FOLLOWED_SECONDS,
@@ -41,9 +42,6 @@ from worker.runtime import Runtime
 
 ZONE_COOKIE: Final = "campaigns_zone"
 """The reader's time zone, as their browser says. Without it, times are shown in that of the settings."""
-
-DONE_COOKIE: Final = "campaigns_done"
-"""What the form before did, for the page that it led to."""
 
 POLICY: Final = (
     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:; "
@@ -118,7 +116,11 @@ Act = Callable[[Visit], DeskPage | Go]
 
 @dataclass(frozen=True, slots=True)
 class DeskPlace:
-    """An address of the desk: who may see it, and who may send its form; `takes_files`: the form may have files."""
+    """An address of the desk: who may see it, and who may send its form; `takes_files`: the form may have files.
+
+    What cannot be done is told above the page `again`, where the fields are kept, or else on a page of its own, which
+    leads back to `on`, the address of the page with the form.
+    """
 
     path: str
     view: View | None = None
@@ -126,6 +128,8 @@ class DeskPlace:
     act: Act | None = None
     act_scope: Scope | None = None
     takes_files: bool = False
+    on: str = ""
+    again: View | None = None
 
 
 class PageRoute(Route):
@@ -150,9 +154,9 @@ class PageRoute(Route):
             make = place.act if is_form else place.view
             async with _sent(request, place) as (fields, files):
                 asked = asked_of(request, actor, fields, files)
-                return await run_in_threadpool(_made, make, asked)
+                return await run_in_threadpool(_made, make, asked, place.again if is_form else None)
         except Exception as error:  # the server would log it with its values
-            return await run_in_threadpool(_failed, request, actor, error)
+            return await run_in_threadpool(_failed, request, actor, error, place.on if is_form else "")
 
     async def _live(self, request: Request, asked: Visit, part: str) -> Response:
         """Return the part of a page that changes, or follow it, as it is made for all who may see the same."""
@@ -223,22 +227,23 @@ def asked_of(
         dict(request.query_params),
         runtime.clock.now(),
         ZoneInfo("UTC") if zone.key == "Etc/UTC" else zone,
-        unquote(request.cookies.get(DONE_COOKIE, ""))[:500],
+        done_before(request),
         form,
         files or {},
         request.app.state.examine,
     )
 
 
-def _made(make: Callable[[Visit], DeskPage | Go] | None, asked: Visit) -> Response:
+def _made(make: Callable[[Visit], DeskPage | Go] | None, asked: Visit, again: View | None) -> Response:
     assert make is not None  # noqa: S101  the methods of the route say so
-    made = make(asked)
-    if isinstance(made, Go):
-        response: Response = RedirectResponse(made.url, 303)
-        if made.done:
-            response.set_cookie(DONE_COOKIE, quote(made.done[:500]), path="/", httponly=True, samesite="strict")
-        return response
-    return shown(made, asked)
+    try:
+        made = make(asked)
+    except EXPECTED as error:
+        if again is None:
+            raise
+        problem, page = as_problem(error), again(asked)
+        made = replace(page, values={**page.values, "not_done": problem}, status=STATUSES[problem.code])
+    return led(made.url, made.done) if isinstance(made, Go) else shown(made, asked)
 
 
 def shown(page: DeskPage, asked: Visit) -> Response:
@@ -250,21 +255,22 @@ def shown(page: DeskPage, asked: Visit) -> Response:
     return response
 
 
-def _failed(request: Request, actor: Actor | None, error: Exception) -> Response:
+def _failed(request: Request, actor: Actor | None, error: Exception, on: str) -> Response:
     problem = as_problem(error)
     if problem.code is Fault.NOT_SIGNED_IN:
         if request.method in {"GET", "HEAD"}:
             here = asked_of(request, None, {}).url
             return RedirectResponse(f"{SIGN_IN}?next={quote(here, safe='')}", 303)
         problem = CallProblem(problem.code, "nothing was done, because you are not signed in, or no longer")
-    return problem_page(request, actor, problem)
+    back = on.format_map({name: quote(str(value), safe="") for name, value in request.path_params.items()})
+    return problem_page(request, actor, problem, back)
 
 
-def problem_page(request: Request, actor: Actor | None, problem: CallProblem) -> Response:
+def problem_page(request: Request, actor: Actor | None, problem: CallProblem, back: str = "") -> Response:
     """Return a page that says what is wrong, and what to do."""
     asked = asked_of(request, actor, {})
     again = asked.url if request.method in {"GET", "HEAD"} else ""
-    page = DeskPage("problem.html", {"problem": problem, "again": again}, STATUSES[problem.code])
+    page = DeskPage("problem.html", {"problem": problem, "again": again, "back": back}, STATUSES[problem.code])
     response = shown(page, asked)
     response.headers.update(problem.headers or {})
     return response

@@ -11,7 +11,7 @@ from http.cookies import SimpleCookie
 from itertools import product
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import unquote, urlencode, urlsplit
 
 import pytest
 from starlette.routing import Mount
@@ -563,6 +563,8 @@ def test_the_first_person_makes_the_first_user_in_the_browser_and_goes_on_as_thi
         done = ask("POST", "/first", form | first, anna)
         # then
         assert (done.status, done.headers["location"]) == (303, "/")
+        assert "Capital letters are kept as small ones." in short.text
+        assert "you are signed in as anna, an admin" in ask("GET", "/", {"Cookie": done.cookie}).text
         assert ask("GET", "/users", {"Cookie": done.cookie}).status == 200
         inside = ask("GET", "/first" + code, {"Cookie": done.cookie})
         assert (inside.status, inside.headers["location"]) == (303, "/")
@@ -627,6 +629,20 @@ def test_an_admin_adds_changes_and_removes_users_in_the_browser(ask: Ask, desk: 
 
     assert post("/users", name="Carla", role="approver", password=PASSWORD) == 303
     assert role("carla") == "approver"
+    rule = "Capital letters are kept as small ones."
+    assert rule in ask("GET", "/users", sent).text, "before the mistake"
+    marta = ask("POST", "/users", sent, urlencode({"name": "Marta", "role": "author", "password": PASSWORD}))
+    assert "marta may sign in: the name is kept in small letters" in unquote(marta.cookies["campaigns_done"].value)
+    # What cannot be done is told above the form, which keeps what was filled in: never the password.
+    wrong = urlencode({"name": "Anna Author", "role": "approver", "password": PASSWORD})
+    for body, status, words in (
+        (wrong, 422, "A name has at most 64 letters a to z"),
+        (wrong.replace("Anna+Author", "Marta"), 409, "There is a user marta already"),
+    ):
+        kept = ask("POST", "/users", sent, body)
+        assert (kept.status, f'role="alert">{words}' in kept.text, PASSWORD in kept.text) == (status, True, False)
+        assert re.search('name="name"[^>]* value="(Anna Author|Marta)"', kept.text)
+        assert '<option value="approver" selected>' in kept.text.split("</form>")[2]
     assert [
         post("/users", name="carla", role="viewer", password=PASSWORD),
         post("/users", name="<b>", role="viewer", password=PASSWORD),

@@ -24,6 +24,8 @@ ROWS: Final = 100
 
 LONGEST_REASON: Final = 200
 
+OPT_OUTS: Final = "/opt-outs"
+
 
 def needs(asked: Visit) -> DeskPage:
     """What waits for a person: approvals, replies that may mean stop, and texts that are held."""
@@ -79,7 +81,7 @@ def add(asked: Visit) -> Go:
     kind, reason = asked.form.get("kind") or None, asked.form.get("reason", "")[:LONGEST_REASON]
     done = suppress(asked.runtime.store, asked.who, [number], kind=kind, reason=reason, now=asked.now)
     # Which number it was read as: what was typed may be of another country than the one that is set.
-    return Go("/opt-outs", f"{mask(number)} {'was added' if done.changed else 'was on the list already'}")
+    return Go(OPT_OUTS, f"{mask(number)} {'was added' if done.changed else 'was on the list already'}")
 
 
 def bring_back(asked: Visit) -> Go:
@@ -87,14 +89,14 @@ def bring_back(asked: Visit) -> Go:
     number = normalised(asked.value("number"), asked.runtime.settings.region)
     kind = known_kind(asked.value("kind"))
     done = unsuppress(asked.runtime.store, asked.who, [number], kind=kind, now=asked.now)
-    return Go("/opt-outs", f"{mask(number)} {'gets texts again' if done.changed else 'was not on the list'}")
+    return Go(OPT_OUTS, f"{mask(number)} {'gets texts again' if done.changed else 'was not on the list'}")
 
 
 PLACES: Final = (
     DeskPlace("/needs", needs),
     DeskPlace("/fleet", fleet),
     DeskPlace("/fleet/texts", phone_texts),
-    DeskPlace("/opt-outs", suppressions),
-    DeskPlace("/opt-outs/add", act=add, act_scope=Scope.SUPPRESS),
-    DeskPlace("/opt-outs/remove", act=bring_back, act_scope=Scope.SUPPRESS),
+    DeskPlace(OPT_OUTS, suppressions),
+    DeskPlace("/opt-outs/add", act=add, act_scope=Scope.SUPPRESS, on=OPT_OUTS, again=suppressions),
+    DeskPlace("/opt-outs/remove", act=bring_back, act_scope=Scope.SUPPRESS, on=OPT_OUTS, again=suppressions),
 )

@@ -71,6 +71,6 @@ def audit(asked: Visit) -> DeskPage:
 PLACES: Final = (
     DeskPlace("/system", system, Scope.CONTROL),
     DeskPlace("/system/doctor", doctor, Scope.CONTROL),
-    DeskPlace("/system/calls/{call}/repeat", act=repeat, act_scope=Scope.CONTROL),
+    DeskPlace("/system/calls/{call}/repeat", act=repeat, act_scope=Scope.CONTROL, on="/system"),
     DeskPlace("/audit", audit, Scope.CONTROL),
 )

@@ -161,6 +161,6 @@ def person(asked: Visit) -> DeskPage:
 PLACES: Final = (
     DeskPlace("/campaigns/{name}/people", people),
     DeskPlace("/campaigns/{name}/people/plan", plan, Scope.CONTROL),
-    DeskPlace("/campaigns/{name}/people/do", act=do, act_scope=Scope.CONTROL),
-    DeskPlace("/person", act=person, act_scope=Scope.READ_NUMBERS),
+    DeskPlace("/campaigns/{name}/people/do", act=do, act_scope=Scope.CONTROL, on="/campaigns/{name}/people"),
+    DeskPlace("/person", act=person, act_scope=Scope.READ_NUMBERS, on="/"),
 )

@@ -77,6 +77,6 @@ def decide(asked: Visit) -> Go:
 PLACES: Final = (
     DeskPlace("/replies", replies),
     DeskPlace("/replies/{reply}", conversation),
-    DeskPlace("/replies/{reply}/answer", act=answer, act_scope=Scope.REPLY),
-    DeskPlace("/replies/{reply}/review", act=decide, act_scope=Scope.SUPPRESS),
+    DeskPlace("/replies/{reply}/answer", act=answer, act_scope=Scope.REPLY, on="/replies/{reply}"),
+    DeskPlace("/replies/{reply}/review", act=decide, act_scope=Scope.SUPPRESS, on="/needs"),
 )

@@ -155,11 +155,13 @@ def throttle(asked: Visit) -> Go:
     return Go(f"/campaigns/{name}", f"the limits of {name} {'set by hand are gone' if clear else 'are changed'}")
 
 
+RUN: Final = "/campaigns/{name}"
+
 PLACES: Final = (
-    DeskPlace("/campaigns/{name}/approve", act=approve, act_scope=Scope.APPROVE),
-    DeskPlace("/campaigns/{name}/pause", act=pause, act_scope=Scope.CONTROL),
-    DeskPlace("/campaigns/{name}/resume", ask_resume, Scope.CONTROL, resume, Scope.CONTROL),
-    DeskPlace("/campaigns/{name}/cancel", ask_cancel, Scope.CONTROL, cancel, Scope.CONTROL),
-    DeskPlace("/campaigns/{name}/resolve", ask_resolve, Scope.CONTROL, resolve, Scope.CONTROL),
-    DeskPlace("/campaigns/{name}/throttle", act=throttle, act_scope=Scope.CONTROL),
+    DeskPlace("/campaigns/{name}/approve", act=approve, act_scope=Scope.APPROVE, on=RUN + "/plan"),
+    DeskPlace("/campaigns/{name}/pause", act=pause, act_scope=Scope.CONTROL, on=RUN),
+    DeskPlace("/campaigns/{name}/resume", ask_resume, Scope.CONTROL, resume, Scope.CONTROL, on=RUN),
+    DeskPlace("/campaigns/{name}/cancel", ask_cancel, Scope.CONTROL, cancel, Scope.CONTROL, on=RUN),
+    DeskPlace("/campaigns/{name}/resolve", ask_resolve, Scope.CONTROL, resolve, Scope.CONTROL, on=RUN),
+    DeskPlace("/campaigns/{name}/throttle", act=throttle, act_scope=Scope.CONTROL, on=RUN),
 )

@@ -265,7 +265,7 @@ def _changes(asked: Visit, text: str, planned: Planned) -> Mapping[str, Any]:
 
 
 PLACES: Final = (
-    DeskPlace("/submit", begin, Scope.PLAN, work, Scope.PLAN, takes_files=True),
-    DeskPlace("/submit/exactly", act=submit, act_scope=Scope.SUBMIT, takes_files=True),
+    DeskPlace("/submit", begin, Scope.PLAN, work, Scope.PLAN, takes_files=True, on="/submit"),
+    DeskPlace("/submit/exactly", act=submit, act_scope=Scope.SUBMIT, takes_files=True, on="/submit"),
     DeskPlace("/campaigns/{name}/plan", stored_plan),
 )

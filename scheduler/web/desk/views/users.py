@@ -3,7 +3,7 @@
 from typing import Final
 
 from campaigns.access import Role, Scope
-from scheduler.actions.access.naming import readable_name
+from scheduler.actions.access.naming import NAME_RULE, readable_name
 from scheduler.actions.access.users import SHORTEST, add_user, list_users, remove_user, set_password, set_role
 from scheduler.actions.refusals import Refusal, Refused
 from scheduler.web.desk.pages import DeskPage, DeskPlace, Go, Visit
@@ -22,14 +22,15 @@ MAY: Final = {
 def users(asked: Visit) -> DeskPage:
     """Everybody who may sign in."""
     values = {"users": list_users(asked.runtime.store), "may": MAY, "shortest": SHORTEST, "by_proxy": _by_proxy(asked)}
-    return DeskPage("users.html", values)
+    return DeskPage("users.html", {**values, "rule": NAME_RULE})
 
 
 def add(asked: Visit) -> Go:
     """Add a user. Without a password, this one can only come through a proxy that signs people in."""
     password = asked.value("password") or (None if _by_proxy(asked) else "")
-    name = add_user(asked.runtime.store, asked.who, asked.value("name"), _role(asked), password, now=asked.now)
-    return Go(USERS, f"{name} may sign in")
+    written = asked.value("name").strip()
+    name = add_user(asked.runtime.store, asked.who, written, _role(asked), password, now=asked.now)
+    return Go(USERS, f"{name} may sign in{'' if name == written else ': the name is kept in small letters'}")
 
 
 def change_role(asked: Visit) -> Go:
@@ -71,8 +72,8 @@ def _by_proxy(asked: Visit) -> bool:
 
 
 PLACES: Final = (
-    DeskPlace(USERS, users, Scope.ADMIN, act=add, act_scope=Scope.ADMIN),
-    DeskPlace("/users/{name}/role", act=change_role, act_scope=Scope.ADMIN),
-    DeskPlace("/users/{name}/password", act=change_password, act_scope=Scope.ADMIN),
-    DeskPlace("/users/{name}/remove", act=remove, act_scope=Scope.ADMIN),
+    DeskPlace(USERS, users, Scope.ADMIN, act=add, act_scope=Scope.ADMIN, on=USERS, again=users),
+    DeskPlace("/users/{name}/role", act=change_role, act_scope=Scope.ADMIN, on=USERS, again=users),
+    DeskPlace("/users/{name}/password", act=change_password, act_scope=Scope.ADMIN, on=USERS, again=users),
+    DeskPlace("/users/{name}/remove", act=remove, act_scope=Scope.ADMIN, on=USERS, again=users),
 )

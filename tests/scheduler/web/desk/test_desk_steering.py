@@ -10,6 +10,7 @@ from playwright.sync_api import expect
 from campaigns.access import Role
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from scheduler.web.access import COOKIE
+from scheduler.web.desk.app import PLACES
 from tests.scheduler.web.desk.conftest import Desk, Opened
 from tests.store.store_world import NOW, people
 from worker.store.runs.inbox_files import forget_file, remember_file
@@ -36,7 +37,8 @@ def test_a_campaign_is_cancelled_once_its_page_has_asked(desk: Desk, admin: http
     done = go(admin, f"{here}/cancel")
     assert (done.status_code, desk.world.run_state(run_id)) == (303, RunState.CANCELLED)
     assert f'href="{here}/cancel"' not in admin.get(here).text
-    assert go(admin, f"{here}/cancel").status_code == 409
+    late = go(admin, f"{here}/cancel")
+    assert (late.status_code, f'<a href="{here}">Go back to the page with the form</a>' in late.text) == (409, True)
 
 
 def test_limits_are_changed_and_forgotten(desk: Desk, admin: httpx.Client) -> None:
@@ -114,6 +116,24 @@ def test_a_person_is_opted_out_and_brought_back_from_their_page(desk: Desk, admi
     assert 'action="/opt-outs/remove"' in go(admin, "/person", number=number).text
     assert go(admin, "/opt-outs/remove", number=number, kind="").status_code == 303
     assert 'action="/opt-outs/remove"' not in go(admin, "/person", number=number).text
+
+
+def test_what_cannot_be_opted_out_keeps_what_was_filled_in(admin: httpx.Client) -> None:
+    wrong = go(admin, "/opt-outs/add", number='12"<b>', kind="marketing", reason="by phone")
+    assert (wrong.status_code, '<p class="problem" role="alert">' in wrong.text) == (422, True)
+    assert 'value="12&#34;&lt;b&gt;"' in wrong.text
+    assert 'value="by phone"' in wrong.text
+    assert '<option value="marketing" selected>' in wrong.text
+    other = go(admin, "/opt-outs/remove", number="12", kind="")
+    assert (other.status_code, 'value="12"' in other.text, "<h1>Opt-outs</h1>" in other.text) == (422, False, True)
+
+
+def test_every_form_that_is_refused_leads_back_to_its_page() -> None:
+    acts = [place for place in PLACES if place.act]
+    assert len(acts) > 15
+    assert [place.path for place in acts if not place.on] == []
+    seen = {place.path for place in PLACES if place.view}
+    assert {place.on for place in acts} <= seen, "a page, and not the address of a form"
 
 
 @pytest.mark.parametrize("path", ["/campaigns/spring-sale", "/campaigns/held-sale", "/needs", "/replies/5"])
