@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -33,7 +33,7 @@ _TABLE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,94}")
 class StoredTable:
     """A table that was uploaded. `is_news`: it was not there in this form. `bad`: the first of its `bad_rows`.
 
-    `countryless`: how many of the `bad_rows` only lack a country.
+    `countryless`: how many of the `bad_rows` only lack a country. `replaces`: another one of its name.
     """
 
     name: str
@@ -44,6 +44,15 @@ class StoredTable:
     bad_rows: int
     bad: tuple[BadRow, ...]
     countryless: int = 0
+    replaces: "Replaced | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """A table in whose place another one was uploaded. `rows` None: its upload is too long ago to be looked for."""
+
+    at: datetime
+    rows: int | None
 
 
 def table_name(name: str) -> str:
@@ -89,13 +98,14 @@ def keep_table(
     place = upload.path.with_name(name)
     with sole(place.parent, name, waits=True):
         is_there = has_digest(place, upload.digest)
-        is_news = False
+        is_news, replaces = False, None
         if not is_there or is_arriving(place, upload.digest):
             with arriving(place, upload.digest):
                 is_news = not (is_there and _is_audited(runtime, name, digest))
                 if is_news:
+                    replaces = _there(runtime, place) if not is_there else None
                     _keep(runtime, actor, upload, place, digest, read[0], now)
-    return StoredTable(name, digest, upload.size, is_news, *read)
+    return StoredTable(name, digest, upload.size, is_news, *read, replaces=replaces)
 
 
 def _keep(runtime: Runtime, actor: Actor, upload: Upload, place: Path, digest: str, rows: int, now: datetime) -> None:
@@ -109,10 +119,24 @@ def _keep(runtime: Runtime, actor: Actor, upload: Upload, place: Path, digest: s
 
 def _is_audited(runtime: Runtime, name: str, digest: str) -> bool:
     """Return whether this content is what was uploaded last under this name, by the audit."""
+    last = _last_upload(runtime, name)
+    return last is not None and last.detail.get("digest") == digest
+
+
+def _there(runtime: Runtime, place: Path) -> Replaced | None:
+    try:
+        written_at = datetime.fromtimestamp(place.lstat().st_mtime, UTC)
+    except OSError:
+        return None
+    last = _last_upload(runtime, place.name)
+    rows = last.detail.get("rows") if last else None
+    return Replaced(last.at if last else written_at, rows if isinstance(rows, int) else None)
+
+
+def _last_upload(runtime: Runtime, name: str) -> audit.Audited | None:
     with runtime.store.look() as connection:
         found = audit.entries(connection, AuditFilter(action="upload"))
-    last = next((each for each in found if each.subject == name), None)
-    return last is not None and last.detail.get("digest") == digest
+    return next((each for each in found if each.subject == name), None)
 
 
 def read_rows(path: Path, number: str, region: str | None, no_country: str) -> tuple[int, int, tuple[BadRow, ...], int]:

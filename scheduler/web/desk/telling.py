@@ -1,25 +1,44 @@
 """What is told of a file that somebody brings or submits: what it does to what exists, and what happens next."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
+from zoneinfo import ZoneInfo
 
 from campaigns.counting import amount
 from campaigns.display import shown_time
-from campaigns.lifecycle import RunState
+from campaigns.lifecycle import RecipientState, RunState
 from campaigns.take_up import Taken
 from scheduler.actions.submitting import Submitted
+from scheduler.actions.uploading.drafts import Planned
 from scheduler.actions.uploading.tables import StoredTable
 from scheduler.intake.taking import Prospect
 
 if TYPE_CHECKING:
     from scheduler.web.desk.pages import Visit
 
+SOON: Final = timedelta(minutes=1)
+"""What begins so soon begins as fast as somebody can press the button."""
 
-def kept_words(stored: StoredTable) -> str:
+
+def kept_words(stored: StoredTable, zone: ZoneInfo) -> str:
     """Return what became of a table that was brought."""
     rows = amount(stored.rows, "row")
     what = f"is stored, with {rows}" if stored.is_news else "is the same as the one stored already"
+    if (old := stored.replaces) is not None:
+        had = "" if old.rows is None else f", with {amount(old.rows, 'row')}"
+        what = f"{what}. It replaces the one of {shown_time(old.at, zone)}{had}"
     return f"{stored.name} {what}. A campaign file can name it now."
+
+
+def submit_words(planned: Planned, prospect: Prospect | None, asked: "Visit") -> str:
+    """Return what the button that submits says: to whom texts go, and when, if nobody has to approve it before."""
+    forecast, people = planned.preview.forecast, planned.preview.summary.counts.get(RecipientState.PENDING, 0)
+    if planned.needs_approval or forecast is None or not people or (prospect is not None and prospect.run is not None):
+        return "Submit exactly this plan"
+    first = forecast.first_send_at
+    starts = "now" if first <= asked.now + SOON else shown_time(first, asked.zone)
+    return f"Submit: sending to {amount(people, 'person', 'people')} starts {starts}"
 
 
 def exists_words(prospect: Prospect | None) -> str:

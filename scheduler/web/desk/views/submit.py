@@ -30,7 +30,7 @@ from scheduler.intake.taking import Prospect
 from scheduler.web.api.problems import EXPECTED, STATUSES, CallProblem, as_problem
 from scheduler.web.desk.pages import DeskPage, DeskPlace, Go, Visit, require
 from scheduler.web.desk.receiving import SentFile
-from scheduler.web.desk.telling import done_words, exists_words, kept_words
+from scheduler.web.desk.telling import done_words, exists_words, kept_words, submit_words
 from scheduler.web.desk.values import number_of
 
 COMMON: Final = (
@@ -185,7 +185,7 @@ def _with_table(asked: Visit, sheet: DraftPage, sent: SentFile) -> DraftPage:
     filled = {**sheet.filled, "table": sheet.filled["table"] or rows.name}
     if filled["table"] == rows.name:
         filled["column"] = rows.number
-    return replace(sheet, kept=(*sheet.kept, rows), notes=(*sheet.notes, kept_words(stored)), filled=filled)
+    return replace(sheet, kept=(*sheet.kept, rows), notes=(*sheet.notes, kept_words(stored, asked.zone)), filled=filled)
 
 
 def _with_column(text: str, put: str) -> str:
@@ -216,6 +216,7 @@ def _page(asked: Visit, sheet: DraftPage) -> DeskPage:
             "tables": [(table, table.bad[:MOST_BAD_ROWS]) for table in known.values()],
             "columns": chosen.columns if chosen else (),
             "plan": preview_json(planned.preview, full=asked.full) if planned else None,
+            "submits": submit_words(planned, sheet.prospect, asked) if planned else "",
             "changes": _changes(asked, sheet.text, planned) if planned and planned.before else None,
             "can_submit": asked.may(Scope.SUBMIT),
         },

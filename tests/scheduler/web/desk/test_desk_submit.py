@@ -460,24 +460,32 @@ def test_what_the_form_lacks_is_told(filled: dict[str, str], sentence: str, read
 
 
 @pytest.mark.parametrize(
-    ("more", "says"),
+    ("more", "button_says", "says"),
     [
-        ("schedule: {start: '2099-12-01 09:00'}\n", "Its texts are sent from Tue 2099-12-01 09:00 (UTC) on."),
+        (
+            "schedule: {start: '2099-12-01 09:00'}\n",
+            "Submit: sending to 2 people starts Tue 2099-12-01 09:00 (UTC)",
+            "Its texts are sent from Tue 2099-12-01 09:00 (UTC) on.",
+        ),
         (
             "schedule: {start: '2099-12-01 09:00'}\napproval: true\n",
+            "Submit exactly this plan",
             "Nothing is sent until somebody approves its plan.",
         ),
-        ("", "Its texts are sent from now on."),
+        ("", "Submit: sending to 2 people starts now", "Its texts are sent from now on."),
     ],
 )
-def test_what_happens_next_is_told(more: str, says: str, reader: Callable[[Role], Reader]) -> None:
+def test_what_happens_next_is_told(more: str, button_says: str, says: str, reader: Callable[[Role], Reader]) -> None:
     author = reader(Role.AUTHOR)
     text = f"campaign: x\nmessage: Hi\naudience: {{file: t.csv, number: telefono}}\n{more}"
     page = author.send("/submit", ("t.csv", TABLE), text=text, do="plan").text
+    assert f"<button>{button_says}</button>" in page
     author.send("/submit/exactly", text=hidden(page, "text"), seen=hidden(page, "seen"))
     assert f"x is submitted. {says}" in author.get("/campaigns/x/plan").text
     again = author.send("/submit", ("t.csv", TABLE), text=text, do="check").text
     assert "t.csv is the same as the one stored already. A campaign file can name it now." in again
+    other = author.send("/submit", ("t.csv", TABLE + b"12,Nobody\n"), do="check").text
+    assert re.search(r"t.csv is stored, with 4 rows. It replaces the one of [^<]+ \(UTC\), with 3 rows. A camp", other)
 
 
 def test_the_zone_of_the_times_is_named_at_the_fields(reader: Callable[[Role], Reader]) -> None:
