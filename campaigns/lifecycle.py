@@ -109,6 +109,9 @@ RECIPIENT_MOVES: Final[Mapping[RecipientState, frozenset[RecipientState]]] = {
 NEVER_SENT: Final = frozenset({P.INVALID, P.DUPLICATE, P.SUPPRESSED, P.EXCLUDED, P.CAPPED, P.HOLDOUT})
 """States that the plan can decide. No request ever contains such a recipient."""
 
+NEVER_LEFT: Final = frozenset({P.FAILED, P.CANCELLED})
+"""States of a text of which nobody says that a phone sent it."""
+
 NOT_AT_THE_GATEWAY: Final = frozenset({P.PENDING, P.IN_DOUBT})
 """There is work left: the run cannot settle while a recipient is in one of these states."""
 

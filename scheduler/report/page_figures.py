@@ -64,9 +64,7 @@ class PageFigures:
             self.segments += row.segments
         if row.device is not None:
             self.devices[row.device, row.sim, row.state in BAD] += 1
-        # Failed texts have a date of sending, too.
-        sent_at = row.sent_at if row.state in GOOD else None
-        for stage, at in zip(_STAGES, (row.accepted_at, sent_at, row.delivered_at), strict=True):
+        for stage, at in zip(_STAGES, (row.accepted_at, row.sent_at, row.delivered_at), strict=True):
             if at is not None:
                 self.course.add(_seconds(at), *stage)
         if row.state in TO_EXPLAIN:

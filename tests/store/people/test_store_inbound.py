@@ -6,6 +6,7 @@ import pytest
 import sqlalchemy as sa
 from sqlmodel import col
 
+from campaigns.lifecycle import RecipientState
 from campaigns.optout import Meaning
 from tests.store.store_world import NOW, World, people
 from worker.store.models import Recipient
@@ -52,6 +53,29 @@ def test_a_reply_answers_the_last_text_before_it(world: World, minutes_after_fir
     # when they answer
     (answer,) = store(world, reply(5, at=NOW + timedelta(minutes=minutes_after_first)))
     # then
+    assert answer.campaign == answers
+
+
+@pytest.mark.parametrize(
+    ("states", "answers"),
+    [
+        ((RecipientState.DELIVERED, RecipientState.FAILED), "first"),
+        ((RecipientState.SENT, RecipientState.CANCELLED), "first"),
+        ((RecipientState.FAILED, RecipientState.ACCEPTED), "second"),
+        ((RecipientState.FAILED, RecipientState.FAILED), "second"),
+    ],
+    ids=str,
+)
+def test_a_reply_is_not_about_a_text_that_never_left_a_phone(
+    world: World, states: tuple[RecipientState, ...], answers: str
+) -> None:
+    for place, (campaign, state) in enumerate(zip(("first", "second"), states, strict=True)):
+        run_id = world.run(people(1), campaign=campaign)
+        world.sent(run_id)
+        values = {"state": state, "accepted_at": NOW + timedelta(minutes=place)}
+        with world.store.write() as session:
+            session.execute(sa.update(Recipient).where(col(Recipient.run_id) == run_id).values(values))
+    (answer,) = store(world, reply(5, at=NOW + timedelta(hours=1)))
     assert answer.campaign == answers
 
 

@@ -6,11 +6,13 @@ import pytest
 import sqlalchemy as sa
 from sqlmodel import col
 
+from campaigns.lifecycle import RecipientState
 from tests.store.store_world import NOW, World, people
 from worker.store.models import Inbound, Recipient, Run, Suppression
 from worker.store.people.run_answers import note_replies
 from worker.store.reports import exports
 from worker.store.reports.exports import Exported, export_pages, moment
+from worker.store.reports.person import appearances
 
 
 def exported(world: World, run_id: int) -> list[Exported]:
@@ -81,6 +83,19 @@ def test_moments_and_the_result_are_in_words(world: World) -> None:
     assert (one.result_code, one.result, one.device) == (4, "the phone has no service", 2)
     assert (two.accepted_at, two.result_code, two.result, two.state) == (None, None, "", "pending")
     assert one.planned_at == NOW.isoformat().replace("+00:00", "Z")
+
+
+@pytest.mark.parametrize("state", [RecipientState.FAILED, RecipientState.CANCELLED, RecipientState.DELIVERED])
+def test_a_text_that_never_left_a_phone_has_no_date_of_sending(world: World, state: RecipientState) -> None:
+    run_id = world.run(people(1))
+    world.sent(run_id)
+    with world.store.write() as session:
+        session.execute(sa.update(Recipient).values(state=state, sent_at=NOW))
+    with world.store.read() as session:
+        (story,) = appearances(session, [row.number for row in people(1)])
+    (row,) = exported(world, run_id)
+    left = state is RecipientState.DELIVERED
+    assert (row.accepted_at is not None, row.sent_at is not None, story.sent_at is not None) == (True, left, left)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from campaigns.lifecycle import NEVER_SENT, RecipientState
+from campaigns.lifecycle import NEVER_LEFT, NEVER_SENT, RecipientState
 from worker.store.tables import recipients
 
 _UNSENT: Final = tuple(sorted(NEVER_SENT | {RecipientState.CANCELLED, RecipientState.SKIPPED}))
@@ -17,6 +17,10 @@ def may_have_text(row: sa.FromClause) -> sa.ColumnElement[bool]:
     """Match rows whose text has not failed, and was sent, or may have been or may still be."""
     was_left_out: Any = sa.and_(row.c.state.in_(_UNSENT), row.c.attempts == 0, row.c.gateway_id.is_(None))
     return sa.and_(row.c.state != RecipientState.FAILED, ~was_left_out)
+
+
+LEFT_AT: Final = sa.case((recipients.c.state.in_(sorted(NEVER_LEFT)), None), else_=recipients.c.sent_at)
+"""When a phone sent a text. The date that the gateway shows for one that failed or was cancelled is that of its end."""
 
 
 def counts_as_failed() -> sa.ColumnElement[bool]:

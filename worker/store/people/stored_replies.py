@@ -11,7 +11,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from campaigns.lifecycle import RecipientState
+from campaigns.lifecycle import NEVER_LEFT, RecipientState
 from campaigns.optout import MOST_JUDGED, Meaning
 from worker.store.bulk import in_parts, insert_missing
 from worker.store.people import run_answers
@@ -180,7 +180,12 @@ def store_replies(
 
 
 def _link(session: Session, ids: Sequence[int]) -> None:
-    """Link each reply to the last text sent to its number before it."""
+    """Link each reply to the last text sent to its number before it; to one that never left a phone, if all are such.
+
+    Such a text was perhaps received all the same, and whoever writes HELP is answered.
+    """
+    # One by one: a list has parameters of its own, which no statement for many rows can have.
+    never_left = sa.case(*((recipients.c.state == state, 1) for state in sorted(NEVER_LEFT)), else_=0)
     last = (
         sa.select(recipients.c.id)
         .join(runs, runs.c.id == recipients.c.run_id)
@@ -189,7 +194,7 @@ def _link(session: Session, ids: Sequence[int]) -> None:
             runs.c.account_id == replies.c.account_id,
             recipients.c.accepted_at <= sa.bindparam("b_until", type_=replies.c.received_at.type),
         )
-        .order_by(recipients.c.accepted_at.desc())
+        .order_by(never_left, recipients.c.accepted_at.desc())
         .limit(1)
         .correlate(replies)
         .scalar_subquery()

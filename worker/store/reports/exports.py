@@ -9,7 +9,7 @@ from sqlmodel import Session
 
 from campaigns.following.results import result_words
 from campaigns.lifecycle import RecipientState
-from worker.store.following.standing import counts_as_failed
+from worker.store.following.standing import LEFT_AT, counts_as_failed
 from worker.store.runs.resends import resends_of
 from worker.store.tables import recipients, replies, runs, suppressions
 
@@ -208,7 +208,8 @@ def selected(connection: sa.Connection) -> sa.Select[Any]:
         sa.type_coerce(recipients.c[name], sa.String) if name == "state" else recipients.c[name]
         for name in COLUMNS[:11]
     ]
-    times = [text_of(connection, recipients.c[name]).label(name) for name in ("accepted_at", "sent_at", "delivered_at")]
+    moments = {"accepted_at": recipients.c.accepted_at, "sent_at": LEFT_AT, "delivered_at": recipients.c.delivered_at}
+    times = [text_of(connection, column).label(name) for name, column in moments.items()]
     return sa.select(recipients.c.id, *values, *times, recipients.c.result_code).order_by(recipients.c.id)
 
 

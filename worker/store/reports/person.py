@@ -14,6 +14,7 @@ from campaigns.lifecycle import BatchState, RecipientState, RunState
 from worker.store import words
 from worker.store.bulk import in_parts
 from worker.store.events import EventName
+from worker.store.following.standing import LEFT_AT
 from worker.store.models import AttemptState
 from worker.store.tables import accounts, attempts, batches, campaigns, events, recipients, retries, runs
 
@@ -110,7 +111,7 @@ def appearances(session: Session, numbers: Collection[str]) -> list[Appearance]:
         recipients.c.gateway_retries,
         recipients.c.result_code,
         recipients.c.accepted_at,
-        recipients.c.sent_at,
+        LEFT_AT,
         recipients.c.delivered_at,
         runs.c.id,
         runs.c.type,
