@@ -29,7 +29,6 @@ TO_EXPLAIN: Final = frozenset(
 )
 """Recipients in these states are listed with the reason."""
 
-GOOD: Final = frozenset({P.DELIVERED.value, P.SENT.value})
 BAD: Final = frozenset({P.FAILED.value, P.EXPIRED.value, P.HELD.value})
 
 _ROW: Final = re.compile(r"^row \d+ of [^:]*: ")

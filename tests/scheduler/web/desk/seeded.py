@@ -91,12 +91,13 @@ def _divided(world: World, now: datetime) -> int:
 
 
 def _sent_again(world: World, now: datetime) -> None:
-    """A campaign all of whose 20 texts failed; 19 were sent again, and 17 of these arrived."""
-    first = world.run(people(20, first=20_000), campaign="sent-again", per_request=20)
+    """A campaign all of whose 20 texts failed; 19 were sent again, and 17 of these arrived. One row is unusable."""
+    unusable = people(1, first=20_020, state=RecipientState.INVALID)
+    first = world.run([*people(20, first=20_000), *unusable], campaign="sent-again", per_request=20)
     world.sent(first)
     proven, other = ({"state": RecipientState.FAILED, "result_code": code, "sent_at": now} for code in (4, 1))
     with world.store.write() as session:
-        ids = list(session.scalars(sa.select(recipients.c.id).where(recipients.c.run_id == first)))
+        ids = list(session.scalars(sa.select(recipients.c.id).where(recipients.c.run_id == first)))[:20]
         session.execute(sa.update(recipients).where(recipients.c.id.in_(ids)).values(proven))
         session.execute(sa.update(recipients).where(recipients.c.id == ids[0]).values(other))
         again = create_resend(

@@ -272,7 +272,7 @@ def test_what_was_sent_again_replaces_what_had_failed(admin: httpx.Client) -> No
     """On the page of a campaign, in the list behind each figure, and where campaigns are compared."""
     page = admin.get("/campaigns/sent-again").text
     headline = re.sub(r"<[^>]+>|\s+", " ", page.partition("Audience:")[0].rpartition("<ul")[2])
-    assert re.findall(r"\d+ +\w+", headline) == ["17  delivered", "3  failed"]
+    assert re.findall(r"\d+ +\w+", headline) == ["17  delivered", "3  failed", "1  invalid"]
     said = re.sub(r"\s+", " ", re.sub("<[^>]+>", "", page))
     assert "Sent again: 19 people, 17 delivered, 2 failed." in said
     assert re.search(r"First sending \S* ?20 failed", said)
@@ -281,6 +281,9 @@ def test_what_was_sent_again_replaces_what_had_failed(admin: httpx.Client) -> No
     assert {url: figure for url, figure in links(page) if rows(admin, url) != figure} == {}
     compared = admin.get("/compare?campaign=sent-again&campaign=held-sale").text
     assert "17 = 85.0 %" in compared
+    # people are those to whom it sends, on every page
+    assert re.search('<th scope="row">.*sent-again</a></th><td class="n">20</td>', compared)
+    assert re.search(r'href="/campaigns/sent-again/people\?[^"]*">20</a>', admin.get("/campaigns").text)
 
 
 def test_campaigns_are_compared_as_wholes(admin: httpx.Client) -> None:
