@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from sqlmodel import Session
 
+from campaigns.display import state_words
 from campaigns.values.rates import parse_rate
 from scheduler.actions.acting import Actor, acting, audited, seeing
 from scheduler.actions.naming import latest_run
@@ -17,6 +18,7 @@ from worker.gateway_account import account_fingerprint
 from worker.settings.settings import Settings
 from worker.settings.values import MOST_SEGMENTS
 from worker.store.engine import Store
+from worker.store.runs.runs import campaign_runs
 from worker.store.sending import account_limits
 from worker.store.sending.account_limits import ACCOUNT, CAMPAIGN, DEVICE, NO_DAILY, NO_RATE
 from worker.store.sending.accounts import accounts_by_key
@@ -83,13 +85,17 @@ def change_limits(
 ) -> None:
     """Set limits of one scope, from `new_limits`: every worker applies them within a second. Raises `Refused`.
 
-    With `clear`, forget what was set by hand and what a phone's reports lowered.
+    A campaign that has ended has none to set. With `clear`, forget what was set by hand and what reports lowered.
     """
     if place.scope is None:
         raise Refused(Refusal.INVALID, "say whose limits to change: a campaign's, a device's or the account's")
     with acting(store, actor, "throttle", subject=place.scope, now=now) as session:
         campaign = place.scope.removeprefix(CAMPAIGN) if place.scope.startswith(CAMPAIGN) else ""
         audited(session, campaign=campaign, cleared=clear, **values)
+        if campaign and not clear and all(run.finished_at is not None for run in campaign_runs(session, campaign)):
+            state = state_words(latest_run(session, campaign).state)
+            sentence = f"{campaign} is {state}, so there is nothing left to send: its limits cannot be changed any more"
+            raise Refused(Refusal.WRONG_STATE, sentence)
         if not clear:
             account_limits.set_ceiling(session, place.account_id, place.scope, account_limits.PERSON, now=now, **values)
         elif not account_limits.clear_ceiling(session, place.account_id, place.scope):

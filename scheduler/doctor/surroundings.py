@@ -65,14 +65,23 @@ def check_secrets(settings: Settings, env_file: Path) -> Iterator[Finding]:
 
 def check_transport(settings: Settings, gateway_url: str) -> Iterator[Finding]:
     """Report numbers, texts and passwords that leave this machine without encryption."""
-    urls = {"gateway_url": gateway_url, "redis_url": settings.redis_url, "database_url": settings.database_url}
+    urls = {"gateway_url": gateway_url, "database_url": settings.database_url, "redis_url": settings.redis_url}
     clear = [name for name, url in urls.items() if not _is_encrypted(urlsplit(url))]
     for name in clear:
         setting = PREFIX + name.upper()
         says = f"traffic to {setting} is not encrypted, or the server is not verified"
         yield warning(Area.SETTINGS, says, _ADVICE[name])
     if not clear:
-        yield ok(Area.SETTINGS, "traffic to the gateway, database and Redis is encrypted")
+        yield ok(Area.SETTINGS, "; ".join(_safe_words(name, url) for name, url in urls.items() if url))
+
+
+def _safe_words(name: str, url: str) -> str:
+    """Return why nobody can read what goes there."""
+    host = urlsplit(url).hostname
+    return f"traffic to {_NAMES[name]} {'stays on this machine' if not host or is_local(host) else 'is encrypted'}"
+
+
+_NAMES: Final = {"gateway_url": "the gateway", "database_url": "the database", "redis_url": "Redis"}
 
 
 _ADVICE: Final = {

@@ -49,6 +49,9 @@ REPLY_MEANINGS: Final[Mapping[Meaning, str]] = {
 """One line for every kind of reply."""
 
 TERMS: Final[Mapping[str, str]] = {
+    # figures of a phone; a recipient's states have the same names, and are less
+    "Sent": "texts that a phone has sent, those that arrived and those without a delivery report",
+    "Failed": "texts that a phone could not send",
     "audience": "everybody in its tables, with those who get nothing",
     "control group": "people who get nothing, so that the others can be compared with them",
     "forecast": "when each text would leave if nothing held it up",

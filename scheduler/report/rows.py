@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, Final, TextIO
 
+from scheduler.report.shown.seeing import number_for, words_for
 from worker.store.engine import Store
 from worker.store.reports.exports import COLUMNS, Exported, export_pages
 
@@ -45,11 +46,18 @@ def csv_writer(stream: TextIO) -> Any:
 
 
 def write_csv(
-    store: Store, run_id: int, stream: TextIO, *, raw: bool = False, header: bool = True, with_resends: bool = False
+    store: Store,
+    run_id: int,
+    stream: TextIO,
+    *,
+    raw: bool = False,
+    header: bool = True,
+    with_resends: bool = False,
+    full: bool = True,
 ) -> int:
     """Write every recipient as CSV, with `header` or without; return how many. Open the stream with `newline=""`.
 
-    `with_resends` as in `worker.store.reports.exports.export_pages`.
+    `with_resends` as in `worker.store.reports.exports.export_pages`; `full` as in `scheduler.report.shown.seeing`.
 
     Unless `raw`, line breaks become spaces, and anything that a spreadsheet would compute gets an apostrophe in front;
     phone numbers never do.
@@ -60,7 +68,8 @@ def write_csv(
     count = 0
     with store.read() as session:
         for page in export_pages(session, run_id, with_resends=with_resends):
-            writer.writerows(page if raw else map(_harmless, page))
+            seen = page if full else map(_masked, page)
+            writer.writerows(seen if raw else map(_harmless, seen))
             count += len(page)
     return count
 
@@ -73,6 +82,14 @@ def write_jsonl(store: Store, run_id: int, stream: TextIO, *, with_resends: bool
             stream.writelines(json.dumps(row._asdict(), ensure_ascii=False) + "\n" for row in page)
             count += len(page)
     return count
+
+
+def _masked(row: Exported) -> Exported:
+    return row._replace(
+        number=number_for(row.number, full=False),
+        text=words_for(row.text, full=False) or "",
+        reply=words_for(row.reply, full=False),
+    )
 
 
 def _harmless(row: Exported) -> Sequence[object]:

@@ -107,6 +107,11 @@ class RunProgress:
         """How many of its requests are on their way or in doubt."""
         return sum(self.outlook.batches.get(state, 0) for state in IN_FLIGHT)
 
+    @property
+    def waits_for_approval(self) -> bool:
+        """Whether nothing but an approval is missing: a run that is paused waits for somebody to resume it first."""
+        return bool(self.awaits) and self.run.finished_at is None and self.run.state is not RunState.PAUSED
+
 
 def progress_json(seen: RunProgress) -> ProgressShape:
     """Return the object of `--json`; a run with resends has them as `resends`."""
@@ -179,7 +184,7 @@ def waits_for(seen: RunProgress, zone: ZoneInfo) -> str:
         return run.reason
     if run.state is RunState.PAUSED:
         return f"paused: {run.reason}" if run.reason else "paused"
-    if seen.awaits:
+    if seen.waits_for_approval:
         return f"waits for approval: {command(run.campaign, seen.awaits)}"
     if ahead.account_reason:
         return f"the account is paused: {ahead.account_reason}"

@@ -40,7 +40,7 @@ from scheduler.actions.refusals import Refused
 from scheduler.web.access import COOKIE
 from scheduler.web.api.problems import CallProblem
 from scheduler.web.desk.app import desk_routes
-from scheduler.web.desk.pages import PageRoute, Visit, shown
+from scheduler.web.desk.pages import DeskPage, PageRoute, Visit, shown
 from tests.bench.installation import Installation, Servers, cpu_seconds, servers
 from tests.bench.messages import percentile
 from tests.bench.stored.filling import fill
@@ -233,7 +233,9 @@ def make(runtime: Runtime, address: str) -> bytes:
             who = Actor(ActorKind.USER, "bench", SCOPES_OF[Role.ADMIN])
             path, now = scope["path_params"], runtime.clock.now()
             visit = Visit(runtime, who, address, path, query, now, runtime.settings.zone)
-            return bytes(shown(route.place.view(visit), visit).body)
+            page = route.place.view(visit)
+            if isinstance(page, DeskPage):
+                return bytes(shown(page, visit).body)
     raise ValueError(f"no view is at {address}")
 
 

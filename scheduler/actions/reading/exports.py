@@ -34,13 +34,18 @@ def to_export(store: Store, campaign: str, number: int | None = None) -> ToExpor
         return ToExport(tuple(run_view(session, run_id) for run_id in run_ids), with_resends=number is None)
 
 
-def write_export(store: Store, chosen: ToExport, stream: TextIO, form: Format, *, raw: bool = False) -> int:
-    """Write every recipient with number, state, reason, text and times; return how many. `raw` as in `write_csv`."""
+def write_export(
+    store: Store, chosen: ToExport, stream: TextIO, form: Format, *, raw: bool = False, full: bool = True
+) -> int:
+    """Write every recipient with number, state, reason, text and times; return how many.
+
+    `raw` and `full` as in `write_csv`; JSON lines are always full.
+    """
     whole = chosen.with_resends
     if form is Format.JSONL:
         return sum(write_jsonl(store, run.id, stream, with_resends=whole) for run in chosen.runs)
     return sum(
-        write_csv(store, run.id, stream, raw=raw, header=not place, with_resends=whole)
+        write_csv(store, run.id, stream, raw=raw, header=not place, with_resends=whole, full=full)
         for place, run in enumerate(chosen.runs)
     )
 

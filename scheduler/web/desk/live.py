@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from campaigns.access import Actor
 from scheduler.web.api.problems import CallProblem, Fault
+from scheduler.web.desk.files import DeskFile
 from scheduler.web.desk.rendering import render
 
 if TYPE_CHECKING:
@@ -103,7 +104,9 @@ def make_part(place: "DeskPlace", asked: "Visit", part: str) -> LivePart:
     """Return the part of this name of a page. Raises `CallProblem` if the page has another one, or none."""
     assert place.view is not None  # noqa: S101  the methods of the route say so
     page = place.view(asked)
-    if page.template != f"{part}.html":  # a whole page shows whose it is, and is for nobody else
+    if isinstance(page, DeskFile):
+        page.content.close()
+    if isinstance(page, DeskFile) or page.template != f"{part}.html":  # a whole page shows whose it is: for nobody else
         raise CallProblem(Fault.NOT_FOUND, "this page has no such part")
     html = render(page.template, page.values, asked, part=part)
     event = f"retry: {RETRY_MS}\ndata: {json.dumps(html)}\n\n"

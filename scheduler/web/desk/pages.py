@@ -24,6 +24,7 @@ from scheduler.web.api.guard import admitted
 from scheduler.web.api.listing import moving
 from scheduler.web.api.problems import EXPECTED, STATUSES, CallProblem, Fault, answer, as_problem
 from scheduler.web.checkup import Examine
+from scheduler.web.desk.files import DeskFile, file_answer
 from scheduler.web.desk.leading import DONE_COOKIE, done_before, led
 from scheduler.web.desk.live import (
     EVENTS,
@@ -36,7 +37,7 @@ from scheduler.web.desk.live import (
     make_part,
 )
 from scheduler.web.desk.receiving import Form, SentFile, form_with_files, plain_form
-from scheduler.web.desk.rendering import is_live, render
+from scheduler.web.desk.rendering import is_live, render, sentence
 from scheduler.web.door_routes import SIGN_IN, KnownHosts
 from worker.runtime import Runtime
 
@@ -123,7 +124,7 @@ class DeskPlace:
     """
 
     path: str
-    view: View | None = None
+    view: View | Callable[[Visit], DeskFile] | None = None
     scope: Scope = Scope.READ
     act: Act | None = None
     act_scope: Scope | None = None
@@ -154,7 +155,8 @@ class PageRoute(Route):
             make = place.act if is_form else place.view
             async with _sent(request, place) as (fields, files):
                 asked = asked_of(request, actor, fields, files)
-                return await run_in_threadpool(_made, make, asked, place.again if is_form else None)
+                made = await run_in_threadpool(_made, make, asked, place.again if is_form else None)
+                return file_answer(request, made) if isinstance(made, DeskFile) else made
         except Exception as error:  # the server would log it with its values
             return await run_in_threadpool(_failed, request, actor, error, place.on if is_form else "")
 
@@ -234,7 +236,7 @@ def asked_of(
     )
 
 
-def _made(make: Callable[[Visit], DeskPage | Go] | None, asked: Visit, again: View | None) -> Response:
+def _made(make: Callable[[Visit], Any] | None, asked: Visit, again: View | None) -> Response | DeskFile:
     assert make is not None  # noqa: S101  the methods of the route say so
     try:
         made = make(asked)
@@ -243,7 +245,9 @@ def _made(make: Callable[[Visit], DeskPage | Go] | None, asked: Visit, again: Vi
             raise
         problem, page = as_problem(error), again(asked)
         made = replace(page, values={**page.values, "not_done": problem}, status=STATUSES[problem.code])
-    return led(made.url, made.done) if isinstance(made, Go) else shown(made, asked)
+    if isinstance(made, Go):
+        return led(made.url, sentence(made.done, asked))
+    return made if isinstance(made, DeskFile) else shown(made, asked)
 
 
 def shown(page: DeskPage, asked: Visit) -> Response:

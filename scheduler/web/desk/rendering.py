@@ -1,5 +1,6 @@
 """Templates, and how values are shown in them. Everything is escaped; there is no way around it."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -59,16 +60,16 @@ def render(template: str, values: Mapping[str, Any], asked: "Visit", *, part: st
 
 @dataclass(frozen=True, slots=True)
 class FileReader:
-    """Whoever reads a page that was written into a file: it has full numbers, and leads nowhere."""
+    """Whoever reads a page that was written into a file: it leads nowhere."""
 
     zone: ZoneInfo
-    full: bool = True
+    full: bool
 
 
-def render_file(template: str, values: Mapping[str, Any], zone: ZoneInfo) -> str:
+def render_file(template: str, values: Mapping[str, Any], zone: ZoneInfo, *, full: bool) -> str:
     """Return a page that is complete in one file: the stylesheet is in it."""
     style = Markup(STYLESHEET.read_text(encoding="utf-8"))  # noqa: S704  our own file
-    return _environment().get_template(template).render({**values, "asked": FileReader(zone), "style": style})
+    return _environment().get_template(template).render({**values, "asked": FileReader(zone, full), "style": style})
 
 
 def is_live(part: str) -> bool:
@@ -99,6 +100,7 @@ def _environment() -> Environment:
     )
     made.filters |= {
         "capitalise": lambda sentence: sentence[:1].upper() + sentence[1:],
+        "sentence": sentence,
         "count": lambda number: f"{number:,}",
         "amount": amount,
         "at_least": at_least,
@@ -135,6 +137,19 @@ def _time(moment: datetime | None, asked: "Visit | FileReader", *, seconds: bool
         return "–"
     here, there = shown_time(moment, asked.zone, seconds=seconds), shown_time(moment, ZoneInfo("UTC"), seconds=seconds)
     return Markup('<time datetime="{}" title="{}">{}</time>').format(moment.isoformat(), there, here)
+
+
+def sentence(said: object, asked: "Visit") -> str:
+    """Return what stands alone on a page with a capital, unless it begins with a name that somebody gave.
+
+    The command line and the API show the same sentence after a colon.
+    """
+    text = str(said)
+    word = re.match("[a-z]+(?=[ ,:;])", text)
+    names = {*map(str, asked.path.values()), *asked.form.values()}
+    if word is None or word[0] in names or re.search(rf"campaign: *.?{word[0]}\b", asked.form.get("text", "")):
+        return text
+    return text[:1].upper() + text[1:]
 
 
 def _query(url: str, **values: object) -> str:

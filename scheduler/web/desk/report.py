@@ -15,8 +15,8 @@ from scheduler.web.desk.rendering import render_file
 TEMPLATE: Final = "report.html"
 
 
-def write_report(report: CampaignReport, stream: TextIO, zone: ZoneInfo) -> int:
-    """Write it; return how many people it is about. Numbers are written in full, texts are not."""
+def write_report(report: CampaignReport, stream: TextIO, zone: ZoneInfo, *, full: bool = True) -> int:
+    """Write it; return how many people it is about. Unless `full`, numbers are masked; texts are never in it."""
     figures, run = report.figures, report.runs[-1]
     delivered, sent = figures.by_state.get(RecipientState.DELIVERED, 0), figures.sent
     values = {
@@ -45,7 +45,7 @@ def write_report(report: CampaignReport, stream: TextIO, zone: ZoneInfo) -> int:
             ("segments", figures.segments, 0, ""),
         ),
     }
-    stream.write(f"{render_file(TEMPLATE, values, zone)}\n")
+    stream.write(f"{render_file(TEMPLATE, values, zone, full=full)}\n")
     return figures.people
 
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final
 
 import pytest
@@ -21,7 +22,7 @@ from tests.store.store_world import NOW, World, people
 from worker.runtime import Runtime
 from worker.store.people.stored_replies import Incoming, store_replies
 from worker.store.reports.choices import AT_ONCE
-from worker.store.reports.recipients import PhoneText
+from worker.store.reports.recipients import PhoneText, phone_texts_after
 from worker.store.tables import batches, campaigns, recipients, replies, runs, suppressions
 
 ANNA: Final = Actor(ActorKind.USER, "anna")
@@ -213,6 +214,23 @@ def test_the_rows_behind_a_figure_are_found_on_both_databases(on_both: Runtime, 
     assert (ids, len(ids), {row.campaign for row in found}) == (sorted(ids, reverse=True), 3, {SALE})
     with pytest.raises(Refused):
         read_phone_texts(on_both.store, world.account_id, 1, 0, "lost", after=0, limit=2)
+
+
+def test_the_first_page_of_a_phone_has_its_texts_although_others_sent_much_since(
+    on_both: Runtime, world: World
+) -> None:
+    """Its texts are in later parts than the first that is looked at, as behind 50,000 texts of other phones."""
+    with on_both.store.read() as session:
+        look = partial(phone_texts_after, session, world.account_id, 1, 0, "failed", limit=2)
+        first, after = look(after=0, scanned=3)
+        last, end = look(after=after or 0, scanned=3)
+        assert (len(first), len(last), end) == (2, 1, None)
+        # A page gives up after so many parts, and says where to go on.
+        nothing, after = partial(phone_texts_after, session, world.account_id, 9, 0, "failed")(
+            after=0, limit=2, scanned=1
+        )
+    assert nothing == []
+    assert after is not None
 
 
 @pytest.mark.parametrize("action", BulkAction)

@@ -197,6 +197,19 @@ def test_a_limit_is_set_shown_and_forgotten(runtime: Runtime) -> None:
         throttling.change_limits(store, ANNA, dataclasses.replace(place, scope=None), {}, clear=True, now=now)
 
 
+def test_limits_of_a_campaign_that_has_ended_are_refused_and_forgotten(runtime: Runtime) -> None:
+    store, settings, now = runtime.store, runtime.settings, runtime.clock.now()
+    place = throttling.place_of(store, settings, campaign="spring-sale")
+    throttling.change_limits(store, ANNA, place, throttling.new_limits("20/minute", None, None), now=now)
+    with store.write() as session:
+        session.execute(sa.update(Run).values(state=RunState.COMPLETED, finished_at=now))
+    with pytest.raises(Refused, match="spring-sale is completed, so there is nothing left to send") as refused:
+        throttling.change_limits(store, ANNA, place, throttling.new_limits(None, None, 3), now=now)
+    assert refused.value.code is Refusal.WRONG_STATE
+    throttling.change_limits(store, ANNA, place, {}, clear=True, now=now)
+    assert throttling.read_limits(store, settings, place, now=now) == []
+
+
 def test_who_is_suppressed_gets_nothing_and_no_test_either_until_the_entry_ends(runtime: Runtime, folder: Path) -> None:
     # given
     store, now = runtime.store, runtime.clock.now()

@@ -452,3 +452,33 @@ def test_what_goes_in_clear_between_machines_is_warned_of(
     assert (found.standing is Standing.WARNING) == (setting is not None)
     assert setting is None or setting in found.says
     assert "secret" not in f"{found.says} {found.advice}"
+
+
+@pytest.mark.parametrize(
+    ("gateway", "more", "says"),
+    [
+        (
+            "http://127.0.0.1:8080",
+            {},
+            "traffic to the gateway stays on this machine; traffic to the database stays on this machine",
+        ),
+        ("", {}, "traffic to the database stays on this machine"),
+        (
+            "https://sms.example.com",
+            {
+                "redis_url": "redis://localhost:6379/0",
+                "database_url": "postgresql+psycopg://u:secret@db.internal/c?sslmode=verify-full",
+            },
+            (
+                "traffic to the gateway is encrypted; traffic to the database is encrypted; "
+                "traffic to Redis stays on this machine"
+            ),
+        ),
+    ],
+)
+def test_what_is_called_encrypted_is_and_what_is_not_used_is_not_named(
+    gateway: str, more: dict[str, Any], says: str
+) -> None:
+    (found,) = surroundings.check_transport(Settings(_env_file=None, **more), gateway)
+
+    assert (found.standing, found.says) == (Standing.OK, says)

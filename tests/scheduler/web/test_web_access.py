@@ -125,6 +125,7 @@ PAGES = {
     ("GET", "/campaigns/{name}/people/plan"): "control",
     ("POST", "/campaigns/{name}/people/do"): "control",
     ("GET", "/campaigns/{name}/plan"): "read",
+    ("GET", "/campaigns/{name}/report"): "read",
     ("GET", "/calendar"): "read",
     ("GET", "/compare"): "read",
     ("GET", "/fleet"): "read",
@@ -264,7 +265,7 @@ def test_a_form_signs_in_too_and_gets_a_secure_cookie_behind_tls(ask: Ask) -> No
     assert ask("GET", READ, {"Cookie": done.cookie}).status == 200
     wrong = ask("POST", "/signin", sent, urlencode({"name": "Anna", "password": "x"}))
     assert (wrong.status, wrong.headers["content-type"]) == (401, "text/html; charset=utf-8")
-    assert "the name or the password is wrong</p>" in wrong.text
+    assert "The name or the password is wrong</p>" in wrong.text
 
 
 @pytest.mark.parametrize("site", [None, "cross-site", "same-site", "none", "same-origin, cross-site"])

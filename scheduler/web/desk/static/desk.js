@@ -29,14 +29,18 @@ function show(place, text) {
   const held = place.contains(document.activeElement) ? document.activeElement : null;
   const old = [...place.children].find((each) => each.contains(held));
   const goes = old && ![...made.children].some((each) => each.isEqualNode(old));
-  if ((goes && /^(INPUT|SELECT|TEXTAREA)$/.test(held.tagName)) || place.matches(":active")) {
-    place.waiting = text; // somebody is writing in what would be replaced, or clicking
-    return;
+  const isWritten = goes && /^(INPUT|SELECT|TEXTAREA)$/.test(held.tagName);
+  if (isWritten || place.matches(":active")) place.waiting = text; // somebody is writing in what would go, or clicking
+  if (place.matches(":active")) return;
+  if (isWritten) { // that block stays until they are done, and everything else is renewed
+    const after = [...place.children].slice([...place.children].indexOf(old) + 1);
+    made.querySelector("#" + CSS.escape(old.id || "none"))?.remove();
+    made.insertBefore(old.cloneNode(true), [...made.children].find((each) => after.some((other) => other.isEqualNode(each))) || null);
   }
   const alike = () => [...place.querySelectorAll(HELD)].filter((each) => nameOf(each) === nameOf(held));
   const turn = held ? alike().indexOf(held) : 0; // several links may lead to the same place
   replace(place, made);
-  place.dataset.shown = text;
+  if (!isWritten) place.dataset.shown = text;
   if (held && held !== document.activeElement) (alike()[turn] || place).focus({ preventScroll: true });
 }
 

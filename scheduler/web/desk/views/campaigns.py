@@ -1,24 +1,33 @@
 """Now, the list of campaigns, one campaign, and its people."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 from campaigns.access import Scope
 from campaigns.lifecycle import RecipientState, RunState
 from scheduler.actions import control
 from scheduler.actions.reading.alerts import read_alerts
 from scheduler.actions.reading.audit import read_audit
+from scheduler.actions.reading.exports import read_report, to_export, write_export
 from scheduler.actions.reading.lists import read_needs
 from scheduler.actions.reading.runs import read_campaigns, read_course, read_line, read_now, run_lines
+from scheduler.actions.refusals import Refusal
 from scheduler.actions.throttling import place_of, read_limits
 from scheduler.report.devices import whose_failed, why_failed
+from scheduler.report.formats import Format
 from scheduler.report.limits import Limit
 from scheduler.report.summary import RunProgress, alarm_words, approved_words, phone_lines
 from scheduler.report.variants import groups_of
+from scheduler.web.api.problems import CallProblem
+from scheduler.web.desk.files import DeskFile, written
 from scheduler.web.desk.pages import DeskPage, DeskPlace, Visit
-from scheduler.web.desk.values import after_of, number_of
+from scheduler.web.desk.report import write_report
+from scheduler.web.desk.values import after_of, number_of, one_of
 
 ROWS: Final = 100
+
+MEDIA_TYPES: Final = {Format.HTML: "text/html; charset=utf-8", Format.CSV: "text/csv; charset=utf-8"}
+"""Of a report, by its format."""
 
 DONE: Final = 8
 """How much of what was done to a campaign its page shows."""
@@ -98,7 +107,24 @@ def _can(asked: Visit, seen: RunProgress) -> Mapping[str, bool]:
     }
 
 
+def report(asked: Visit) -> DeskFile:
+    """The report of a campaign as one file: a page with charts, or everybody as CSV."""
+    store, name, number = asked.runtime.store, asked.path["name"], number_of(asked, "run")
+    form = one_of(asked, "format", Format) or Format.HTML
+    if form not in MEDIA_TYPES:
+        raise CallProblem(Refusal.INVALID, f"a report is {' or '.join(MEDIA_TYPES)}; open the page again")
+
+    def write(stream: TextIO) -> None:
+        if form is Format.HTML:
+            write_report(read_report(store, name, number, now=asked.now), stream, asked.zone, full=asked.full)
+        else:
+            write_export(store, to_export(store, name, number), stream, form, full=asked.full)
+
+    return written(f"{name}.{form}", MEDIA_TYPES[form], write)
+
+
 PLACES: Final = (
+    DeskPlace("/campaigns/{name}/report", report),
     DeskPlace("/", now),
     DeskPlace("/campaigns", campaigns),
     DeskPlace("/campaigns/{name}", campaign),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from campaigns.access import Scope
-from campaigns.lifecycle import RecipientState
+from campaigns.lifecycle import RecipientState, RunState
 from scheduler.actions.answers import plan_json
 from scheduler.actions.plans.facts import preview_json
 from scheduler.actions.reading.plans import read_plan
@@ -107,7 +107,9 @@ def submit(asked: Visit) -> DeskPage | Go:
                 planned=plan_draft(asked.runtime, sheet.text, now=asked.now),
             )
         return _page(asked, sheet)
-    return Go(f"/campaigns/{done.run.campaign}/plan", done_words(done, asked))
+    # Where it is sent, or else where it is approved.
+    plan = "/plan" if done.run.state is RunState.AWAITING_APPROVAL else ""
+    return Go(f"/campaigns/{done.run.campaign}{plan}", done_words(done, asked))
 
 
 def stored_plan(asked: Visit) -> DeskPage:

@@ -1,5 +1,6 @@
 """What pages say is what there is, and what a form does is done: asked without a browser."""
 
+import csv
 import html
 import json
 import re
@@ -139,7 +140,7 @@ def test_a_reply_is_decided_and_waits_no_more(desk: Desk, admin: httpx.Client) -
         done = admin.post(f"/replies/{reply.id}/review", data={"decision": decision})
         assert (done.status_code, done.headers["location"]) == (303, "/needs")
         again = admin.post(f"/replies/{reply.id}/review", data={"decision": decision})
-        assert (again.status_code, f"no reply {reply.id} waits" in again.text) == (404, True)
+        assert (again.status_code, f"No reply {reply.id} waits" in again.text) == (404, True)
     listed = {entry.number for _, entry in read_suppressions(desk.runtime.store, None, after=0, limit=1_000).rows}
     assert (first.number in listed, second.number in listed) == (True, False)
     assert admin.post(f"/replies/{first.id}/review", data={"decision": "maybe"}).status_code == 422
@@ -165,7 +166,7 @@ def test_a_reply_is_answered_once_and_what_was_written_stays(desk: Desk, admin: 
     assert [each.text for each in read_conversation(desk.runtime.store, reply.id).answers] == [first, second]
     assert rows(admin, "/replies?answered=yes") == len(before) + 1
     gone = admin.post("/replies/999999/answer", data={"text": first, "seen": "0"})
-    assert (gone.status_code, "there is no reply 999999" in gone.text) == (404, True)
+    assert (gone.status_code, "There is no reply 999999" in gone.text) == (404, True)
 
 
 def test_a_number_is_put_on_the_list_and_brought_back(desk: Desk, admin: httpx.Client) -> None:
@@ -214,6 +215,28 @@ def test_who_did_what_is_for_those_who_may_read_the_audit(desk: Desk, admin: htt
     assert "a-admin" not in seen_by(desk, Role.VIEWER, "/campaigns/in-scheduled")
 
 
+def test_a_report_is_downloaded_and_masked_for_those_who_see_no_numbers(desk: Desk, admin: httpx.Client) -> None:
+    """Nothing needs a command line: what `campaigns export` writes is on the page of a campaign that has ended."""
+    page = admin.get("/campaigns/divided").text
+    links = re.findall(r'href="(/campaigns/divided/report\?format=\w+)"', page)
+    table, whole = (admin.get(f"/campaigns/divided/report?format={form}") for form in ("csv", "html"))
+    assert sorted(links) == sorted(f"/campaigns/divided/report?format={form}" for form in ("html", "csv"))
+    assert table.headers["content-disposition"] == "attachment; filename*=UTF-8''divided.csv"
+    read = list(csv.DictReader(table.text.splitlines()))
+    assert len(read) == 10
+    assert read[0]["number"].startswith("+39333")
+    assert read[0]["text"]
+    assert "divided: report" in whole.text
+    assert read[6]["number"] in whole.text, "a text that failed is listed with its number"
+    for form in ("csv", "html"):
+        said = seen_by(desk, Role.VIEWER, f"/campaigns/divided/report?format={form}")
+        assert not [row["number"] for row in read if row["number"] in said]
+        assert read[0]["text"] not in said
+    assert admin.get("/campaigns/divided/report?format=jsonl").status_code == 422
+    assert admin.get("/campaigns/no-such/report").status_code == 404
+    assert admin.get("/campaigns/divided/report?part=campaign").status_code == 404
+
+
 def test_the_calendar_adds_up_and_leads_to_its_days(admin: httpx.Client) -> None:
     head, foot = admin.get("/calendar").text.partition("</tfoot>")[0].split("<tfoot>")
     cells, totals = ([int(figure) for figure in re.findall(r'<td class="n">(\d+)</td>', part)] for part in (head, foot))
@@ -233,9 +256,15 @@ def test_any_day_that_is_asked_for_is_shown_or_refused_with_the_days_there_are(a
     for day in (*ends, "soon", "2023-02-29", "0000-01-01", "10000-01-01", "2026-12-01T09:30", "-1", "٢٠٢٦-12-01", "\0"):
         page = admin.get("/calendar", params={name: day})
         assert page.status_code == 422, day
-        said = "has the days from 2000-01-01 to 2099-12-31" if day in ends else f"{name} in the address is not a date"
+        said = (
+            "has the days from 2000-01-01 to 2099-12-31"
+            if day in ends
+            else f"{name.capitalize()} in the address is not a date"
+        )
         assert said in page.text, day
-    assert "Nothing more is planned for th" in admin.get("/calendar", params={name: "2000-01-01"}).text
+    empty = admin.get("/calendar", params={name: "2000-01-01"}).text
+    assert "Nothing more is planned for th" in empty
+    assert "last column" not in empty
 
 
 def test_without_redis_nobody_is_asked_for_it(admin: httpx.Client) -> None:
@@ -306,6 +335,25 @@ def test_filters_offer_what_there_is_and_keep_what_was_chosen(admin: httpx.Clien
     assert '<option value="user:a-admin">' in admin.get("/audit").text
 
 
+def test_what_waits_for_approval_leads_to_its_plan_and_says_why_it_is_held(desk: Desk, admin: httpx.Client) -> None:
+    """No page tells people to type a command, and a text that is held because it was sent before says so."""
+    link = r'<a href="(/campaigns/in-awaiting-approval/plan\?run=\d+)">waits for approval</a>'
+    for page in ("/", "/campaigns", "/campaigns/in-awaiting-approval"):
+        text = admin.get(page).text
+        assert re.search(link, text), page
+        assert "campaigns approve" not in text, page
+    found = re.search(r"plan\?run=(\d+)", admin.get("/campaigns/in-awaiting-approval").text)
+    assert found is not None
+    why = "8 of these people already got exactly this text from spring: was its name changed?"
+    desk.world.set_run(int(found[1]), plan_summary={"audience": 8, "counts": {"pending": 8}, "warnings": [why]})
+    assert f'<p class="problem">{why}</p>' in admin.get("/campaigns/in-awaiting-approval").text
+
+
+def test_a_page_that_renews_itself_leads_to_itself_without_script(admin: httpx.Client) -> None:
+    for page in ("/", "/fleet", "/campaigns/spring-sale"):
+        assert re.search(rf'<noscript>.*<a href="{page}">Show them as they are now</a>', admin.get(page).text), page
+
+
 def test_the_words_of_a_page_are_explained_on_it(admin: httpx.Client) -> None:
     """Each state that a page shows has its meaning there; all of them are of one table."""
     for path, words in (
@@ -315,7 +363,7 @@ def test_the_words_of_a_page_are_explained_on_it(admin: httpx.Client) -> None:
         ("/", ("Settling", "Awaiting approval")),
         ("/campaigns", ("Completed", "Failed (campaign)", "Cancelled (campaign)")),
         ("/replies", ("Review", "Stop")),
-        ("/fleet", ("Stuck", "SIM slot")),
+        ("/fleet", ("Waiting", "Sent", "Failed", "Stuck", "SIM slot")),
     ):
         page = admin.get(path).text
         assert page.count('<details class="words"') == 1, path

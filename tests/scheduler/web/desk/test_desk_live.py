@@ -178,6 +178,17 @@ def test_what_can_no_longer_be_done_goes_from_an_open_page_and_the_focus_stays(d
     expect(rate).to_be_focused()
     desk.world.set_run(run_id, reason="", state=RunState.RUNNING)
     expect(pause).to_be_visible(timeout=10_000)
+    desk.world.set_run(run_id, state=RunState.COMPLETED, finished_at=desk.runtime.clock.now())
+    # What is being filled in stays until its reader leaves it, and everything else is renewed.
+    expect(page.locator(".facts").first).to_contain_text("completed", timeout=10_000)
+    expect(pause).to_have_count(0)
+    expect(rate).to_be_focused()
+    expect(rate).to_have_value("7/minute")
+    rate.press("Enter")
+    expect(page.locator(".problem")).to_contain_text("to-end is completed, so there is nothing left to send")
+    page.go_back()
+    desk.world.set_run(run_id, state=RunState.RUNNING, finished_at=None)
+    expect(pause).to_be_visible(timeout=10_000)
     pause.focus()
     # when
     desk.world.set_run(run_id, state=RunState.COMPLETED, finished_at=desk.runtime.clock.now())

@@ -10,6 +10,7 @@ from playwright.sync_api import Page, expect
 
 from campaigns.access import Role
 from scheduler.web.desk.app import PLACES
+from scheduler.web.desk.views.campaigns import report
 from tests.scheduler.web.desk.conftest import Desk, Opened
 
 PAGES = (
@@ -62,7 +63,7 @@ def sideways(page: Page) -> int:
 
 
 def test_every_view_is_among_the_pages_that_are_looked_at() -> None:
-    views = [re.sub(r"\{\w+\}", "[^/]+", place.path) for place in PLACES if place.view]
+    views = [re.sub(r"\{\w+\}", "[^/]+", place.path) for place in PLACES if place.view and place.view is not report]
     looked_at = [page.partition("?")[0] for page in PAGES]
     assert [view for view in views if not any(re.fullmatch(view, page) for page in looked_at)] == []
 
@@ -128,7 +129,9 @@ def test_every_page_shows_the_same_without_script(desk: Desk, opened: Opened) ->
 def _words(page: Page, url: str) -> str:
     page.goto(url)
     text = page.locator("main").inner_text()
-    return "\n".join(line for line in text.splitlines() if " ago" not in line)
+    only_without = "These figures do not renew themselves without script."
+    lines = [line for line in text.splitlines() if " ago" not in line and not line.startswith(only_without)]
+    return "\n".join(filter(None, lines))
 
 
 def test_a_reader_without_the_scope_sees_no_number_and_no_text(desk: Desk, opened: Opened) -> None:

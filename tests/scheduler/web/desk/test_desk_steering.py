@@ -83,7 +83,7 @@ def test_a_contact_list_is_decided_once_its_page_has_asked(desk: Desk, admin: ht
 
 def test_whoever_is_no_longer_signed_in_is_told_so_in_words_for_people(desk: Desk) -> None:
     form = httpx.post(f"{desk.url}/campaigns/spring-sale/pause", headers={"Sec-Fetch-Site": "same-origin"}, timeout=60)
-    assert (form.status_code, "nothing was done, because you are not signed in" in form.text) == (401, True)
+    assert (form.status_code, "Nothing was done, because you are not signed in" in form.text) == (401, True)
     assert "token" not in form.text
 
 
@@ -162,5 +162,5 @@ def test_a_filter_leads_to_its_plan_and_a_reply_to_its_answer_without_script(des
     page.locator("tbody a").first.click()
     page.get_by_label("Answer").fill("We open at nine.")
     page.get_by_role("button", name="Send the answer").click()
-    expect(page.get_by_role("status")).to_contain_text("the answer is on its way: 1 segment")
+    expect(page.get_by_role("status")).to_contain_text("The answer is on its way: 1 segment")
     expect(page.locator("main")).to_contain_text("a-admin answered this reply")

@@ -178,7 +178,7 @@ def test_another_plan_than_the_one_that_was_seen_is_not_submitted(
     author.send("/submit", ("customers.csv", TABLE + b"+39 333 111 0003,Eva\n"), column="telefono")
     other = author.send("/submit/exactly", text=hidden(page, "text"), seen=hidden(page, "seen"))
     assert other.status_code == 412
-    assert "nothing was submitted" in other.text
+    assert "Nothing was submitted" in other.text
     assert "3 pending instead of 2" in other.text
     assert runs_in(desk) == 0
     # Nor another text with the plan of the first, nor one without a plan.
@@ -343,7 +343,7 @@ def test_who_may_plan_and_who_may_submit(desk: Runtime, reader: Callable[[Role],
     text = "campaign: x\nmessage: Hi\naudience: {recipients: [{number: '+393331110001'}]}\n"
     viewer = reader(Role.VIEWER)
     assert [viewer.get("/submit").status_code, viewer.send(text=text).status_code] == [403, 403]
-    assert "this is for authors, approvers, operators and admins" in viewer.get("/submit").text
+    assert "This is for authors, approvers, operators and admins" in viewer.get("/submit").text
     with desk.store.write() as session:
         scopes = [Scope.READ, Scope.PLAN]
         token = tokens.create(session, "planner", scopes, by="tests", now=desk.clock.now())
@@ -354,7 +354,7 @@ def test_who_may_plan_and_who_may_submit(desk: Runtime, reader: Callable[[Role],
     page = viewer.send("/submit", ("t.csv", TABLE), text=text, do="plan")
     assert (
         page.status_code,
-        "this is for authors, approvers, operators and admins. An admin can give" in page.text,
+        "This is for authors, approvers, operators and admins. An admin can give" in page.text,
     ) == (403, True)
     page = viewer.send("/submit", text=text, do="plan")
     assert ("You may plan it, and not submit it" in page.text, "/submit/exactly" in page.text) == (True, False)
@@ -395,7 +395,7 @@ def test_the_same_file_by_the_api_is_the_same_file(desk: Runtime, reader: Callab
     assert put.json()["taken"] == "planned"
     done = author.send("/submit/exactly", text=hidden(page, "text"), seen=hidden(page, "seen"))
     assert (done.status_code, runs_in(desk)) == (303, 1)
-    assert "x is submitted. It is under way already, and goes on as planned." in author.get("/campaigns/x/plan").text
+    assert "x is submitted. It is under way already, and goes on as planned." in author.get("/campaigns/x").text
 
 
 def test_a_name_that_is_used_is_told_before_anything_is_submitted(
@@ -435,7 +435,7 @@ def test_a_name_that_is_used_is_told_before_anything_is_submitted(
     for do in ("check", "plan"):
         told = author.send(text=other, do=do)
         assert (told.status_code, "/submit/exactly" in told.text) == (409, False)
-        assert "a campaign called x has already run, and is over: to send this, choose another name" in told.text
+        assert "A campaign called x has already run, and is over: to send this, choose another name" in told.text
     refused = author.send("/submit/exactly", text=other, seen=seen_other)
     assert (refused.status_code, "has already run" in refused.text) == (409, True)
     assert "it has run, and nobody gets its text again. Only people" in author.send(text=faster, do="plan").text
@@ -445,11 +445,11 @@ def test_a_name_that_is_used_is_told_before_anything_is_submitted(
 @pytest.mark.parametrize(
     ("filled", "sentence"),
     [
-        ({"do": "check"}, "there is no campaign file yet"),
-        ({"do": "plan"}, "there is no campaign file yet"),
-        ({"do": "write", "name": "x", "message": "Hi"}, "choose a table"),
-        ({"do": "write", "table": "t.csv", "window_from": "09:00"}, "fill in both Send from and until, or neither"),
-        ({"do": "write", "table": "t.csv", "window_to": "20:00"}, "fill in both Send from and until, or neither"),
+        ({"do": "check"}, "There is no campaign file yet"),
+        ({"do": "plan"}, "There is no campaign file yet"),
+        ({"do": "write", "name": "x", "message": "Hi"}, "Choose a table"),
+        ({"do": "write", "table": "t.csv", "window_from": "09:00"}, "Fill in both Send from and until, or neither"),
+        ({"do": "write", "table": "t.csv", "window_to": "20:00"}, "Fill in both Send from and until, or neither"),
     ],
 )
 def test_what_the_form_lacks_is_told(filled: dict[str, str], sentence: str, reader: Callable[[Role], Reader]) -> None:
@@ -480,8 +480,10 @@ def test_what_happens_next_is_told(more: str, button_says: str, says: str, reade
     text = f"campaign: x\nmessage: Hi\naudience: {{file: t.csv, number: telefono}}\n{more}"
     page = author.send("/submit", ("t.csv", TABLE), text=text, do="plan").text
     assert f"<button>{button_says}</button>" in page
-    author.send("/submit/exactly", text=hidden(page, "text"), seen=hidden(page, "seen"))
-    assert f"x is submitted. {says}" in author.get("/campaigns/x/plan").text
+    done = author.send("/submit/exactly", text=hidden(page, "text"), seen=hidden(page, "seen"))
+    # It leads to where it is sent, or else to where it is approved.
+    assert done.headers["location"] == ("/campaigns/x/plan" if "approves" in says else "/campaigns/x")
+    assert f"x is submitted. {says}" in author.get(done.headers["location"]).text
     again = author.send("/submit", ("t.csv", TABLE), text=text, do="check").text
     assert "t.csv is the same as the one stored already. A campaign file can name it now." in again
     other = author.send("/submit", ("t.csv", TABLE + b"12,Nobody\n"), do="check").text

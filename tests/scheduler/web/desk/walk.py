@@ -178,7 +178,7 @@ def people_answer(walk: Walk) -> None:
     anna.follow(QUESTION, within="main")
     anna.fill("Answer", "Until 8 pm.")
     anna.press("Send the answer")
-    anna.sees("the answer is on its way: 1 segment", "anna answered this reply")
+    anna.sees("The answer is on its way: 1 segment", "anna answered this reply")
     anna.until(lambda: _reloaded(anna, "delivered)"), "the answer is delivered")
     walk.shot("answered", anna)
     anna.follow("Opt-outs")
