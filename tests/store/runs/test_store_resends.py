@@ -9,11 +9,13 @@ import sqlalchemy as sa
 from sqlmodel import col, select
 
 from campaigns.lifecycle import RecipientState, RunState
+from campaigns.optout import Meaning
 from campaigns.planning.batching import BatchLimits
 from campaigns.planning.planned import PlannedRecipient
 from campaigns.protocol.bulk_actions import BulkAction, Cause
 from tests.store.store_world import AT_ONCE, NOW, World, people
 from worker.store.models import Recipient, Retry, Run
+from worker.store.people.stored_replies import Incoming, store_replies
 from worker.store.reports import counts, exports
 from worker.store.reports.choices import count_causes
 from worker.store.reports.recipients import recipients_after
@@ -340,12 +342,19 @@ def test_an_export_has_everybody_once_with_what_became_of_them(world: World, run
     world.sent(again)
     put(world, again, [0], state=S.DELIVERED)
 
-    with world.store.read() as session:
+    with world.store.write() as session:
         pages = list(exports.export_pages(session, run_id, with_resends=True))
         alone = list(exports.export_pages(session, run_id))
         resent = counts.books_of(session, [again])
         whole = counts.final(counts.books(session, run_id), resent.values(), counts.sent_after_all(session, resent))
         listed, _ = recipients_after(session, run_id, {}, again=[again], after=0, limit=100)
+
+        answer = Incoming(1, number(0), "Hello", 1, 0, NOW, Meaning.REPLY)
+        store_replies(session, world.account_id, [answer], came_by="poll", now=NOW)
+        wrote, _ = recipients_after(session, run_id, {"reply": "any"}, again=[again], after=0, limit=100)
+        silent, _ = recipients_after(session, run_id, {"reply": "none"}, again=[again], after=0, limit=100)
+        session.rollback()
+    assert ([row.number for _, row in wrote], len(silent)) == ([number(0)], 7)
 
     # the figures of pages and their lists say the same
     assert Counter(row.state for page in pages for row in page) == whole.by_state

@@ -3,7 +3,7 @@
 One expression decides: a plan counts by it, a list shows whom it counts, and the action takes those whom it names.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -54,38 +54,41 @@ class Counted:
     total: int
 
 
-def matches(run_id: int, filters: Mapping[str, Any]) -> list[sa.ColumnElement[bool]]:
-    """Return the conditions of a filter: values of columns by their names, and those of `_OTHERS`."""
+def matches(run_id: int, filters: Mapping[str, Any], again: Sequence[int] = ()) -> list[sa.ColumnElement[bool]]:
+    """Return the conditions of a filter: values of columns by their names, and those of `_OTHERS`.
+
+    `again`: resends of the run, whose people and replies count, too.
+    """
     return [
-        _OTHERS[name](run_id, value) if name in _OTHERS else recipients.c[name] == value
+        _OTHERS[name]([run_id, *again], value) if name in _OTHERS else recipients.c[name] == value
         for name, value in filters.items()
     ]
 
 
-def _because(_run_id: int, words: str) -> sa.ColumnElement[bool]:
+def _because(_run_ids: Sequence[int], words: str) -> sa.ColumnElement[bool]:
     """Match words that somebody chose from a list: of a failure's, no more than `MOST_REASON` characters are kept."""
     said = recipients.c.reason if len(words) < MOST_REASON else sa.func.substr(recipients.c.reason, 1, MOST_REASON)
     wanted = "" if words == NONE else words
     return sa.and_(said == wanted)
 
 
-def _by_number(name: str) -> Callable[[int, int | str], sa.ColumnElement[bool]]:
-    return lambda _run_id, value: recipients.c[name].is_(None) if value == NONE else recipients.c[name] == value
+def _by_number(name: str) -> Callable[[Sequence[int], int | str], sa.ColumnElement[bool]]:
+    return lambda _run_ids, value: recipients.c[name].is_(None) if value == NONE else recipients.c[name] == value
 
 
-def _of_part(_run_id: int, part: str) -> sa.ColumnElement[bool]:
+def _of_part(_run_ids: Sequence[int], part: str) -> sa.ColumnElement[bool]:
     """Match a part of a run's people, as it is kept: its control group, or those who were given a variant's text."""
     theirs: sa.ColumnElement[str] = sa.literal_column(COUNTED[0].part.format(row="recipient"), sa.String)
     return theirs != CONTROL if part == NOT_CONTROL else theirs == part
 
 
-def _reached(run_id: int, figure: str) -> sa.ColumnElement[bool]:
+def _reached(run_ids: Sequence[int], figure: str) -> sa.ColumnElement[bool]:
     """Match those who are counted in a figure by which campaigns are compared."""
     if figure == PEOPLE:
         return recipients.c.state.not_in(sorted(NEVER_SENT))
     if figure in FIGURES:
         noted = sa.select(run_answers.c.recipient_id).where(
-            run_answers.c.run_id == run_id, run_answers.c.kind == figure
+            run_answers.c.run_id.in_(run_ids), run_answers.c.kind == figure
         )
         return recipients.c.id.in_(noted)
     return recipients.c.state.in_(REACHED[figure])
@@ -96,8 +99,8 @@ def recipient_of(run_id: int) -> sa.ColumnElement[bool]:
     return recipients.c.run_id == run_id
 
 
-def _replied(run_id: int, meaning: str) -> sa.ColumnElement[bool]:
-    wrote = sa.select(replies.c.recipient_id).where(replies.c.run_id == run_id, replies.c.recipient_id.is_not(None))
+def _replied(run_ids: Sequence[int], meaning: str) -> sa.ColumnElement[bool]:
+    wrote = sa.select(replies.c.recipient_id).where(replies.c.run_id.in_(run_ids), replies.c.recipient_id.is_not(None))
     if meaning == AN_ANSWER:
         wrote = wrote.where(is_answer())
     elif meaning not in {ANY_REPLY, NO_REPLY}:
@@ -105,7 +108,7 @@ def _replied(run_id: int, meaning: str) -> sa.ColumnElement[bool]:
     return recipients.c.id.not_in(wrote) if meaning == NO_REPLY else recipients.c.id.in_(wrote)
 
 
-_OTHERS: Final[Mapping[str, Callable[[int, Any], sa.ColumnElement[bool]]]] = {
+_OTHERS: Final[Mapping[str, Callable[[Sequence[int], Any], sa.ColumnElement[bool]]]] = {
     "reply": _replied,
     "reason": _because,
     "part": _of_part,

@@ -121,7 +121,7 @@ def recipients_after(
         selected(connection),
         recipients.c.id,
         among=[recipients.c.run_id.in_([run_id, *again])] if again else [recipients.c.run_id == run_id],
-        only=[*matches(run_id, filters), *only, *([stands(again)] if again else [])],
+        only=[*matches(run_id, filters, again), *only, *([stands(again)] if again else [])],
         after=after,
         limit=limit,
     )
