@@ -1,5 +1,6 @@
 """What is done to campaigns, held texts and files in the browser: asked without one."""
 
+import html
 import re
 
 import httpx
@@ -50,6 +51,14 @@ def test_limits_are_changed_and_forgotten(desk: Desk, admin: httpx.Client) -> No
     assert (wrong.status_code, go(admin, f"{here}/throttle").status_code) == (422, 422)
     assert go(admin, f"{here}/throttle", clear="1").status_code == 303
     assert "7/min" not in admin.get(here).text
+
+
+def test_a_plan_to_approve_counts_those_to_whom_it_sends(desk: Desk, admin: httpx.Client) -> None:
+    rows = [*people(3, first=7_600), *people(1, first=7_603, state=RecipientState.INVALID)]
+    desk.world.run(rows, campaign="to-approve", state=RunState.AWAITING_APPROVAL)
+    found = re.findall(r'<strong>to-approve</strong>: <a href="([^"]*)">(\d+) people', admin.get("/needs").text)
+    assert [figure for _, figure in found] == ["3"]
+    assert admin.get(html.unescape(found[0][0])).text.split("<tbody>")[1].count("<tr>") == 3
 
 
 def test_what_is_held_is_decided_from_what_needs_somebody(desk: Desk, admin: httpx.Client) -> None:
