@@ -146,7 +146,7 @@ def sentence(said: object, asked: "Visit") -> str:
     """
     text = str(said)
     word = re.match("[a-z]+(?=[ ,:;])", text)
-    names = {*map(str, asked.path.values()), *asked.form.values()}
+    names = {str(name).casefold() for name in (*asked.path.values(), *asked.form.values())}  # users' are kept small
     if word is None or word[0] in names or re.search(rf"campaign: *.?{word[0]}\b", asked.form.get("text", "")):
         return text
     return text[:1].upper() + text[1:]
