@@ -168,7 +168,7 @@ def _progress(
             awaited(run, definitions.get(run.definition_id)) if run.started_at is None else "",
             tuple(failures(session, run.id)) if in_detail else (),
             stuck.get(run.account_id, ()),
-            count_replies(session, *days.get(run.id, [run.id])) if in_detail else {},
+            count_replies(session, *days.get(run.id, [run.id]), *again[run.id]) if in_detail else {},
             reached[run.id],
             tuple((run_view(session, id_), of_run) for id_, of_run in resent[run.id].items()),
             sent_after_all(session, resent[run.id]),

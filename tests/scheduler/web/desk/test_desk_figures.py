@@ -308,6 +308,8 @@ def test_what_was_sent_again_replaces_what_had_failed(admin: httpx.Client) -> No
     assert re.search(r"Sent again on \w{3} \d{4}-", said)
     assert re.search(r"\bRun \d", said) is None
     assert {url: figure for url, figure in links(page) if rows(admin, url) != figure} == {}
+    (again,) = re.findall(r'<h3><a href="([^"]+)">', page)
+    assert "for those whose text had failed" in admin.get(html.unescape(again)).text
     compared = admin.get("/compare?campaign=sent-again&campaign=held-sale").text
     assert "17 = 85.0 %" in compared
     # people are those to whom it sends, on every page
