@@ -214,7 +214,7 @@ def send_again_what_failed(walk: Walk) -> None:
     bob.sees("2 people would be sent to again", "1 person: their text may have been sent")
     walk.shot("again", bob)
     bob.press("Send failed texts again: 2 people")
-    bob.sees("send failed texts again: done for 2 people")
+    bob.sees("Send failed texts again: done for 2 people")
     bob.follow("Audit")
     bob.sees("user: anna", "user: bob", "approve", "pause", "resume", "resend")
 
