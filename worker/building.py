@@ -16,7 +16,7 @@ from worker.jobs import in_process_queue
 from worker.limits.batch_limits import Limits
 from worker.limits.ledger import StoreLedger
 from worker.limits.live_limits import live_ceilings
-from worker.marker import is_ahead
+from worker.marker import mark_of
 from worker.memory import share_heaps
 from worker.runtime import Runtime
 from worker.sending.dispatch import Dispatcher
@@ -65,10 +65,11 @@ def build_runtime(
         require_durable(store)
         require_here(store)
         marker = marker_of(settings, store, on_redis=on_redis)
+        mark = mark_of(marker)
         with store.write("account") as session:
             account_id = accounts.ensure_account(session, account_key)
             name = ensure_installation(session, now=clock.now())
-            is_behind = is_ahead(marker, installation=name, last_attempt_id=accounts.last_attempt_id(session))
+            is_behind = mark.is_ahead(installation=name, last_attempt_id=accounts.last_attempt_id(session))
             if is_behind:
                 reason = accounts.QUARANTINED_REHEARSAL if sandbox else ""
                 accounts.quarantine(session, account_id, now=clock.now(), reason=reason)

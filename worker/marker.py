@@ -9,7 +9,7 @@ import threading
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from worker.logs import get_logger
 
@@ -55,10 +55,24 @@ def beside(database: Path) -> Path:
     return database.with_name(f"{database.name}.marker")
 
 
-def is_ahead(marker: Marker, *, installation: str, last_attempt_id: int) -> bool:
-    """Return whether more was sent than a database with this name and this last attempt knows."""
-    mark, of = marker.read(), marker.installation()
-    return mark > last_attempt_id or bool(mark and of and of != installation)
+class Mark(NamedTuple):
+    """What a mark said at one moment, and of which database."""
+
+    attempt_id: int
+    of: str
+
+    def is_ahead(self, *, installation: str, last_attempt_id: int) -> bool:
+        """Return whether more was sent than a database with this name and this last attempt knows."""
+        return self.attempt_id > last_attempt_id or bool(self.attempt_id and self.of and self.of != installation)
+
+
+def mark_of(marker: Marker) -> Mark:
+    """Read the mark, before the database is asked for its last attempt.
+
+    The other way round, an attempt that another process makes in between is one that the database seems to have
+    forgotten: a worker that started beside others that sent stopped the whole account.
+    """
+    return Mark(marker.read(), marker.installation())
 
 
 class FileMarker:

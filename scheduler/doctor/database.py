@@ -13,7 +13,7 @@ from scheduler.actions.reading.system import read_processes
 from scheduler.doctor.findings import Area, Finding, ok, problem, unknown, warning
 from scheduler.processes.leader import lock_holder
 from worker.definitions import Definitions
-from worker.marker import Marker, is_ahead
+from worker.marker import Marker, mark_of
 from worker.servers.conditions import REHEARSE_ANEW
 from worker.servers.durability import require_durable
 from worker.store import health
@@ -77,15 +77,16 @@ def check_schema(store: Store) -> Iterator[Finding]:
 
 def check_mark(store: Store, marker: Marker, *, rehearsal: bool = False) -> Iterator[Finding]:
     """Check whether the database is the one that texts were sent from, and knows all of them."""
+    mark = mark_of(marker)
     with store.read() as session:
         name, last = installation_name(session), last_attempt_id(session)
-    if is_ahead(marker, installation=name, last_attempt_id=last):
+    if mark.is_ahead(installation=name, last_attempt_id=last):
         yield problem(
             Area.DATABASE,
             "more was sent than this database knows: it was lost, replaced, or restored from a backup",
             _mending(rehearsal=rehearsal),
         )
-    elif not marker.read():
+    elif not mark.attempt_id:
         yield ok(Area.DATABASE, "no mark beside the database says how far it is: only the inbox would show a loss")
     else:
         yield ok(Area.DATABASE, "the database knows everything that was sent from it, according to the mark beside it")
