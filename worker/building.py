@@ -16,7 +16,7 @@ from worker.jobs import in_process_queue
 from worker.limits.batch_limits import Limits
 from worker.limits.ledger import StoreLedger
 from worker.limits.live_limits import live_ceilings
-from worker.marker import mark_of
+from worker.marker import read_mark
 from worker.memory import share_heaps
 from worker.runtime import Runtime
 from worker.sending.dispatch import Dispatcher
@@ -65,7 +65,7 @@ def build_runtime(
         require_durable(store)
         require_here(store)
         marker = marker_of(settings, store, on_redis=on_redis)
-        mark = mark_of(marker)
+        mark = read_mark(marker)
         with store.write("account") as session:
             account_id = accounts.ensure_account(session, account_key)
             name = ensure_installation(session, now=clock.now())

@@ -66,7 +66,7 @@ class Mark(NamedTuple):
         return self.attempt_id > last_attempt_id or bool(self.attempt_id and self.of and self.of != installation)
 
 
-def mark_of(marker: Marker) -> Mark:
+def read_mark(marker: Marker) -> Mark:
     """Read the mark, before the database is asked for its last attempt.
 
     The other way round, an attempt that another process makes in between is one that the database seems to have

@@ -13,7 +13,7 @@ from scheduler.actions.reading.system import read_processes
 from scheduler.doctor.findings import Area, Finding, ok, problem, unknown, warning
 from scheduler.processes.leader import lock_holder
 from worker.definitions import Definitions
-from worker.marker import Marker, mark_of
+from worker.marker import Marker, read_mark
 from worker.servers.conditions import REHEARSE_ANEW
 from worker.servers.durability import require_durable
 from worker.store import health
@@ -77,7 +77,7 @@ def check_schema(store: Store) -> Iterator[Finding]:
 
 def check_mark(store: Store, marker: Marker, *, rehearsal: bool = False) -> Iterator[Finding]:
     """Check whether the database is the one that texts were sent from, and knows all of them."""
-    mark = mark_of(marker)
+    mark = read_mark(marker)
     with store.read() as session:
         name, last = installation_name(session), last_attempt_id(session)
     if mark.is_ahead(installation=name, last_attempt_id=last):

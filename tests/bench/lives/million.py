@@ -48,7 +48,7 @@ class Used:
 
 
 @dataclass(frozen=True, slots=True)
-class Lived:
+class LifeByProcess:
     """A campaign in an installation: from the drop of its file until every text is delivered."""
 
     where: str
@@ -59,7 +59,7 @@ class Lived:
     used: Sequence[Used]
 
 
-def measure_life(name: str, where: Servers | None, people: int) -> Lived:
+def measure_life(name: str, where: Servers | None, people: int) -> LifeByProcess:
     """Drop the campaign and wait. Raises `BenchError` if not every text is delivered in time."""
     settings = {key: "none" if value is None else str(value) for key, value in SUITABLE.items()}
     with Installation(where, settings | {"http": "127.0.0.1:0"}, has_ledger=False) as world:
@@ -85,7 +85,7 @@ def measure_life(name: str, where: Servers | None, people: int) -> Lived:
             raise BenchError(f"{people:,} texts were to be delivered, and they are {dict(delivered)}")
         with urlopen(f"{world.sandbox.url}/sandbox/stats") as answer:
             asked = json.load(answer)["requests"]
-    return Lived(name, people, seconds, asked["send"], asked["read"], used)
+    return LifeByProcess(name, people, seconds, asked["send"], asked["read"], used)
 
 
 def _used(process: "subprocess.Popen[bytes]", role: str) -> Used:
@@ -94,7 +94,7 @@ def _used(process: "subprocess.Popen[bytes]", role: str) -> Used:
     return Used(role, cpu_seconds(process), int(peak[1]) * 1024 if peak else 0)
 
 
-def table_of(lived: Sequence[Lived]) -> Table:
+def table_of(lived: Sequence[LifeByProcess]) -> Table:
     """A row for each process, and for each installation as a whole."""
     table = Table(title=f"One campaign of {lived[0].people:,}, from the drop of its file to the last receipt")
     for head in ("installation", "process", "seconds", "of CPU", "us a person", "peak MiB", "requests", "reads"):

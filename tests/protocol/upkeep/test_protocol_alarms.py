@@ -12,7 +12,7 @@ from scheduler.recover import RecoveryFailed, recover
 from scheduler.ticks.following.late_acceptances import WatchTick
 from tests.protocol.world.harness import SETTLE, SETTLED, Installation, exactly_once
 from tests.protocol.world.scripted_gateway import LOST, STORED, Answers, Reads, Send, Stores
-from worker.marker import FileMarker, mark_of
+from worker.marker import FileMarker, read_mark
 from worker.servers.durability import require_durable
 from worker.settings.settings import SettingsError, load_settings
 from worker.store.engine import Store
@@ -283,7 +283,7 @@ def test_a_mark_tells_a_database_that_forgot_or_is_another_one(
     marker.adopt(of)
     marker.reset(mark)
 
-    assert mark_of(FileMarker(tmp_path / "mark")).is_ahead(installation="this", last_attempt_id=3) is expected
+    assert read_mark(FileMarker(tmp_path / "mark")).is_ahead(installation="this", last_attempt_id=3) is expected
 
 
 def test_an_attempt_that_others_make_while_a_process_starts_was_not_forgotten(
@@ -292,7 +292,7 @@ def test_an_attempt_that_others_make_while_a_process_starts_was_not_forgotten(
     # given a process that starts, and reads the mark
     marker = FileMarker(tmp_path / "mark")
     bench_on_both.campaign(2, per_request=1)
-    mark = mark_of(marker)
+    mark = read_mark(marker)
 
     # when another one sends before it asks the database
     bench_on_both.send()
@@ -302,7 +302,7 @@ def test_an_attempt_that_others_make_while_a_process_starts_was_not_forgotten(
 
     # then the database is not behind; a mark that is read last would say so of what comes next
     assert not mark.is_ahead(installation="", last_attempt_id=last)
-    assert mark_of(marker).is_ahead(installation="", last_attempt_id=last - 1)
+    assert read_mark(marker).is_ahead(installation="", last_attempt_id=last - 1)
 
 
 def test_a_mark_that_cannot_be_written_stops_nothing(tmp_path: Path) -> None:
