@@ -219,6 +219,7 @@ def test_a_run_is_followed_in_a_process_of_its_own() -> None:
     figures = json.loads(ran.stdout.splitlines()[0])
     assert figures["people"] == 50
     assert all(20 < figures[name] < 200 for name in ("peak_mib", "export_peak_mib"))
+    assert figures["bytes_a_text"] * 50 > 100 * 2**10  # the tables alone
 
 
 @pytest.mark.parametrize(("share", "value"), [(0.5, 50.0), (0.99, 99.0), (0.991, 100.0), (1.0, 100.0)])

@@ -1,4 +1,4 @@
-"""What it takes to send and follow a large campaign: memory, reads and CPU time of one `campaigns run`.
+"""What it takes to send and follow a large campaign: memory, reads, CPU time and database of one `campaigns run`.
 
 `python -m tests.bench.lives.following --people 100000` writes one line of JSON. The campaign is sent and followed until
 every text is delivered, on SQLite, with the times of a rehearsal and a gateway whose phones never make anybody wait.
@@ -8,11 +8,13 @@ import argparse
 import json
 import os
 import resource
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
@@ -43,6 +45,7 @@ def measure_following(people: int, options: SandboxOptions | None = None) -> Liv
         began = time.monotonic()
         said, ran = _command(folder, settings, "run", "--json", str(campaign))
         seconds = time.monotonic() - began
+        database_bytes = _pages(folder / "campaigns.db")
         _, exported = _command(folder, settings, "export", "bench", "-o", "bench.out.csv")
     summary = json.loads(said)
     delivered = summary["recipients"].get("delivered", 0)
@@ -50,7 +53,7 @@ def measure_following(people: int, options: SandboxOptions | None = None) -> Liv
         raise BenchError(f"{delivered:,} of {people:,} texts were delivered")
     cpu_seconds = ran.ru_utime + ran.ru_stime
     reads = summary["requests"]["read"]
-    return Lived(people, reads, seconds, cpu_seconds, _peak_bytes(ran), _peak_bytes(exported))
+    return Lived(people, reads, seconds, cpu_seconds, _peak_bytes(ran), _peak_bytes(exported), database_bytes)
 
 
 def _sandbox(options: SandboxOptions | None) -> PrivateSandbox:
@@ -70,6 +73,13 @@ def _command(folder: Path, settings: Mapping[str, str], *words: str) -> tuple[by
     if status:
         raise BenchError(f"{words[0]} ended with {os.waitstatus_to_exitcode(status)}: {said[-2000:].decode()}")
     return said, used
+
+
+def _pages(database: Path) -> int:
+    """The size of an SQLite database, with what is only in its log yet."""
+    with closing(sqlite3.connect(database)) as connection:
+        pages, size = (connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size"))
+    return int(pages * size)
 
 
 def _peak_bytes(used: resource.struct_rusage) -> int:

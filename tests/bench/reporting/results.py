@@ -137,7 +137,7 @@ class Sent:
 class Lived:
     """A campaign from its file to the end of every text, in one `campaigns run`, and an export of it.
 
-    `reads` of the gateway. Peaks are of resident memory.
+    `reads` of the gateway. Peaks are of resident memory. `database_bytes`: the database's pages at the end, unpacked.
     """
 
     people: int
@@ -146,11 +146,17 @@ class Lived:
     cpu_seconds: float
     peak_bytes: int
     export_peak_bytes: int
+    database_bytes: int
 
     @property
     def microseconds_a_person(self) -> float:
         """Of processor time."""
         return self.cpu_seconds / self.people * 1e6
+
+    @property
+    def bytes_a_text(self) -> float:
+        """Of the database, with everything that it keeps: rows, indexes, groups, requests."""
+        return self.database_bytes / self.people
 
     def to_json(self) -> Mapping[str, object]:
         return {
@@ -158,6 +164,7 @@ class Lived:
             "cpu_seconds": round(self.cpu_seconds, 1), "cpu_us_a_person": round(self.microseconds_a_person, 1),
             "peak_mib": round(self.peak_bytes / MEBIBYTE, 1),
             "export_peak_mib": round(self.export_peak_bytes / MEBIBYTE, 1),
+            "bytes_a_text": round(self.bytes_a_text, 1),
         }  # fmt: skip
 
 

@@ -29,6 +29,7 @@ EXPORT_PEAK_MIB: Final = 100
 RATIOS: Final = {1: 0.25, 10: 0.35, 100: 0.45}  # by batch size
 LIFE_MICROSECONDS: Final = 150
 LIFE_PEAK_MIB: Final = 200
+LIFE_BYTES: Final = 250  # of the database, a text
 ATTAINED: Final = 0.98
 IDLE_SHARE: Final = 0.05
 FIRST_REQUEST_SECONDS: Final = 1.0
@@ -115,16 +116,17 @@ def life_table(lived: Sequence[Lived]) -> Table:
     """What a person costs from the file to the receipt, and memory."""
     table = Table(
         "people", "seconds", "of CPU", "us a person", "target", "reads", "peak MiB", "target", "export, peak MiB",
+        "bytes a text", "target",
         title="A whole life: planned, sent, followed to the end and summed up by one `campaigns run`",
-        caption="SQLite; phones that never make anybody wait; us of processor time",
+        caption="SQLite; phones that never make anybody wait; us of processor time; bytes of the database at the end",
     )  # fmt: skip
     for row in lived:
-        peak_mib, cost = row.peak_bytes / MEBIBYTE, row.microseconds_a_person
+        peak_mib, cost, size = row.peak_bytes / MEBIBYTE, row.microseconds_a_person, row.bytes_a_text
         table.add_row(
             f"{row.people:,}", f"{row.seconds:.1f}", f"{row.cpu_seconds:.1f}",
             f"{cost:.0f}", verdict(f"< {LIFE_MICROSECONDS}", cost < LIFE_MICROSECONDS), f"{row.reads:,}",
             f"{peak_mib:.0f}", verdict(f"< {LIFE_PEAK_MIB}", peak_mib < LIFE_PEAK_MIB),
-            f"{row.export_peak_bytes / MEBIBYTE:.0f}",
+            f"{row.export_peak_bytes / MEBIBYTE:.0f}", f"{size:.0f}", verdict(f"< {LIFE_BYTES}", size < LIFE_BYTES),
         )  # fmt: skip
     return table
 
