@@ -14,7 +14,7 @@ from xdist.remote import Producer
 
 from tests.dealing import Dealing, longest_first
 from tests.support.clocks import FakeClock
-from tests.support.servers import PostgresDatabases, PostgresServer, RedisServer
+from tests.support.servers import PostgresDatabases, PostgresServer, RedisServer, StandbyServer
 from tests.support.shared_postgres import SharedPostgres
 from tests.support.shared_postgres import shared_postgres as share_postgres
 
@@ -90,6 +90,20 @@ def postgres_server() -> Iterator[PostgresServer]:
         yield server
     finally:
         server.close()
+
+
+@pytest.fixture(scope="session")
+def standby_server() -> Iterator[StandbyServer]:
+    """A replica, with a primary of its own. A test leaves it following its primary."""
+    primary = PostgresServer()
+    primary.start()
+    standby = StandbyServer(primary)
+    try:
+        standby.start()
+        yield standby
+    finally:
+        standby.close()
+        primary.close()
 
 
 @pytest.fixture(scope="session")

@@ -72,6 +72,27 @@ def test_nobody_remembers_anything_in_the_runtime() -> None:
     assert kinds["only_runs"] == frozenset[int] | None
 
 
+def test_only_what_is_shown_is_read_from_the_replica() -> None:
+    """Nothing that decides reads it: no tick, no action, nothing that sends."""
+    asking = {
+        path
+        for path, node in nodes()
+        if isinstance(node, ast.Attribute | ast.keyword)
+        and (getattr(node, "attr", "") == "from_replica" or getattr(node, "arg", "") == "replica_url")
+    }
+
+    assert asking == {
+        "worker/runtime.py",
+        "scheduler/actions/opening.py",  # `report_store`
+        "scheduler/cli/commands/reading/status.py",
+        "scheduler/doctor/database.py",
+        "scheduler/web/api/parameters.py",  # GET alone
+        "scheduler/web/desk/live.py",  # views
+    }
+    reporting = {path for path, node in nodes() if isinstance(node, ast.Name) and node.id == "report_store"}
+    assert {Path(path).stem for path in reporting} == {"audit", "export", "status", "suppress", "why"}
+
+
 def test_only_the_loop_knows_apscheduler() -> None:
     assert imports_of("apscheduler") == {"scheduler/loop.py"}
 

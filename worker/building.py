@@ -60,7 +60,8 @@ def build_runtime(
     on_redis = bool(settings.redis_url) and sandbox is None
     with ExitStack() as undo:  # a service whose database is not there yet tries this many times
         undo.callback(gateway.close)
-        store = open_store(settings)
+        troubles = troubles or Troubles(clock)
+        store = open_store(settings, troubles)
         undo.callback(store.close)
         require_durable(store)
         require_here(store)
@@ -74,7 +75,6 @@ def build_runtime(
                 reason = accounts.QUARANTINED_REHEARSAL if sandbox else ""
                 accounts.quarantine(session, account_id, now=clock.now(), reason=reason)
         watch_database(store, marker, name, is_behind=is_behind)
-        troubles = troubles or Troubles(clock)
         ceilings = live_ceilings(store, account_id, settings, clock, troubles)
         undo.pop_all()
     ledger = StoreLedger(store, account_id)

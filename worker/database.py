@@ -1,15 +1,16 @@
 """The database of the settings, and the mark that says how far it was."""
 
 from worker.marker import FileMarker, Marker, NoMarker, beside
+from worker.servers.troubles import Troubles
 from worker.settings.settings import Settings
 from worker.store.engine import Store
 from worker.store.migrate import migrate
 from worker.store.same_database import MIXED, Belonging
 
 
-def open_store(settings: Settings) -> Store:
-    """Return the database with its schema up to date. Raises `StoreError`."""
-    store = Store(settings.database_url)
+def open_store(settings: Settings, troubles: Troubles | None = None) -> Store:
+    """Return the database with its schema up to date; `troubles` hears of its replica's. Raises `StoreError`."""
+    store = Store(settings.database_url, settings.read_database_url, troubles)
     try:
         migrate(store)
     except Exception:

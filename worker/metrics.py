@@ -118,6 +118,7 @@ DEVICE_STUCK = _gauge("device_stuck", "1 while a phone has texts waiting and sen
 ACCOUNT_PAUSED = _gauge("account_paused", "1 while nothing is sent through the gateway's account.")
 CREDITS = _gauge("credits", "Credits left in the gateway's account, if it has a limit.")
 LEASE_AGE = _gauge("lease_age_seconds", "How long ago the right to run the clock was last renewed.")
+REPLICA_LAG = _gauge("replica_lag_seconds", "How far the database's replica is behind; 0: it has everything.")
 QUEUE_MESSAGES = _gauge("queue_messages", "Requests in the queue, or taken from it and not finished.")
 VIOLATIONS = _counter("ledger_invariant_violations_total", "Runs whose counts did not add up when they were checked.")
 

@@ -2,7 +2,7 @@
 `worker.building`: whoever only takes a `Runtime` needs none of these."""
 
 import gc
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from campaigns.clock import Clock
@@ -42,6 +42,11 @@ class Runtime:
     def includes(self, run_id: int) -> bool:
         """Return whether this process works on the run."""
         return self.only_runs is None or run_id in self.only_runs
+
+    def from_replica(self) -> "Runtime":
+        """Return the same for one page or report, as `Store.from_replica`."""
+        store = self.store.from_replica()
+        return self if store is self.store else replace(self, store=store)
 
     def close(self) -> None:
         """Finish what is under way and release everything."""

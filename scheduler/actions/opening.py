@@ -1,6 +1,6 @@
 """The database for actions: nothing is made or upgraded on the way, unless something has to be stored."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import sqlalchemy as sa
@@ -17,9 +17,12 @@ NOTHING_YET = "there are no campaigns yet; drop a file into the inbox, or run on
 
 
 @contextmanager
-def existing_store(settings: Settings) -> Iterator[Store | None]:
-    """The database, or None if nothing was ever stored in it. Raises `StoreError`, also if it has disappeared."""
-    store = Store(settings.database_url)
+def existing_store(settings: Settings, *, replica_url: str = "") -> Iterator[Store | None]:
+    """The database, or None if nothing was ever stored in it. Raises `StoreError`, also if it has disappeared.
+
+    `replica_url`: where what is only shown may be read.
+    """
+    store = Store(settings.database_url, replica_url)
     try:
         path = store.sqlite_path
         if path is not None and not path.exists():
@@ -41,9 +44,23 @@ def existing_store(settings: Settings) -> Iterator[Store | None]:
 def campaign_store(settings: Settings) -> Iterator[Store]:
     """Like `existing_store`, for actions on a named campaign. Raises `Refused` if there is no database yet."""
     with existing_store(settings) as store:
-        if store is None:
-            raise Refused(Refusal.NOTHING_YET, NOTHING_YET)
-        yield store
+        yield required(store)
+
+
+def required(store: Store | None) -> Store:
+    """Return the database. Raises `Refused` if there is none yet."""
+    if store is None:
+        raise Refused(Refusal.NOTHING_YET, NOTHING_YET)
+    return store
+
+
+@contextmanager
+def report_store(settings: Settings, tell: Callable[[str], object]) -> Iterator[Store | None]:
+    """Like `existing_store`, for what only shows: it may be read from the replica, whose trouble is told at the end."""
+    with existing_store(settings, replica_url=settings.read_database_url) as store:
+        yield store and store.from_replica()
+        if store is not None and store.replica is not None and store.replica.trouble is not None:
+            tell(f"warning: {store.replica.trouble}")
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from campaigns.policy import NO_POLICY, Policy
 from campaigns.timing.sending_hours import hours_of
 from scheduler.actions.reading.alerts import read_alerts
 from scheduler.actions.reading.system import read_processes
-from scheduler.doctor.findings import Area, Finding, ok, problem, unknown, warning
+from scheduler.doctor.findings import Area, Finding, in_trouble, ok, problem, unknown, warning
 from scheduler.processes.leader import lock_holder
 from worker.definitions import Definitions
 from worker.marker import Marker, read_mark
@@ -54,6 +54,21 @@ def check_durability(store: Store) -> Iterator[Finding]:
         )
     else:
         yield ok(Area.DATABASE, f"committed data survives a power cut ({shown})")
+
+
+def check_replica(store: Store) -> Iterator[Finding]:
+    """Check whether pages and reports can be read from the replica, if there is one."""
+    if store.replica is None:
+        return
+    lag = store.replica_lag_seconds()
+    with store.from_replica().read():
+        trouble = store.replica.trouble
+    if trouble is not None:
+        yield from filter(None, [in_trouble(Area.DATABASE, trouble)])
+    elif lag is None:
+        yield unknown(Area.DATABASE, "the database's replica cannot be compared with it", "correct the problems above")
+    else:
+        yield ok(Area.DATABASE, f"the database's replica shows what was committed (it was {lag:.1f} s behind)")
 
 
 def check_schema(store: Store) -> Iterator[Finding]:

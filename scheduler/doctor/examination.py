@@ -65,12 +65,14 @@ def _all_but_surroundings(settings: Settings, sandbox: tuple[str, SecretStr] | N
     url = sandbox[0] if sandbox else settings.gateway_url
     key = SANDBOX_ACCOUNT if sandbox else account_fingerprint(url)
     try:
-        store = Store(settings.database_url)
+        store = Store(settings.database_url, settings.read_database_url)
     except StoreError as error:
         yield _unusable_address(error)
         return
     with closing(store):
         usable, findings = _database(store, rehearsal=sandbox is not None)
+        if usable:
+            findings += database.check_replica(store)
         if usable and sandbox is None:
             yield from database.check_alerts(store)
             findings += database.check_processes(store, clock.now())
@@ -99,7 +101,7 @@ def _all_but_surroundings(settings: Settings, sandbox: tuple[str, SecretStr] | N
 
 
 def _unusable_address(error: StoreError) -> Finding:
-    return problem(Area.SETTINGS, str(error), "correct CAMPAIGNS_DATABASE_URL")
+    return problem(Area.SETTINGS, str(error), "correct the setting that it names, and check again")
 
 
 def _targets(settings: Settings) -> Iterator[Finding]:

@@ -21,8 +21,8 @@ private addresses of the registry."""
 EXPAT: Final = (2, 6, 0)
 """Before it, one attribute of some megabytes in a workbook takes a minute: the time is quadratic."""
 
-SECRETS: Final = ("api_key_file", "database_url_file", "redis_url_file", "webhook_secret_file", "webhook_keys_file",
-                  "smtp_url_file")  # fmt: skip
+SECRETS: Final = ("api_key_file", "database_url_file", "read_database_url_file", "redis_url_file",
+                  "webhook_secret_file", "webhook_keys_file", "smtp_url_file")  # fmt: skip
 OTHERS: Final = stat.S_IRGRP | stat.S_IROTH
 
 
@@ -65,7 +65,8 @@ def check_secrets(settings: Settings, env_file: Path) -> Iterator[Finding]:
 
 def check_transport(settings: Settings, gateway_url: str) -> Iterator[Finding]:
     """Report numbers, texts and passwords that leave this machine without encryption."""
-    urls = {"gateway_url": gateway_url, "database_url": settings.database_url, "redis_url": settings.redis_url}
+    urls = {name: getattr(settings, name) for name in ("database_url", "read_database_url", "redis_url")}
+    urls = {"gateway_url": gateway_url, **urls}
     clear = [name for name, url in urls.items() if not _is_encrypted(urlsplit(url))]
     for name in clear:
         setting = PREFIX + name.upper()
@@ -81,13 +82,20 @@ def _safe_words(name: str, url: str) -> str:
     return f"traffic to {_NAMES[name]} {'stays on this machine' if not host or is_local(host) else 'is encrypted'}"
 
 
-_NAMES: Final = {"gateway_url": "the gateway", "database_url": "the database", "redis_url": "Redis"}
+_NAMES: Final = {
+    "gateway_url": "the gateway",
+    "database_url": "the database",
+    "read_database_url": "its replica",
+    "redis_url": "Redis",
+}
 
 
+_VERIFY: Final = "add ?sslmode=verify-full&sslrootcert=..., or use a network with only these machines on it"
 _ADVICE: Final = {
     "gateway_url": "use https: numbers, texts and the API key can be read on the way",
     "redis_url": "use rediss://, or a network with only these machines on it: the password is sent unencrypted",
-    "database_url": "add ?sslmode=verify-full&sslrootcert=..., or use a network with only these machines on it",
+    "database_url": _VERIFY,
+    "read_database_url": _VERIFY,
 }
 
 

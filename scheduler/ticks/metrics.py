@@ -47,6 +47,8 @@ class MetricsTick:
         metrics.set_gauge(metrics.ACCOUNT_PAUSED, {(): account.is_paused})
         metrics.set_gauge(metrics.QUEUE_MESSAGES, {(): queued if outstanding is None else outstanding})
         metrics.set_gauge(metrics.LEASE_AGE, {(): lease_age})
+        lag = runtime.store.replica_lag_seconds()
+        metrics.set_gauge(metrics.REPLICA_LAG, {} if lag is None else {(): lag})
         self._show_ages(since, now)
         self._count(runtime, begun)
         at_work = [run for run in begun if run.state is RunState.RUNNING]

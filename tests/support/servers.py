@@ -15,6 +15,7 @@ import tempfile
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
@@ -291,11 +292,11 @@ class PostgresServer(_Server, PostgresDatabases):
             return
         env = {"PATH": os.environ.get("PATH", ""), "LC_ALL": "C", "TZ": "UTC"}
         if not (self._data / "PG_VERSION").exists():
-            command = [str(self._programs / "bin/initdb"), "-A", "trust", "--no-sync", "-U", "postgres", "-E", "UTF8"]
+            program, *options = self._making()
             made = subprocess.run(
-                [*command, "--locale", "C", "-D", str(self._data)], cwd=self._folder, env=env, user=self._owner,
-                group=_group(self._owner), extra_groups=[] if self._owner else None, capture_output=True, text=True,
-                check=False,
+                [str(self._programs / "bin" / program), *options, "--no-sync", "-D", str(self._data)],
+                cwd=self._folder, env=env, user=self._owner, group=_group(self._owner),
+                extra_groups=[] if self._owner else None, capture_output=True, text=True, check=False,
             )  # fmt: skip
             if made.returncode != 0:
                 raise ServerError(f"PostgreSQL for the tests could not make its cluster:\n{made.stderr[-2000:]}")
@@ -307,6 +308,10 @@ class PostgresServer(_Server, PostgresDatabases):
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         command = [str(self._programs / "bin/postgres"), "-D", str(self._data), *options]
         self._process.start(command, self._answers, env)
+
+    def _making(self) -> Sequence[str]:
+        """The program that makes the cluster, and its options."""
+        return ("initdb", "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale", "C")
 
     def _answers(self) -> bool:
         try:
@@ -326,6 +331,30 @@ class PostgresServer(_Server, PostgresDatabases):
     def leave(self) -> tuple[Path, int]:
         """Let it run until its last holder is gone; return its folder, and the descriptor that holds it here."""
         return self._folder, self._process.leave()
+
+
+class StandbyServer(PostgresServer):
+    """A streaming replica of a running cluster."""
+
+    def __init__(self, primary: PostgresServer) -> None:
+        super().__init__()
+        self.primary = primary
+
+    def _making(self) -> Sequence[str]:
+        address = f"host=127.0.0.1 port={self.primary.port} user=postgres"
+        return ("pg_basebackup", "-d", address, "-R", "-X", "stream", "-c", "fast")
+
+    def run(self, statement: str) -> None:
+        """Run a function of the server: pg_wal_replay_pause, pg_wal_replay_resume, pg_promote."""
+        with self._connect() as connection:
+            connection.execute(f"SELECT {statement}()".encode())
+
+    def last_asked(self) -> datetime:
+        """When connections of ours last asked it for something."""
+        with self._connect() as connection:
+            query = "SELECT max(query_start) FROM pg_stat_activity WHERE application_name = 'campaigns'"
+            [found] = connection.execute(query).fetchone() or [None]
+            return found or datetime.min.replace(tzinfo=UTC)
 
 
 class PoolerServer(_Server):

@@ -29,6 +29,9 @@ class Trouble(StrEnum):
     DATABASE_LOST = "database_lost"
     DATABASE_POOLED = "database_pooled"
     GATEWAY_UNREAD = "gateway_unread"
+    REPLICA_AWAY = "replica_away"
+    REPLICA_BEHIND = "replica_behind"
+    REPLICA_WRONG = "replica_wrong"
     REDIS_AWAY = "redis_away"
     REDIS_LOADING = "redis_loading"
     REDIS_FULL = "redis_full"
@@ -50,6 +53,7 @@ class ConditionWords(NamedTuple):
 _NOTHING: Final = "nothing is sent and no file is accepted"
 _UNSENT: Final = "nothing is sent"
 _BY_ITSELF: Final = "it continues by itself"
+_READ_ELSEWHERE: Final = "pages and reports are read from the primary"
 
 REHEARSE_ANEW: Final = (
     "if only rehearsals were sent from it, stop, remove it (of SQLite all files that begin with its name, such as "
@@ -115,6 +119,19 @@ WORDS: Final[Mapping[Trouble, ConditionWords]] = {
         "receipts, replies (one of which may be STOP) and requests in doubt wait",
         "check that it is running, and run: campaigns doctor",
     ),
+    Trouble.REPLICA_AWAY: ConditionWords(
+        "the database's replica does not answer",
+        _READ_ELSEWHERE,
+        "check that its server is running, and check CAMPAIGNS_READ_DATABASE_URL",
+    ),
+    Trouble.REPLICA_BEHIND: ConditionWords(
+        "the database's replica is behind", _READ_ELSEWHERE, "look at its replication, and what keeps it busy"
+    ),
+    Trouble.REPLICA_WRONG: ConditionWords(
+        "CAMPAIGNS_READ_DATABASE_URL does not lead to a replica of the database",
+        _READ_ELSEWHERE,
+        "point it to a physical standby of the server in CAMPAIGNS_DATABASE_URL, and to the same database there",
+    ),
     Trouble.REDIS_AWAY: ConditionWords(
         "Redis does not answer", _UNSENT, "check that its server is running, and check CAMPAIGNS_REDIS_URL"
     ),
@@ -146,7 +163,8 @@ WORDS: Final[Mapping[Trouble, ConditionWords]] = {
 ITSELF: Final = frozenset(Trouble) - {Trouble.DATABASE_DAMAGED, Trouble.DATABASE_LOST, Trouble.REDIS_REFUSES}
 """Conditions after which our processes need no restart."""
 
-SENDS_ON: Final = frozenset({Trouble.GATEWAY_UNREAD, Trouble.DATABASE_SLOW, Trouble.DATABASE_POOLED})
+_OF_REPLICA: Final = (Trouble.REPLICA_AWAY, Trouble.REPLICA_BEHIND, Trouble.REPLICA_WRONG)
+SENDS_ON: Final = frozenset({Trouble.GATEWAY_UNREAD, Trouble.DATABASE_SLOW, Trouble.DATABASE_POOLED, *_OF_REPLICA})
 """While these last, what has started is sent all the same."""
 
 _T = Trouble

@@ -11,9 +11,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from tzlocal import get_localzone_name
 
-from campaigns.calendar.localtime import is_zone
 from campaigns.definition import Rate
-from campaigns.definition.models import read_region
 from campaigns.policy import ALL_KINDS, Policy
 from worker.settings.explaining import problem_of
 from worker.settings.files import PREFIX as PREFIX
@@ -35,9 +33,11 @@ from worker.settings.values import (
     OptionalHours,
     OptionalRate,
     OptionalSegments,
+    Region,
     SecretAddress,
     ServerAddress,
     StopWords,
+    ZoneName,
     checked_server,
 )
 
@@ -63,13 +63,17 @@ class Settings(BaseSettings):
         default="sqlite:///campaigns.db", description="SQLite, or PostgreSQL as `postgresql+psycopg://user@host/name`"
     )
     database_url_file: Path | None = Field(default=None, description="a file that holds the database's address")
+    read_database_url: ServerAddress = Field(
+        default="", description="a replica of the PostgreSQL database, from which pages and reports are read"
+    )
+    read_database_url_file: Path | None = Field(default=None, description="a file that holds the replica's address")
     redis_url: ServerAddress = Field(default="", description="Redis for queue and throttle; empty: both in one process")
     redis_url_file: Path | None = Field(default=None, description="a file that holds the address of Redis")
     inbox: Path = Field(default=Path("campaigns/inbox"), description="the folder that campaign files are dropped into")
-    timezone: str = Field(
+    timezone: ZoneName = Field(
         default_factory=get_localzone_name, description="zone of times in campaign files; default: the machine's"
     )
-    region: str | None = Field(default=None, description="country of numbers without a country code, such as `IT`")
+    region: Region = Field(default=None, description="country of numbers without a country code, such as `IT`")
     rate: OptionalRate = Field(
         default=None, description="ceiling over all campaigns of the account, such as `100/minute`"
     )
@@ -192,23 +196,6 @@ class Settings(BaseSettings):
         default="auto", description="`json`, `text`, or `auto`: text on a terminal"
     )
 
-    @field_validator("timezone")
-    @classmethod
-    def _known_timezone(cls, name: str) -> str:
-        if not is_zone(name):
-            raise ValueError("is not a time zone; use a name such as Europe/Rome")
-        return name
-
-    @field_validator("region", mode="before")
-    @classmethod
-    def _empty_region(cls, value: object) -> object:
-        return (value.strip().upper() or None) if isinstance(value, str) else value
-
-    @field_validator("region")
-    @classmethod
-    def _known_region(cls, name: str | None) -> str | None:
-        return read_region(name) if name else None
-
     @field_validator("api_key", "webhook_keys", "webhook_secret")
     @classmethod
     def _visible_secret(cls, secret: SecretStr) -> SecretStr:
@@ -255,7 +242,7 @@ class Settings(BaseSettings):
         return SecretStr(_read_address(self.smtp_url_file, "smtp_url")) if self.smtp_url_file else self.smtp_url
 
 
-ADDRESSES: Final = ("database_url", "redis_url")
+ADDRESSES: Final = ("database_url", "read_database_url", "redis_url")
 """Settings that may carry a password, and may therefore be read from a mounted secret: `NAME_file` wins over `NAME`."""
 
 

@@ -12,8 +12,9 @@ from typing import Annotated, Any, Final
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 from pydantic_settings import NoDecode
 
+from campaigns.calendar.localtime import is_zone
 from campaigns.definition import Kind, Rate
-from campaigns.definition.models import FrequencyCap
+from campaigns.definition.models import FrequencyCap, read_region
 from campaigns.definition.windows import Window
 from campaigns.policy import ALL_KINDS, parse_cap, parse_hours, parse_kinds
 from campaigns.values.rates import parse_rate
@@ -144,6 +145,24 @@ def _plain(value: str) -> str:
 
 
 HelpAnswer = Annotated[str, AfterValidator(_plain)]
+
+
+def _known_zone(name: str) -> str:
+    if not is_zone(name):
+        raise ValueError("is not a time zone; use a name such as Europe/Rome")
+    return name
+
+
+def _bare_region(value: Any) -> Any:
+    return (value.strip().upper() or None) if isinstance(value, str) else value
+
+
+def _known_region(name: str | None) -> str | None:
+    return read_region(name) if name else None
+
+
+ZoneName = Annotated[str, AfterValidator(_known_zone)]
+Region = Annotated[str | None, BeforeValidator(_bare_region), AfterValidator(_known_region)]
 
 
 def _email_addresses(value: Any) -> Any:

@@ -11,9 +11,11 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from worker.crashpoints import reached
+from worker.servers.troubles import Troubles
 from worker.store.connections.commits import Commits, Version
 from worker.store.connections.engines import postgresql_engine, sqlite_engine, sqlite_file
 from worker.store.connections.group_commit import Writers
+from worker.store.connections.replica import READ_SETTING, Replica, Written
 from worker.store.errors import DatabaseLost, StoreError
 from worker.store.same_database import Belonging, Loss, SameDatabase
 
@@ -27,9 +29,12 @@ def at_end(session: Session) -> list[Callable[[Session], None]]:
 
 
 class Store:
-    """The database: `write()` opens a transaction that commits at its end, `read()` one that only reads."""
+    """The database: `write()` opens a transaction that commits at its end, `read()` one that only reads.
 
-    def __init__(self, url: str) -> None:
+    `replica_url`: where `from_replica` reads; its troubles are reported to `troubles`.
+    """
+
+    def __init__(self, url: str, replica_url: str = "", troubles: Troubles | None = None) -> None:
         try:
             self.url = sa.make_url(url)
         except sa.exc.ArgumentError:
@@ -37,6 +42,10 @@ class Store:
                 "CAMPAIGNS_DATABASE_URL is not a database address; use sqlite:///campaigns.db or postgresql+psycopg://..."
             ) from None
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        if replica_url and self.is_sqlite:
+            raise StoreError(f"{READ_SETTING} is set, but SQLite has no replicas: remove it, or use PostgreSQL")
+        self.replica = Replica(replica_url, troubles) if replica_url else None
+        self._written: Written | None = None  # what a view shows that is read from the replica; None: the primary
         self._same = SameDatabase(sqlite_file(self.url) if self.is_sqlite else None)
         if self.is_sqlite:
             self._writer, self._reader = (
@@ -60,6 +69,22 @@ class Store:
         view._fence = fence
         return view
 
+    def from_replica(self) -> Self:
+        """Return the same database for one page or report: it is read from the replica, if there is one.
+
+        It shows all that was committed before, by any process. Where the replica cannot show that yet, and after a
+        write, the primary is read. What decides anything never reads it.
+        """
+        if self.replica is None:
+            return self
+        view = copy.copy(self)
+        view._written = None if self.replica.rests else Written.of(self._looker)
+        return view
+
+    def replica_lag_seconds(self) -> float | None:
+        """Return how far the replica is behind; 0: it has everything. None: there is none, or nobody knows."""
+        return None if self.replica is None else self.replica.lag_seconds(self._looker)
+
     @property
     def sqlite_path(self) -> Path | None:
         """Return the database file, or None if there is none."""
@@ -73,6 +98,7 @@ class Store:
         that `is_short` shares its commit with others of the same moment, on SQLite. Raises `DatabaseLost`, like `read`
         and `look`, if the database is not the one that was opened.
         """
+        self._written = None  # whoever wrote reads what it wrote
         with self._watched():
             with self._writing(is_short) as session, session.begin():
                 if self._fence is not None:
@@ -99,12 +125,24 @@ class Store:
     @contextmanager
     def read(self) -> Iterator[Session]:
         """Open a consistent view of the database; it never blocks a writer."""
-        with self._watched(), Session(self._reader, expire_on_commit=False) as session:
+        with self._watched(), self._reading() as session:
             yield session
             if not self.is_sqlite:
                 # psycopg forgets its prepared statements at each ROLLBACK: all were parsed and planned every time,
                 # which was half of PostgreSQL's work for a send.
                 session.commit()
+
+    @contextmanager
+    def _reading(self) -> Iterator[Session]:
+        if self.replica is not None and self._written is not None:
+            session = self.replica.begin(self._written)
+            if session is not None:
+                with session, self.replica.watched():
+                    yield session
+                return
+            self._written = None  # from now on the primary: a page must not go back in time
+        with Session(self._reader, expire_on_commit=False) as session:
+            yield session
 
     @contextmanager
     def look(self) -> Iterator[sa.Connection]:
@@ -113,6 +151,10 @@ class Store:
         Without a session, which costs as much as a short statement. A result that is read in parts (`yield_per`) needs
         the transaction of `read`.
         """
+        if self._written is not None:
+            with self.read() as session:
+                yield session.connection()
+            return
         with self._watched(), self._looker.connect() as connection:
             yield connection
 
@@ -168,4 +210,6 @@ class Store:
             self._commits.close()
         self._writer.dispose()
         self._reader.dispose()
+        if self.replica is not None:
+            self.replica.close()
         self._same.closed()

@@ -3,9 +3,11 @@
 from typing import Annotated, Final
 
 from fastapi import Depends, Path, Query, Request
+from starlette.concurrency import run_in_threadpool
 
 from campaigns.access import Scope, is_allowed
 from scheduler.actions.acting import Actor
+from scheduler.web.access import READS
 from scheduler.web.api.guard import needs
 from scheduler.web.api.problems import PLAIN
 from worker.runtime import Runtime
@@ -16,6 +18,8 @@ MOST_ROW: Final = 2**63 - 1
 
 async def _runtime(request: Request) -> Runtime:
     runtime: Runtime = request.app.state.runtime
+    if request.method in READS and runtime.store.replica is not None:
+        return await run_in_threadpool(runtime.from_replica)
     return runtime
 
 
@@ -27,7 +31,7 @@ Submitter = Annotated[Actor, needs(Scope.SUBMIT)]
 Planner = Annotated[Actor, needs(Scope.SUBMIT, or_else=Scope.PLAN)]
 """Submits, or may at least ask for a plan."""
 Behind = Annotated[Runtime, Depends(_runtime)]
-"""What the call works on."""
+"""What the call works on; one that only reads may read the replica."""
 
 CampaignName = Annotated[str, Path(min_length=1, max_length=70, pattern=PLAIN, description="The campaign's name.")]
 RunId = Annotated[int, Path(ge=1, le=MOST_ID, description="The number of a run.")]

@@ -18,7 +18,7 @@ from scheduler.web.desk.files import DeskFile
 from scheduler.web.desk.rendering import render
 
 if TYPE_CHECKING:
-    from scheduler.web.desk.pages import DeskPlace, Visit
+    from scheduler.web.desk.pages import DeskPage, DeskPlace, Visit
 
 KEPT_SECONDS: Final = 2.0
 FOLLOWED_SECONDS: Final = 600.0
@@ -100,10 +100,15 @@ class LivePart:
     status: int
 
 
+def view_of(place: "DeskPlace", asked: "Visit") -> "DeskPage | DeskFile":
+    """Return what a page shows; it may be read from the replica."""
+    assert place.view is not None  # noqa: S101  the methods of the route say so
+    return place.view(replace(asked, runtime=asked.runtime.from_replica()))
+
+
 def make_part(place: "DeskPlace", asked: "Visit", part: str) -> LivePart:
     """Return the part of this name of a page. Raises `CallProblem` if the page has another one, or none."""
-    assert place.view is not None  # noqa: S101  the methods of the route say so
-    page = place.view(asked)
+    page = view_of(place, asked)
     if isinstance(page, DeskFile):
         page.content.close()
     if isinstance(page, DeskFile) or page.template != f"{part}.html":  # a whole page shows whose it is: for nobody else

@@ -35,6 +35,7 @@ from scheduler.web.desk.live import (
     for_everybody,
     live_key,
     make_part,
+    view_of,
 )
 from scheduler.web.desk.receiving import Form, SentFile, form_with_files, plain_form
 from scheduler.web.desk.rendering import is_live, render, sentence
@@ -152,7 +153,7 @@ class PageRoute(Route):
             require(actor, (place.act_scope or place.scope) if is_form else place.scope)
             if not is_form and is_live(part := request.query_params.get("part", "")):
                 return await self._live(request, asked_of(request, actor, {}), part)
-            make = place.act if is_form else place.view
+            make = place.act if is_form else lambda visit: view_of(place, visit)
             async with _sent(request, place) as (fields, files):
                 asked = asked_of(request, actor, fields, files)
                 made = await run_in_threadpool(_made, make, asked, place.again if is_form else None)

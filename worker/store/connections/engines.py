@@ -185,8 +185,8 @@ def _require_same(connection: Any, url: sa.URL, same: SameDatabase) -> None:
         raise DatabaseLost(url, loss)
 
 
-def postgresql_engine(url: sa.URL, same: SameDatabase) -> sa.Engine:
-    """Connect to the server. Raises `StoreError` for any other kind of database."""
+def postgresql_engine(url: sa.URL, same: SameDatabase, **options: int) -> sa.Engine:
+    """Connect to the server; `options` as libpq has them. Raises `StoreError` for any other kind of database."""
     if url.get_backend_name() != "postgresql":
         raise StoreError(
             f"CAMPAIGNS_DATABASE_URL names {url.get_backend_name()}; only SQLite and PostgreSQL are supported"
@@ -198,7 +198,7 @@ def postgresql_engine(url: sa.URL, same: SameDatabase) -> sa.Engine:
         max_overflow=48,
         pool_use_lifo=True,  # as few connections as possible, each with all statements of a send prepared
         hide_parameters=True,  # an error message must not carry numbers and texts into a log
-        connect_args={"connect_timeout": 10, "application_name": "campaigns", "prepare_threshold": 1},
+        connect_args={"connect_timeout": 10, "application_name": "campaigns", "prepare_threshold": 1, **options},
         skip_autocommit_rollback=True,
     )
     _ping_when_idle(engine)

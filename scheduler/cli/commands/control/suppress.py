@@ -144,13 +144,13 @@ def export(
     json: AsJson = False,
 ) -> None:
     """Write the list as CSV, or JSON lines, with every number in full."""
-    from scheduler.actions.opening import existing_store
+    from scheduler.actions.opening import report_store
     from scheduler.actions.suppressing import opt_outs
     from scheduler.cli.rendering.destination import destination
     from scheduler.report.opt_outs import write_list
     from worker.settings.settings import load_settings
 
-    with existing_store(load_settings()) as store, destination(output) as stream:
+    with report_store(load_settings(), warn) as store, destination(output) as stream:
         count = write_list(stream, opt_outs.suppressed(store, kind=kind), as_json=json)
     if output:
         warn(f"wrote {amount(count, 'number')} to {output}")

@@ -7,7 +7,7 @@ import typer
 from scheduler.cli.completing import campaign_names
 from scheduler.cli.options import AsJson, AsOutput
 from scheduler.cli.rendering.listing import Output, chosen, print_listed
-from scheduler.cli.rendering.output import local_time, print_json, print_table, say
+from scheduler.cli.rendering.output import local_time, print_json, print_table, say, warn
 from scheduler.exits import Exit
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def audit(
 ) -> None:
     """Show who did what, when and from where, with the newest last."""
     from campaigns.clock import SystemClock
-    from scheduler.actions.opening import existing_store
+    from scheduler.actions.opening import report_store
     from scheduler.actions.reading.audit import audit_json, begins_at, check_audit, known_anchor, read_audit
     from worker.settings.settings import load_settings
 
@@ -61,7 +61,7 @@ def audit(
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--anchor") from None
     begins = None if since is None else begins_at(since, settings.zone, now=SystemClock().now())
-    with existing_store(settings) as store:
+    with report_store(settings, warn) as store:
         if verify or noted:
             checked = check_audit(store, noted)
             if form is Output.JSON:

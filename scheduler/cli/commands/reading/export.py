@@ -32,13 +32,14 @@ def export(
     Each row has number, state, reason, text and times (UTC). Numbers and texts are written in full. A person who
     got a second text (`resend`) is listed once, with its outcome. HTML is a page with charts and those not reached.
     """
-    from scheduler.actions.opening import campaign_store
+    from scheduler.actions.opening import report_store, required
     from scheduler.actions.reading.exports import read_report, to_export, write_export
     from worker.settings.settings import load_settings
 
     settings = load_settings()
     chosen_form = Format.JSONL if json else form
-    with campaign_store(settings) as store:
+    with report_store(settings, warn) as found:
+        store = required(found)
         chosen = to_export(store, campaign, number_of_run)
         with destination(output) as stream:
             if chosen_form is Format.HTML:

@@ -41,7 +41,7 @@ def status(
 ) -> None:
     """Show how far campaigns have got, what they wait for, and why."""
     from campaigns.clock import SystemClock
-    from scheduler.actions.opening import NOTHING_YET, campaign_store, existing_store
+    from scheduler.actions.opening import NOTHING_YET, report_store, required
     from scheduler.actions.reading.alerts import read_alerts
     from scheduler.actions.reading.lists import read_broken_files, read_needs
     from scheduler.actions.reading.runs import read_runs
@@ -52,7 +52,8 @@ def status(
 
     form = chosen(output, as_json=json)
     settings, clock = load_settings(), SystemClock()
-    with campaign_store(settings) if campaign else existing_store(settings) as store:
+    with report_store(settings, warn) as found:
+        store = required(found) if campaign else found
         if store is None:
             if not print_listed(form, COLUMNS, []):
                 say(NOTHING_YET)
@@ -85,5 +86,5 @@ def status(
                     warn(trouble)
             if not watch or all(run.run.finished_at for run in runs):
                 return
-            before = seen
+            before, store = seen, store.from_replica()
             time.sleep(WATCH_SECONDS)

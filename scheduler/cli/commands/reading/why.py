@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from scheduler.cli.options import AsJson
-from scheduler.cli.rendering.output import print_json, say
+from scheduler.cli.rendering.output import print_json, say, warn
 
 
 def why(
@@ -24,14 +24,14 @@ def why(
     """
     from campaigns.clock import SystemClock
     from scheduler.actions.answers import person_json
-    from scheduler.actions.opening import existing_store
+    from scheduler.actions.opening import report_store
     from scheduler.actions.reading.people import read_person
     from scheduler.report.opt_outs import opt_out_lines
     from scheduler.report.story import chapter_lines
     from worker.settings.settings import load_settings
 
     settings = load_settings()
-    with existing_store(settings) as store:
+    with report_store(settings, warn) as store:
         person = read_person(store, number, settings.region, now=SystemClock().now())
     entries, replies, chapters = person.story.opt_outs, person.story.replies, person.story.chapters
     if json:
