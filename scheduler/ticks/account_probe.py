@@ -17,6 +17,13 @@ TRIAL: Final = timedelta(minutes=10)
 """After this long without another failure a trouble is over, even if nothing was sent that would show it."""
 
 
+def is_probe_due(runtime: Runtime, now: datetime) -> bool:
+    """Return whether the account is to be checked."""
+    with runtime.store.read() as session:
+        next_at = accounts.account_view(session, runtime.account_id).next_probe_at
+    return next_at is not None and next_at <= now
+
+
 def probe(runtime: Runtime, now: datetime) -> dict[str, int]:
     """Resume the account if the key is valid, there are credits and the gateway answers; else look again later.
 

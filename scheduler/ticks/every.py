@@ -2,15 +2,19 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Final
 
+from worker.runtime import Runtime
 from worker.store.connections.commits import Version
 
 RESTS: Final[Mapping[str, int]] = MappingProxyType({})
 """What a tick counts while it rests: nothing, as it did not look. Whatever kept it from working may still do so."""
+
+LOOK_AHEAD: Final = timedelta(hours=1)
+"""How far ahead a tick looks that found nothing, to know how long it need not look again."""
 
 
 @dataclass(slots=True)
@@ -53,3 +57,26 @@ class Quiet:
         if version is not None and version == self.seen:
             self.version, self.until = version, next_at()
         self.seen = version
+
+
+@dataclass(slots=True)
+class WhenDue:
+    """Work that is left out while it would find nothing: nothing was committed, and nothing was due in the hour ahead.
+
+    `is_any_due` returns whether anything is due by a moment.
+    """
+
+    work: Callable[[Runtime, datetime], Mapping[str, int]]
+    is_any_due: Callable[[Runtime, datetime], bool]
+    quiet: Quiet = field(default_factory=Quiet)
+    nothing: Mapping[str, int] = field(default_factory=lambda: RESTS)
+
+    def __call__(self, runtime: Runtime, now: datetime) -> Mapping[str, int]:
+        version = runtime.store.version()
+        if self.quiet.lasts(version, now):
+            return self.nothing
+        done = self.work(runtime, now)
+        if done and not any(done.values()):
+            self.nothing, until = done, now + LOOK_AHEAD
+            self.quiet.found_nothing(version, lambda: now if self.is_any_due(runtime, until) else until)
+        return done

@@ -14,7 +14,7 @@ from typing import Final
 from campaigns.sending.backoff import reconnect_after
 from scheduler.replies.inbound import take_in
 from scheduler.replies.passed_over import tell_passed_over
-from scheduler.ticks.every import RESTS, Every
+from scheduler.ticks.every import RESTS, Every, Quiet
 from scheduler.ticks.lookups.unread import reads_failed, reads_worked
 from scheduler.ticks.lookups.windows import WindowReads
 from worker.gateway import GatewayError, MessageStatus
@@ -59,13 +59,18 @@ class RepliesTick:
 
     look: Every = field(default_factory=Every)
     far_back: Every = field(default_factory=lambda: Every(LOOK_BACK_AGAIN.total_seconds()))
+    quiet: Quiet = field(default_factory=Quiet)  # while nothing was ever sent
 
     def __call__(self, runtime: Runtime, now: datetime) -> Mapping[str, int]:
         at = runtime.clock.elapsed_seconds()
         if not self.look.is_due(at):
             return RESTS
+        version = runtime.store.version()
+        if self.quiet.lasts(version, now):
+            return {"reads": 0, "replies": 0}
         with runtime.store.read() as session:
             if not stored_replies.has_sent(session, runtime.account_id):
+                self.quiet.found_nothing(version, lambda: None)
                 return {"reads": 0, "replies": 0}
             until = stored_replies.read_until(session, runtime.account_id)
         self.look.rest(at, runtime.settings.reply_poll_seconds)

@@ -5,15 +5,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from scheduler.rush import Rush
-from scheduler.ticks.account_probe import probe
+from scheduler.ticks.account_probe import is_probe_due, probe
 from scheduler.ticks.alerts import EVERY_SECONDS, AlertsTick
 from scheduler.ticks.counting import LOOK_SECONDS, RunCounts
 from scheduler.ticks.credits import Credits
+from scheduler.ticks.every import WhenDue
 from scheduler.ticks.following.courses import CourseTick
 from scheduler.ticks.following.finish import FinishTick
 from scheduler.ticks.following.follow import FollowTick
 from scheduler.ticks.following.late_acceptances import WatchTick
-from scheduler.ticks.following.retry import retry
+from scheduler.ticks.following.retry import is_retry_due, retry
 from scheduler.ticks.following.stuck import StuckTick
 from scheduler.ticks.lookups.unread import ReceiptReads
 from scheduler.ticks.lookups.windows import WindowMemory
@@ -23,11 +24,11 @@ from scheduler.ticks.pulse import Pulse
 from scheduler.ticks.replies import FirstLook, RepliesTick
 from scheduler.ticks.retention import ForgetTick
 from scheduler.ticks.sending.drain import DrainTick
-from scheduler.ticks.sending.missed import late
+from scheduler.ticks.sending.missed import is_any_late, late
 from scheduler.ticks.sending.reconcile import ReconcileTick
 from scheduler.ticks.sending.rescue import RescueTick
 from scheduler.ticks.sending.start import StartTick
-from scheduler.ticks.unsubscribe import UnsubscribeTick
+from scheduler.ticks.unsubscribe import UnsubscribeTick, is_unsubscribe_due
 from worker.runtime import Runtime
 from worker.store.runs.help_runs import unfinished_answers
 
@@ -71,17 +72,17 @@ class Ticks:
         self.all = (
             Tick("start", 0.4, StartTick(self.rush, windows, self.first_look)),
             Tick("drain", 0.1, DrainTick(self.rush), for_work=True),
-            Tick("late", 1.0, late),
+            Tick("late", 1.0, WhenDue(late, is_any_late)),
             Tick("rescue", 1.0, RescueTick()),
             Tick("reconcile", 0.5, ReconcileTick(windows)),
             Tick("follow", 0.5, FollowTick(windows, receipt_reads)),
-            Tick("retry", 1.0, retry),
+            Tick("retry", 1.0, WhenDue(retry, is_retry_due)),
             Tick("finish", 0.5, FinishTick(receipt_reads), for_work=True, can_wait=True),
-            Tick("probe", 1.0, probe),
+            Tick("probe", 1.0, WhenDue(probe, is_probe_due)),
             Tick("watch", 5.0, WatchTick(windows)),
             Tick("stuck", 5.0, StuckTick()),
             Tick("replies", 1.0, self._replies, is_first=True),
-            Tick("unsubscribe", 1.0, UnsubscribeTick()),
+            Tick("unsubscribe", 1.0, WhenDue(UnsubscribeTick(), is_unsubscribe_due)),
             Tick("notices", 1.0, self.notices, can_wait=True),
             Tick("metrics", LOOK_SECONDS, MetricsTick(counts, left), can_wait=True),
             Tick("alerts", EVERY_SECONDS, AlertsTick(counts, left, self.pulse), can_wait=True),

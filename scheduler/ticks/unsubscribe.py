@@ -47,3 +47,9 @@ class UnsubscribeTick:
             with runtime.store.write("unsubscribed") as session:
                 unsubscriptions.record_done(session, task.id, runtime.clock.now())
         return {"due": len(tasks), "done": done}
+
+
+def is_unsubscribe_due(runtime: Runtime, now: datetime) -> bool:
+    """Return whether anybody is to be taken off a list."""
+    with runtime.store.read() as session:
+        return bool(unsubscriptions.due(session, runtime.account_id, now, limit=1))

@@ -90,7 +90,7 @@ SCALE_RECIPIENTS: Final = 20_000
 WAITING: Final = 100  # campaigns of WAITING_RECIPIENTS each
 WAITING_RECIPIENTS: Final = 1_000
 PLANNING_SECONDS: Final = 30.0
-IDLE_SECONDS: Final = 30.0
+IDLE_SECONDS: Final = 10.0
 
 Figures = Sequence[Exported | Lived | Planned | Sent | Paced | Scaled | Started | Idled | Timed | Waited]
 
@@ -216,9 +216,12 @@ def _wait(parts: int) -> tuple[Figures, Table]:
 
 
 def _start(parts: int) -> tuple[Figures, Table]:
-    started = measure_starts(rounds=5 if parts == 1 else 1)
-    idled = measure_idle(IDLE_SECONDS / parts)
-    return [*started, idled], starting_table(started, idled)
+    rounds = 5 if parts == 1 else 1
+    started = measure_starts(rounds)
+    idled = [each for http in ("none", "127.0.0.1:0") for each in measure_idle(None, IDLE_SECONDS, rounds, http=http)]
+    with servers() as world:
+        idled += measure_idle(world, IDLE_SECONDS, rounds)
+    return [*started, *idled], starting_table(started, idled)
 
 
 PARTS: Final[Mapping[str, Callable[[int], tuple[Figures, Table]]]] = {

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from scheduler.cli.completing import COMPLETE
-from tests.bench.installation import Installation, cpu_seconds
+from tests.bench.installation import Installation, Servers, cpu_seconds
 from tests.bench.reporting.results import BenchError, Idled, Started
 from tests.bench.reporting.samples import FIRST_NUMBER, write_campaign
 
@@ -66,14 +66,26 @@ def measure_starts(rounds: int) -> list[Started]:
     return [Started(what, seconds, seconds / least[BARE], targets.get(what)) for what, seconds in least.items()]
 
 
-def measure_idle(idle_seconds: float) -> Idled:
-    """Let `up` on SQLite do nothing: its database and its inbox are empty."""
-    with Installation(None) as world:
-        (service,) = world.start("up")
+def measure_idle(where: Servers | None, idle_seconds: float, rounds: int = 1, *, http: str = "none") -> list[Idled]:
+    """Let `up` on SQLite, or with servers a scheduler and a worker, do nothing: database and inbox are empty.
+
+    Return the least that each process used in one of the rounds.
+    """
+    roles = ("up",) if where is None else ("scheduler", "worker")
+    beside = "SQLite" if where is None else "PostgreSQL and Redis"
+    what = [f"`{role}`, {beside}{'' if http == 'none' else ', HTTP'}" for role in roles]
+    with Installation(where, {"http": http}, has_ledger=False) as world:
+        services = world.start(*roles)
         time.sleep(SETTLE_SECONDS)
-        before, began = cpu_seconds(service), time.monotonic()
-        time.sleep(idle_seconds)
-        return Idled("`up`, SQLite, nothing to do", time.monotonic() - began, cpu_seconds(service) - before)
+        least: dict[str, Idled] = {}
+        for _ in range(rounds):
+            before, began = [cpu_seconds(service) for service in services], time.monotonic()
+            time.sleep(idle_seconds)
+            seconds = time.monotonic() - began
+            for name, service, used in zip(what, services, before, strict=True):
+                idled = Idled(name, seconds, cpu_seconds(service) - used)
+                least[name] = min(least.get(name, idled), idled, key=lambda each: each.share)
+        return list(least.values())
 
 
 def _spent(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> float:

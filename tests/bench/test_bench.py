@@ -187,7 +187,7 @@ def test_every_start_is_compared_with_one_import_of_the_same_rounds() -> None:
 
 @pytest.mark.long
 def test_a_service_without_work_is_measured_while_it_has_none() -> None:
-    idled = measure_idle(idle_seconds=1)
+    (idled,) = measure_idle(None, idle_seconds=1)
     assert idled.seconds >= 1
     assert idled.cpu_seconds > 0
 

@@ -1,8 +1,9 @@
 """An idle service on SQLite asks nothing of a database that has not changed, and is late for nothing by that."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -13,14 +14,20 @@ from scheduler.actions.access.signing_in import FIRST_NAME
 from scheduler.actions.acting import Actor, ActorKind
 from scheduler.actions.submitting import submit
 from scheduler.intake.taking import read_file
-from scheduler.ticks.every import Quiet
+from scheduler.ticks.account_probe import is_probe_due, probe
+from scheduler.ticks.every import Quiet, WhenDue
 from scheduler.ticks.following.courses import CourseTick
 from scheduler.ticks.following.follow import FollowTick
+from scheduler.ticks.following.retry import is_retry_due, retry
 from scheduler.ticks.notices import NoticesTick
+from scheduler.ticks.replies import RepliesTick
 from scheduler.ticks.sending.drain import DrainTick
+from scheduler.ticks.sending.missed import is_any_late, late
 from scheduler.ticks.sending.reconcile import ReconcileTick
+from scheduler.ticks.sending.rescue import RescueTick
 from scheduler.ticks.sending.start import StartTick
 from scheduler.ticks.table import Work
+from scheduler.ticks.unsubscribe import UnsubscribeTick, is_unsubscribe_due
 from tests.support.clocks import START, FakeClock
 from worker.building import build_runtime
 from worker.definitions import AHEAD
@@ -36,7 +43,11 @@ audience:
       - {{number: "+39 333 100 0001"}}
 schedule: {{start: {MOMENT:%Y-%m-%dT%H:%M:%SZ}}}
 """
-TICKS: Final = (StartTick, DrainTick, FollowTick, ReconcileTick, NoticesTick, CourseTick)
+TICKS: Final[Sequence[Callable[[], Work]]] = (
+    StartTick, DrainTick, FollowTick, ReconcileTick, NoticesTick, CourseTick, RescueTick, RepliesTick,
+    partial(WhenDue, late, is_any_late), partial(WhenDue, retry, is_retry_due), partial(WhenDue, probe, is_probe_due),
+    lambda: WhenDue(UnsubscribeTick(), is_unsubscribe_due),
+)  # fmt: skip
 
 
 @pytest.fixture

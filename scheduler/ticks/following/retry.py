@@ -38,6 +38,15 @@ GONE: Final = "the gateway no longer shows the failed message"
 TOO_LATE: Final = "its time had run out"
 
 
+def is_retry_due(runtime: Runtime, now: datetime) -> bool:
+    """Return whether `retry` would find a text or a failed message that is due."""
+    with runtime.store.read() as session:
+        return bool(
+            failed_texts.due_retries(session, runtime.account_id, now=now, most=1)
+            or failed_text_watch.due_looks(session, runtime.account_id, now=now, most=1)
+        )
+
+
 def retry(runtime: Runtime, now: datetime) -> dict[str, int]:
     """Send again what is due and still failed; check whether failed messages were sent after all."""
     with runtime.store.read() as session:

@@ -17,6 +17,12 @@ WITHOUT_LATE: Final = {RunType.MESSAGE: "its moment was missed: it could not be 
 """Why a text without `if_late` is late; any other is a reminder."""
 
 
+def is_any_late(runtime: Runtime, now: datetime) -> bool:
+    """Return whether `late` would find a text that missed its moment."""
+    with runtime.store.read() as session:
+        return bool(store.late_runs(session, runtime.account_id, now))
+
+
 def late(runtime: Runtime, now: datetime) -> dict[str, int]:
     """Stop sending what could not be sent in time."""
     with runtime.store.read() as session:

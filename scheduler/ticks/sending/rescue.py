@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from scheduler.ticks.clocks import WallClock
+from scheduler.ticks.every import LOOK_AHEAD, Quiet
 from worker import metrics
 from worker.logs import get_logger
 from worker.runtime import Runtime
@@ -26,13 +27,17 @@ class RescueTick:
     """
 
     wall_clock: WallClock = field(default_factory=WallClock)
+    quiet: Quiet = field(default_factory=Quiet)
 
     def __call__(self, runtime: Runtime, now: datetime) -> Mapping[str, int]:
         self.wall_clock.look(runtime, now)
-        with runtime.store.read() as session:
-            is_old = queue.any_lost(session, now, age=queue.EMPTIED_AFTER)
-            is_stale = doubts.any_stale(session, now=now, grace=REPLY_GRACE)
+        version = runtime.store.version()
+        if self.quiet.lasts(version, now):
+            return {"requeued": 0, "abandoned": 0}
+        is_old, is_stale = _look(runtime, now)
         if not is_old and not is_stale:
+            until = now + LOOK_AHEAD
+            self.quiet.found_nothing(version, lambda: now if any(_look(runtime, until)) else until)
             return {"requeued": 0, "abandoned": 0}
         is_emptied = is_old and runtime.queue.outstanding() == 0
         age = queue.EMPTIED_AFTER if is_emptied else queue.QUEUED_TOO_LONG
@@ -46,3 +51,10 @@ class RescueTick:
         if requeued or abandoned:
             get_logger().warning("batches.rescued", requeued=requeued, in_doubt=abandoned)
         return {"requeued": requeued, "abandoned": abandoned}
+
+
+def _look(runtime: Runtime, now: datetime) -> tuple[bool, bool]:
+    """Return whether a job is old, and whether a request was abandoned."""
+    with runtime.store.read() as session:
+        is_old = queue.any_lost(session, now, age=queue.EMPTIED_AFTER)
+        return is_old, doubts.any_stale(session, now=now, grace=REPLY_GRACE)

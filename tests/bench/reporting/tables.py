@@ -186,13 +186,12 @@ def waiting_table(waited: Sequence[Waited]) -> Table:
     return table
 
 
-def starting_table(started: Sequence[Started], idled: Idled) -> Table:
-    """What commands cost, and a service without work."""
+def starting_table(started: Sequence[Started], idled: Sequence[Idled]) -> Table:
+    """What commands cost, and services without work."""
     table = Table(
         "command", "seconds of CPU", "target", "import sqlalchemy = 1",
         title="Starting: the processor time of a whole process",
-        caption=f"the least of several, alternately; {idled.what}: {idled.share:.1%} of a core "
-        + verdict(f"< {NOTHING_TO_DO_SHARE:.0%}", idled.share < NOTHING_TO_DO_SHARE),
+        caption="\n".join(["the least of several, alternately", *map(_idle_line, idled)]),
     )  # fmt: skip
     for row in started:
         target = row.target_seconds
@@ -201,6 +200,11 @@ def starting_table(started: Sequence[Started], idled: Idled) -> Table:
             "" if target is None else verdict(f"< {target:g}", row.cpu_seconds < target), f"{row.ratio:.2f}",
         )  # fmt: skip
     return table
+
+
+def _idle_line(idled: Idled) -> str:
+    target = verdict(f"< {NOTHING_TO_DO_SHARE:.0%}", idled.share < NOTHING_TO_DO_SHARE)
+    return f"{idled.what}, nothing to do: {idled.share:.2%} of a core {target}"
 
 
 def verdict(target: str, is_met: bool) -> str:
