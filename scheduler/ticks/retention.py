@@ -5,12 +5,16 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
+import sqlalchemy as sa
+
 from scheduler.ticks.every import RESTS, Every
 from worker.logs import get_logger
 from worker.runtime import Runtime
+from worker.servers.conditions import detail_of
 from worker.store.access import calls as kept_calls
 from worker.store.audit import head_of
 from worker.store.events import EventName
+from worker.store.kept import months
 from worker.store.notifications import retention
 from worker.store.notifications.alerts import forget_alerts, old_alerts
 
@@ -18,13 +22,20 @@ EVERY: Final = timedelta(hours=1)
 """How often to look for old rows. Finding them means reading the whole table."""
 
 PARTS: Final = 20
-"""The most transactions of one look; the rest follows an hour later."""
+"""The most transactions of one look; the rest follows at the next call of the tick, a minute later."""
 
 PASSING: Final = frozenset(
-    {EventName.DEVICE_SLOWED, EventName.DEVICE_STUCK, EventName.DEVICE_MOVES, EventName.NOTICE_GIVEN_UP}
+    {
+        *(EventName.DEVICE_SLOWED, EventName.DEVICE_STUCK, EventName.DEVICE_MOVES),
+        *(EventName.NOTICE_GIVEN_UP, EventName.TEXTS_RETRIED),
+    }
 )
-"""Events that are of interest only in the database. The others tell the story of a campaign or a person."""
+"""Events that are of interest only in the database: of texts that were sent again, each has its own row. The others
+tell the story of a campaign or a person."""
 
+
+LEFT: Final = frozenset({"42501", "55P03"})
+"""PostgreSQL's codes for what keeps the partitions as they are: this user may not change them, or they are in use."""
 
 CALLS_KEPT: Final = timedelta(hours=24)
 """How long the answer to a call with an `Idempotency-Key` is kept. Nobody retries for longer."""
@@ -51,11 +62,32 @@ def _forget_calls(runtime: Runtime, before: datetime) -> int:
     return forgotten
 
 
+def _keep_months(runtime: Runtime, now: datetime, before: datetime) -> None:
+    """Make the partitions of the next months, and drop those that only have rows from before then.
+
+    What cannot be done now is left: without a month's partition there is another one for its rows.
+    """
+    for table in months.TABLES:
+        try:
+            with runtime.store.write("make_months") as session:
+                months.make_ahead(session, table, now)
+            with runtime.store.read() as session:
+                old = months.older_than(session, table, before)
+            for partition in old:
+                with runtime.store.write("drop_month") as session:
+                    months.drop(session, partition)
+                get_logger().info("month.dropped", partition=partition)
+        except sa.exc.DBAPIError as error:
+            if getattr(error.orig, "sqlstate", "") not in LEFT:
+                raise
+            get_logger().warning("months.left", table=table, problem=detail_of(error))
+
+
 @dataclass(slots=True)
 class ForgetTick:
     """Deletes what is older than `notice_days`, and answers of calls after a day, in parts. Only a service does.
 
-    Once a day it also logs the end of the audit.
+    Calls out go by whole months. Once a day it also logs the end of the audit.
     """
 
     look: Every = field(default_factory=lambda: Every(EVERY.total_seconds()))
@@ -72,18 +104,25 @@ class ForgetTick:
             self.anchor.rest(at)
             _log_anchor(runtime)
         before = now - timedelta(days=runtime.settings.notice_days)
+        calls_before = months.month_of(before)
+        if not runtime.store.is_sqlite:
+            _keep_months(runtime, now, calls_before)
         forgotten = _forget_calls(runtime, now - CALLS_KEPT)
+        if forgotten == PARTS * kept_calls.AT_ONCE:
+            self.look.rest(at, 0.0)
         for _ in range(PARTS):
             with runtime.store.read() as session:
                 notices = retention.old_notices(session, before)
                 events = retention.old_events(session, PASSING, before)
-                calls = retention.old_calls(session, before)
+                calls = retention.old_calls(session, calls_before)
                 gone = old_alerts(session, before, most=retention.AT_ONCE)
             if not (notices or events or calls or gone):
                 break
             with runtime.store.write("forget") as session:
                 forgotten += retention.forget(session, notice_ids=notices, event_ids=events, call_ids=calls)
                 forgotten += forget_alerts(session, gone)
+        else:
+            self.look.rest(at, 0.0)
         if forgotten:
             get_logger().info("notices.forgotten", rows=forgotten)
         return {"forgotten": forgotten}

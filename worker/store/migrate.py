@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Final
 
 import sqlalchemy as sa
@@ -11,7 +12,7 @@ import worker.store.models  # noqa: F401  # the tables to create
 from worker.store.connections.revisions import MIGRATIONS, revision_of, revisions
 from worker.store.engine import Store, at_end
 from worker.store.errors import StoreError
-from worker.store.kept import counting, phones
+from worker.store.kept import counting, months, phones
 
 _version: Final = sa.Table(
     "alembic_version",
@@ -71,6 +72,7 @@ def create(connection: sa.Connection, revision: str) -> None:
     SQLModel.metadata.create_all(connection, checkfirst=False)
     counting.install(connection)
     phones.install(connection)
+    months.install(connection, datetime.now(UTC))
     _version.create(connection, checkfirst=False)
     connection.execute(_version.insert().values(version_num=revision))
 

@@ -201,6 +201,8 @@ NOT_BY_RUN: Final[Mapping[str, str]] = {
     "plan_more": "a table with more people, dropped again after sending began",
     "extend_counted": "the same, submitted by a token with a quota",
     "call_once": "a call of the API with an Idempotency-Key",
+    "make_months": "a service; `run` makes no partitions",
+    "drop_month": "a service; `run` drops no partitions",
     "forget_calls": "a service; `run` leaves old calls alone",
     "upload": "a table that comes over HTTP",
     "upload_remember": "a campaign file that comes over HTTP",

@@ -37,7 +37,10 @@ def old_events(session: Session, names: Collection[EventName], before: datetime)
 
 
 def old_calls(session: Session, before: datetime) -> list[int]:
-    """Return some of the oldest calls out that were made before `before`, whatever became of their notices."""
+    """Return some of the oldest calls out that were made before `before`, whatever became of their notices.
+
+    On PostgreSQL whole months of them are dropped before (`worker.store.kept.months`): few are left.
+    """
     query = sa.select(calls_out.c.id).where(calls_out.c.at < before).order_by(calls_out.c.at)
     return list(session.scalars(query.limit(AT_ONCE)))
 
