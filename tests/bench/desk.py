@@ -2,16 +2,13 @@
 
 `python -m tests.bench.desk [--recipients N] [--campaigns N] [--calls N] [--only sqlite|postgresql] [--part PART]
 [--at FOLDER]` fills an empty database with `tests.bench.stored.filling` and opens each view of a real `campaigns
-dashboard`. What was filled in `FOLDER` stays there, and is measured again without filling. A statement counts rows if
-it has an aggregate, and the database reads more than `MOST_COUNTED` rows of a large table for it: as `EXPLAIN ANALYZE`
-says on PostgreSQL, and as the steps of its virtual machine say on SQLite.
+dashboard`. What was filled in `FOLDER` stays there, and is measured again without filling.
 """
 
 import argparse
 import gzip
 import json
 import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -21,10 +18,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from http.client import HTTPConnection
 from pathlib import Path
 from statistics import median
-from typing import Any, Final
+from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
 import sqlalchemy as sa
@@ -43,8 +41,9 @@ from scheduler.web.desk.app import desk_routes
 from scheduler.web.desk.pages import DeskPage, PageRoute, Visit, shown
 from tests.bench.installation import Installation, Servers, cpu_seconds, servers
 from tests.bench.messages import percentile
-from tests.bench.stored.filling import fill
-from tests.bench.stored.pages import LARGE, statements
+from tests.bench.stored.commands import commands_table, measure_commands
+from tests.bench.stored.filling import LISTS, PER_BATCH, fill
+from tests.bench.stored.reading import what_is_read
 from worker.building import build_runtime
 from worker.logs import configure_logs
 from worker.runtime import Runtime
@@ -61,14 +60,6 @@ CALLS: Final = 40
 
 MOST_MILLISECONDS: Final = 100
 MOST_KILOBYTES: Final = 60
-MOST_COUNTED: Final = 2_000
-STEPS_A_ROW: Final = 8
-"""Of SQLite's virtual machine, to look at one row of an index and count it."""
-
-COUNTS: Final = re.compile(r"\b(count|sum|avg|min|max|total)\s*\(|GROUP BY|SELECT DISTINCT", re.IGNORECASE)
-
-OF_LARGE: Final = re.compile(rf"(FROM|JOIN) ({'|'.join(LARGE)})\b")
-
 PAGES: Final = 100
 WATCHED: Final = ("/?part=now", "/campaigns/sale-1?part=campaign", "/fleet?part=fleet")
 WITH_VARIANTS: Final = "/campaigns/sale-0?part=campaign"
@@ -125,7 +116,7 @@ def addresses(recipients: int, campaigns: int) -> tuple[str, ...]:
 
 @contextmanager
 def filled(
-    where: Servers | None, *, recipients: int, campaigns: int, folder: Path | None = None
+    where: Servers | None, *, recipients: int, campaigns: int, lists: int = LISTS, folder: Path | None = None
 ) -> Iterator[Installation]:
     """An installation with so many recipients, of which nothing is at work. `folder`: where its database stays."""
     name = f"desk_{recipients}_{campaigns}"
@@ -145,7 +136,7 @@ def filled(
             migrate(store)
             if done is None or not done.exists():
                 began = time.monotonic()
-                fill(store, recipients=recipients, campaigns=campaigns, running=RUNNING)
+                fill(store, recipients=recipients, campaigns=campaigns, running=RUNNING, lists=lists)
                 Console(stderr=True).print(f"filled in {time.monotonic() - began:.0f} s")
             with (
                 store.write() as session
@@ -165,7 +156,7 @@ def measure_views(world: Installation, *, recipients: int, campaigns: int, calls
         for address in addresses(recipients, campaigns):
             # A page that asks whether to do what cannot be done now; one that examines the process that shows it.
             with suppress(Refused, CallProblem):
-                read[address] = _read(runtime, address)
+                read[address] = what_is_read(runtime.store, partial(make, runtime, address))
     world.start("dashboard")
     door = world.door()
     for address, (statements_, rows, counted) in read.items():
@@ -211,21 +202,6 @@ def _runtime(world: Installation) -> Runtime:
     return build_runtime(settings, sandbox=(world.sandbox.url, SecretStr(world.sandbox.key)))
 
 
-def _read(runtime: Runtime, address: str) -> tuple[int, int, list[str]]:
-    """Make a page in this process, and have the database say what each of its statements reads."""
-    with statements() as seen:
-        make(runtime, address)
-    most, counted = 0, []
-    for statement, values in seen:
-        with runtime.store.look() as connection:
-            rows = (_steps if runtime.store.is_sqlite else _rows)(connection, statement, values)
-        most = max(most, rows)
-        bound = MOST_COUNTED * (STEPS_A_ROW if runtime.store.is_sqlite else 1)
-        if COUNTS.search(statement) and OF_LARGE.search(statement) and rows > bound:
-            counted.append(" ".join(statement.split()))
-    return len(seen), most, counted
-
-
 def make(runtime: Runtime, address: str) -> bytes:
     """Return a page as the operator sees it."""
     url = urlsplit(f"http://desk{address}")
@@ -240,35 +216,6 @@ def make(runtime: Runtime, address: str) -> bytes:
             if isinstance(page, DeskPage):
                 return bytes(shown(page, visit).body)
     raise ValueError(f"no view is at {address}")
-
-
-def _rows(connection: sa.Connection, statement: str, values: Any) -> int:
-    plan = connection.exec_driver_sql(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", values).scalar_one()
-    nodes, rows = [plan[0]["Plan"]], 0.0
-    while nodes:
-        node = nodes.pop()
-        nodes += node.get("Plans", ())
-        if node.get("Relation Name") in LARGE:
-            removed = (value for name, value in node.items() if name.startswith("Rows Removed"))
-            rows += node["Actual Loops"] * (node["Actual Rows"] + sum(removed))
-    return int(rows)
-
-
-def _steps(connection: sa.Connection, statement: str, values: Any) -> int:
-    every, steps = 100, 0
-
-    def step() -> int:
-        nonlocal steps
-        steps += every
-        return 0
-
-    driver: Any = connection.connection.driver_connection
-    driver.set_progress_handler(step, every)
-    try:
-        connection.exec_driver_sql(statement, values).all()
-    finally:
-        driver.set_progress_handler(None, 0)
-    return steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -360,7 +307,7 @@ def main(arguments: Sequence[str]) -> int:
     for name, value in (("recipients", RECIPIENTS), ("campaigns", CAMPAIGNS), ("calls", CALLS)):
         parser.add_argument(f"--{name}", type=int, default=value, help=f"default {value}")
     parser.add_argument("--only", choices=("sqlite", "postgresql"), help="one of the databases")
-    parser.add_argument("--part", choices=("views", "live", "beside"), help="one of the parts")
+    parser.add_argument("--part", choices=("views", "live", "commands", "beside"), help="one of the parts")
     parser.add_argument("--at", type=Path, metavar="FOLDER", help="where filled databases stay, to be measured again")
     options = parser.parse_args(arguments)
     wanted = {"recipients": options.recipients, "campaigns": options.campaigns}
@@ -386,6 +333,10 @@ def main(arguments: Sequence[str]) -> int:
                         f"{title}: {PAGES} open pages took {seen.share:.1%} of a core ({seen.idle_share:.1%} without), "
                         f"{seen.events} events, the first of a page within {slow:.0f} ms (p95)"
                     )
+                if options.part in (None, "commands"):
+                    with filled(where, recipients=2 * PER_BATCH, campaigns=2, lists=0) as empty:
+                        cost = measure_commands(world, empty, **wanted, runs=options.calls)
+                    console.print(commands_table(title, cost))
         if options.part in (None, "beside"):
             without, beside = measure_beside()
             console.print(f"up on SQLite, texts a second without pages: {[round(rate) for rate in without]}")

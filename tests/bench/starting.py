@@ -55,13 +55,13 @@ def measure_starts(rounds: int) -> list[Started]:
             "PYTHONPATH": str(Path.cwd()), "CAMPAIGNS_TIMEZONE": "Europe/Rome",
         }  # fmt: skip
         write_campaign(folder, recipients=PEOPLE)
-        _spent([*product, "run", "--sandbox", "bench.yaml"], folder, environment)
+        spent([*product, "run", "--sandbox", "bench.yaml"], folder, environment)
         least: dict[str, float] = {}
         for _ in range(rounds):
             for what, command in commands.items():
-                least[what] = min(least.get(what, 1e9), _spent(command, folder, environment))
-            spent = _spent(product, folder, environment | COMPLETING)
-            least["Tab after `status be`"] = min(least.get("Tab after `status be`", 1e9), spent)
+                least[what] = min(least.get(what, 1e9), spent(command, folder, environment)[1])
+            _, used = spent(product, folder, environment | COMPLETING)
+            least["Tab after `status be`"] = min(least.get("Tab after `status be`", 1e9), used)
     targets = {what: target for what, (_, target) in COMMANDS.items()}
     return [Started(what, seconds, seconds / least[BARE], targets.get(what)) for what, seconds in least.items()]
 
@@ -88,15 +88,17 @@ def measure_idle(where: Servers | None, idle_seconds: float, rounds: int = 1, *,
         return list(least.values())
 
 
-def _spent(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> float:
-    """Return the processor time of a process, of its user and of the system. Raises `BenchError` if it fails."""
+def spent(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> tuple[float, float]:
+    """Return the seconds of a process by the clock, and its processor time. Raises `BenchError` if it fails."""
+    began = time.perf_counter()
     with tempfile.TemporaryFile() as said:
         process = subprocess.Popen(
             command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=said, stdin=subprocess.DEVNULL
         )  # fmt: skip
         _, status, used = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - began
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode not in {0, 2}:  # `pause` of a campaign that is over is refused, after all its loading
             said.seek(0)
             raise BenchError(f"{' '.join(command[3:])} failed: {said.read().decode(errors='replace')}")
-    return used.ru_utime + used.ru_stime
+    return seconds, used.ru_utime + used.ru_stime

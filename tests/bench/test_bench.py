@@ -24,6 +24,8 @@ from tests.bench.reporting.samples import texts, write_campaign
 from tests.bench.scaling import measure_fleet
 from tests.bench.sending import measure_sending
 from tests.bench.starting import BARE, COMMANDS, measure_idle, measure_starts
+from tests.bench.stored.commands import measure_commands
+from tests.bench.stored.filling import LIST_PEOPLE, LISTS
 from tests.bench.timing import measure_timing
 from tests.bench.waiting import measure_waiting
 from tests.bench.windows import Stamp, between, fullest
@@ -49,15 +51,20 @@ def test_the_desk_is_measured_on_what_was_filled(servers: Servers, tmp_path: Pat
         closing(Store(world.database_url)) as store,
         store.read() as session,
     ):
-        assert session.scalar(sa.select(sa.func.count()).select_from(recipients)) == 1_200
+        assert session.scalar(sa.select(sa.func.count()).select_from(recipients)) == 1_200 + LISTS * LIST_PEOPLE
         assert counts_unlike_rows(session) == {}
         assert answers_unlike_rows(session) == set()
     with desk.filled(where, **size, folder=tmp_path) as world:  # it is there already
         opened = desk.measure_views(world, **size, calls=1)
         watched = desk.measure_live(world, pages=3, seconds=1)
+        with desk.filled(where, recipients=200, campaigns=2, lists=0) as small:
+            commands = measure_commands(world, small, **size, runs=2)
     assert {each.address for each in opened} >= {"/", "/campaigns/sale-0", "/submit"}
     assert [each.address for each in opened if each.counted or each.kilobytes > desk.MOST_KILOBYTES] == []
     assert len(watched.seconds) == 3
+    assert [(each.name, len(each.seconds), each.counted) for each in commands] == [
+        ("status CAMPAIGN", 2, []), ("why NUMBER", 2, []), ("export of 1,000 rows", 2, []),
+    ]  # fmt: skip
 
 
 @pytest.fixture

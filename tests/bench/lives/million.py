@@ -25,6 +25,7 @@ from rich.table import Table
 from scheduler.processes.rehearsal import SUITABLE
 from tests.bench.installation import Installation, Servers, cpu_seconds, servers
 from tests.bench.reporting.results import MEBIBYTE, BenchError
+from tests.bench.reporting.tables import LIFE_PEAK_MIB, verdict
 from worker.logs import configure_logs
 from worker.store.engine import Store
 from worker.store.reports.counts import books
@@ -96,19 +97,32 @@ def _used(process: "subprocess.Popen[bytes]", role: str) -> Used:
 
 def table_of(lived: Sequence[LifeByProcess]) -> Table:
     """A row for each process, and for each installation as a whole."""
-    table = Table(title=f"One campaign of {lived[0].people:,}, from the drop of its file to the last receipt")
-    for head in ("installation", "process", "seconds", "of CPU", "us a person", "peak MiB", "requests", "reads"):
+    title = f"One campaign of {lived[0].people:,}, from the drop of its file to the last receipt"
+    table = Table(title=title, caption=f"the books of each: delivered {lived[0].people:,}, and nobody else")
+    for head in (
+        "installation",
+        "process",
+        "seconds",
+        "of CPU",
+        "us a person",
+        "peak MiB",
+        "target",
+        "requests",
+        "reads",
+    ):
         table.add_column(head)
     for row in lived:
         cpu = sum(used.cpu_seconds for used in row.used)
         table.add_row(
-            row.where, "all", f"{row.seconds:.0f}", f"{cpu:.0f}", f"{cpu / row.people * 1e6:.0f}", "",
+            row.where, "all", f"{row.seconds:.0f}", f"{cpu:.0f}", f"{cpu / row.people * 1e6:.0f}", "", "",
             f"{row.requests:,}", f"{row.reads:,}",
         )  # fmt: skip
         for used in row.used:
             cost = used.cpu_seconds / row.people * 1e6
-            peak = f"{used.peak_bytes / MEBIBYTE:.0f}"
-            table.add_row("", used.role, "", f"{used.cpu_seconds:.0f}", f"{cost:.0f}", peak, "", "")
+            peak = used.peak_bytes / MEBIBYTE
+            target = verdict(f"< {LIFE_PEAK_MIB}", peak < LIFE_PEAK_MIB)
+            cells = f"{used.cpu_seconds:.0f}", f"{cost:.0f}", f"{peak:.0f}", target
+            table.add_row("", used.role, "", *cells, "", "")
     return table
 
 

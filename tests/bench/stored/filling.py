@@ -46,6 +46,10 @@ FIRST_NUMBER: Final = 3_300_000_000
 MESSAGES: Final = "messages"
 """The campaign whose recipients are single texts: the last one."""
 
+LISTS: Final = 20
+LIST_PEOPLE: Final = 1_000
+"""Small campaigns beside the large ones: what people export."""
+
 PHONES: Final = 20
 OPTED_OUT_EVERY: Final = 200
 SPLIT_EVERY: Final = 10
@@ -57,10 +61,13 @@ ACTORS: Final = ("ci", "anna", "ben")
 ACTIONS: Final = ("pause", "resume", "throttle", "approve")
 
 
-def fill(store: Store, *, recipients: int, campaigns: int, running: int = 0, rehearsal: bool = False) -> None:
+def fill(
+    store: Store, *, recipients: int, campaigns: int, running: int = 0, lists: int = 0, rehearsal: bool = False
+) -> None:
     """Fill an empty, migrated database with so many recipients, evenly in campaigns `sale-0`, `sale-1`, ...
 
-    The first `running` campaigns have sent to half of their people, the others to all of them.
+    The first `running` campaigns have sent to half of their people, the others to all of them. `lists`: so many more
+    campaigns, `list-0` and so on, of 1,000 people each.
     """
     each = recipients // campaigns
     with store.write() as session:
@@ -77,6 +84,10 @@ def fill(store: Store, *, recipients: int, campaigns: int, running: int = 0, reh
 
     with ThreadPoolExecutor(1 if store.is_sqlite else WRITERS) as pool:
         list(pool.map(campaign, range(campaigns)))
+    for number in range(lists):
+        place = -(-recipients // LIST_PEOPLE) + number
+        with store.write() as session:
+            _campaign(session, f"list-{number}", place, LIST_PEOPLE, is_running=False, rehearsal=rehearsal)
     with store.write() as session:
         _insert(session, _of_the_installation(recipients), 1)
     for index in _indexes():

@@ -15,6 +15,7 @@ from tests.store.store_world import NOW, World, new_run, people
 from worker.store import bulk
 from worker.store.models import Recipient
 from worker.store.reports import counts
+from worker.store.reports.person import batches_looked_up
 from worker.store.runs import plans, runs
 from worker.store.runs.held import held_people
 
@@ -108,6 +109,19 @@ def test_who_is_held_is_found_without_reading_the_run(world: World) -> None:
         [(query, values)] = asked[:]
         steps = [str(row[-1]) for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}", values)]
     assert [step for step in steps if "ix_recipient_held" in step] == steps
+
+
+def test_what_is_in_doubt_is_counted_without_reading_other_requests(world: World) -> None:
+    asked: list[tuple[str, Any]] = []
+    with world.store.read() as session:
+        connection = session.connection()
+        if not world.store.is_sqlite:
+            return  # it takes what is cheapest for the few rows of a test
+        sa.event.listen(connection, "before_cursor_execute", lambda *told: asked.append((told[2], told[3])))
+        assert batches_looked_up(session, world.account_id) == 0
+        [(query, values)] = asked[:]
+        steps = [str(row[-1]) for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}", values)]
+    assert any("ix_batch_state" in step for step in steps)
 
 
 def test_segments_and_requests_are_counted_once_they_are_used(world: World) -> None:

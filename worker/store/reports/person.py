@@ -16,7 +16,7 @@ from worker.store.bulk import in_parts
 from worker.store.events import EventName
 from worker.store.following.standing import LEFT_AT
 from worker.store.models import AttemptState
-from worker.store.tables import accounts, attempts, batches, campaigns, events, recipients, retries, runs
+from worker.store.tables import NOT_WAITING, accounts, attempts, batches, campaigns, events, recipients, retries, runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,5 +247,5 @@ def batches_looked_up(session: Session, account_id: int) -> int:
         sa.select(sa.func.count())
         .select_from(batches)
         .join(runs, runs.c.id == batches.c.run_id)
-        .where(runs.c.account_id == account_id, batches.c.state == BatchState.UNKNOWN)
+        .where(runs.c.account_id == account_id, batches.c.state == BatchState.UNKNOWN, NOT_WAITING)
     ).one()
