@@ -97,6 +97,7 @@ def _tell(store: Store, definitions: Definitions, numbers: Collection[str], now:
         requests = requests_of(session, batch_ids | {t.batch_id for failed in tries.values() for t in failed})
         decided = rulings(session, found)
         in_doubt = {id_: batches_looked_up(session, id_) for id_ in {row.account_id for row in found}}
+    definitions.prepare({row.definition_id for row in found})
 
     def chapter(row: Appearance) -> Chapter:
         failed = tries.get(row.recipient_id, [])

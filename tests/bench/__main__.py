@@ -218,7 +218,7 @@ def _wait(parts: int) -> tuple[Figures, Table]:
 def _start(parts: int) -> tuple[Figures, Table]:
     rounds = 5 if parts == 1 else 1
     started = measure_starts(rounds)
-    idled = [each for http in ("none", "127.0.0.1:0") for each in measure_idle(None, IDLE_SECONDS, rounds, http=http)]
+    idled = [each for http in ("", "127.0.0.1:0") for each in measure_idle(None, IDLE_SECONDS, rounds, http=http)]
     with servers() as world:
         idled += measure_idle(world, IDLE_SECONDS, rounds)
     return [*started, *idled], starting_table(started, idled)

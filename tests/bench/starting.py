@@ -22,6 +22,9 @@ PEOPLE: Final = 10
 SETTLE_SECONDS: Final = 8.0
 """From the start of a service until it only waits."""
 
+NOTHING_TO_DO_SHARE: Final = 0.02
+"""Of a core, that `up` may use."""
+
 BARE: Final = "import sqlalchemy"
 NOTHING: Final = "pass"
 
@@ -66,14 +69,15 @@ def measure_starts(rounds: int) -> list[Started]:
     return [Started(what, seconds, seconds / least[BARE], targets.get(what)) for what, seconds in least.items()]
 
 
-def measure_idle(where: Servers | None, idle_seconds: float, rounds: int = 1, *, http: str = "none") -> list[Idled]:
+def measure_idle(where: Servers | None, idle_seconds: float, rounds: int = 1, *, http: str = "") -> list[Idled]:
     """Let `up` on SQLite, or with servers a scheduler and a worker, do nothing: database and inbox are empty.
 
     Return the least that each process used in one of the rounds.
     """
     roles = ("up",) if where is None else ("scheduler", "worker")
     beside = "SQLite" if where is None else "PostgreSQL and Redis"
-    what = [f"`{role}`, {beside}{'' if http == 'none' else ', HTTP'}" for role in roles]
+    most = NOTHING_TO_DO_SHARE if where is None else None
+    what = [f"`{role}`, {beside}{', HTTP' if http else ''}" for role in roles]
     with Installation(where, {"http": http}, has_ledger=False) as world:
         services = world.start(*roles)
         time.sleep(SETTLE_SECONDS)
@@ -83,7 +87,7 @@ def measure_idle(where: Servers | None, idle_seconds: float, rounds: int = 1, *,
             time.sleep(idle_seconds)
             seconds = time.monotonic() - began
             for name, service, used in zip(what, services, before, strict=True):
-                idled = Idled(name, seconds, cpu_seconds(service) - used)
+                idled = Idled(name, seconds, cpu_seconds(service) - used, most)
                 least[name] = min(least.get(name, idled), idled, key=lambda each: each.share)
         return list(least.values())
 

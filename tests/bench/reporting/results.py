@@ -227,11 +227,12 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Idled:
-    """A service without any work."""
+    """A service without any work. `most_share`: of a core, its target."""
 
     what: str
     seconds: float
     cpu_seconds: float
+    most_share: float | None = None
 
     @property
     def share(self) -> float:

@@ -33,7 +33,6 @@ LIFE_BYTES: Final = 250  # of the database, a text
 ATTAINED: Final = 0.98
 IDLE_SHARE: Final = 0.05
 FIRST_REQUEST_SECONDS: Final = 1.0
-NOTHING_TO_DO_SHARE: Final = 0.02
 
 
 def planning_table(planned: Sequence[Planned]) -> Table:
@@ -203,8 +202,9 @@ def starting_table(started: Sequence[Started], idled: Sequence[Idled]) -> Table:
 
 
 def _idle_line(idled: Idled) -> str:
-    target = verdict(f"< {NOTHING_TO_DO_SHARE:.0%}", idled.share < NOTHING_TO_DO_SHARE)
-    return f"{idled.what}, nothing to do: {idled.share:.2%} of a core {target}"
+    most = idled.most_share
+    target = "" if most is None else f" {verdict(f'< {most:.0%}', idled.share < most)}"
+    return f"{idled.what}, nothing to do: {idled.share:.2%} of a core{target}"
 
 
 def verdict(target: str, is_met: bool) -> str:

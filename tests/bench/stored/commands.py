@@ -31,6 +31,9 @@ from worker.store.engine import Store
 
 MOST_MILLISECONDS: Final = 100
 
+LOOK_UPS: Final = 5
+"""What an export looks up for each of its rows: replies, opt-outs."""
+
 SPREAD: Final = 7
 """From one campaign or person that is asked for to the next, so that they lie far apart."""
 
@@ -68,7 +71,7 @@ class _Command:
     words: Callable[[int], Sequence[str]]
     small: Sequence[str]
     read: Callable[[Store, int], object]
-    rows: int = 0  # that it is asked for
+    rows: int = 0  # that it is asked to read
 
 
 def _commands(recipients: int, campaigns: int) -> tuple[_Command, ...]:
@@ -103,7 +106,7 @@ def _commands(recipients: int, campaigns: int) -> tuple[_Command, ...]:
             lambda place: ["export", a_list(place)],
             ["export", "sale-0"],
             read_export,
-            rows=LIST_PEOPLE,
+            rows=LOOK_UPS * LIST_PEOPLE,
         ),
     )
 
