@@ -34,10 +34,10 @@ _ON_PRIMARY: Final = sa.text(
 )
 _ON_REPLICA: Final = sa.text(
     "SELECT pg_is_in_recovery() AS is_standby, system_identifier,"
-    " lpad(upper(to_hex(timeline_id)), 8, '0') AS timeline, (SELECT name FROM installation) AS name"
+    " lpad(upper(to_hex(timeline_id)), 8, '0') AS timeline, (SELECT name FROM installation) AS name,"
+    " pg_last_wal_replay_lsn() >= CAST(:flushed AS pg_lsn) AS has_replayed"
     " FROM pg_control_system(), pg_control_checkpoint()"
 )
-_HAS_REPLAYED: Final = sa.text("SELECT pg_last_wal_replay_lsn() >= CAST(:flushed AS pg_lsn)")
 _LAG: Final = sa.text(
     "SELECT CASE WHEN pg_last_wal_replay_lsn() >= CAST(:flushed AS pg_lsn) THEN 0"
     " ELSE greatest(0, extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp())) END"
@@ -140,15 +140,17 @@ class Replica:
 
 def _require_shown(session: Session, written: Written) -> None:
     """Raise `ServerTrouble` unless this is a replica of that primary, and has replayed what it had written."""
-    found = session.execute(_ON_REPLICA).one()
-    if not found.is_standby:
-        raise ServerTrouble(Trouble.REPLICA_WRONG, "it is not a standby")
-    if (found.system_identifier, found.name) != (written.system_identifier, written.name):
-        raise ServerTrouble(Trouble.REPLICA_WRONG, "it belongs to another database")
-    if found.timeline != written.timeline:
-        raise ServerTrouble(Trouble.REPLICA_BEHIND, "it has not followed the primary's last fail-over yet")
     until = time.monotonic() + PATIENCE_SECONDS
-    while not session.execute(_HAS_REPLAYED, {"flushed": written.flushed}).scalar():
+    while True:
+        found = session.execute(_ON_REPLICA, {"flushed": written.flushed}).one()
+        if not found.is_standby:
+            raise ServerTrouble(Trouble.REPLICA_WRONG, "it is not a standby")
+        if (found.system_identifier, found.name) != (written.system_identifier, written.name):
+            raise ServerTrouble(Trouble.REPLICA_WRONG, "it belongs to another database")
+        if found.timeline != written.timeline:
+            raise ServerTrouble(Trouble.REPLICA_BEHIND, "it has not followed the primary's last fail-over yet")
+        if found.has_replayed:
+            return
         if time.monotonic() >= until:
             raise ServerTrouble(Trouble.REPLICA_BEHIND)
         time.sleep(LOOK_SECONDS)
