@@ -10,7 +10,7 @@ import re
 import resource
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,16 +24,19 @@ from scheduler.report.rows import write_csv
 from tests.bench.reporting.results import BenchError, Exported
 from worker.store.bulk import insert_rows
 from worker.store.engine import Store
+from worker.store.following.groups import add_groups
 from worker.store.migrate import migrate
+from worker.store.people import audience_sources
 from worker.store.runs import plans, runs, versions
 from worker.store.sending import accounts
 
 NOW: Final = datetime(2026, 12, 1, 9, tzinfo=UTC)
 ROWS_AT_ONCE: Final = 20_000
+MOST_PER_REQUEST: Final = 100
 
 COLUMNS: Final = (
-    "run_id", "number", "occurrence", "slot", "source", "line", "state", "reason", "variant", "text", "segments",
-    "gateway_id", "group_id", "device", "sim", "attempts", "gateway_retries", "resent_count", "result_code",
+    "run_id", "number", "occurrence", "slot", "source_id", "line", "state", "reason", "variant", "text", "segments",
+    "gateway_id", "message_group_id", "device", "sim", "attempts", "gateway_retries", "resent_count", "result_code",
     "accepted_at", "sent_at", "delivered_at",
 )  # fmt: skip
 
@@ -66,20 +69,26 @@ def fill(store: Store, recipients: int) -> None:
             starts_at=NOW, follow_seconds=60, kind="marketing", now=NOW,
         )  # fmt: skip
         plans.finish_plan(session, run_id, plan_hash="", summary={}, now=NOW)
+        source_id = audience_sources.ids_of(session, ["bench.csv"])["bench.csv"]
     for first in range(0, recipients, ROWS_AT_ONCE):
         with store.write() as session:
-            as_stored = str if store.is_sqlite else datetime.isoformat
-            rows = _rows(run_id, first, min(first + ROWS_AT_ONCE, recipients), as_stored)
+            last = min(first + ROWS_AT_ONCE, recipients)
+            names = [f")V5LxqyBMEbQrl9*J$5bb4c03e8a07b7.{n // MOST_PER_REQUEST}" for n in range(first, last)]
+            groups = add_groups(session, run_id, 1, names, now=NOW, first_poll_at=NOW)
+            as_stored = datetime.timestamp if store.is_sqlite else datetime.isoformat
+            rows = _rows(run_id, source_id, range(first, last), [groups[name] for name in names], as_stored)
             insert_rows(session, "recipient", COLUMNS, rows)
 
 
-def _rows(run_id: int, first: int, last: int, as_stored: Any) -> Iterator[tuple[object, ...]]:
-    for n in range(first, last):
+def _rows(
+    run_id: int, source_id: int, people: Sequence[int], groups: Sequence[int], as_stored: Any
+) -> Iterator[tuple[object, ...]]:
+    for n, group in zip(people, groups, strict=True):
         at = [as_stored(NOW + timedelta(seconds=n // 100 + delay, microseconds=250_000)) for delay in (0, 5, 9)]
         text = f"Hi Anna{n % 10_000}, our spring sale in Roma starts today. Reply STOP to opt out."
         yield (
-            run_id, f"+39{3_330_000_000 + n}", 0, "", "bench.csv", n + 2, "delivered", "", "", text, 1, n + 1,
-            f")V5LxqyBMEbQrl9*J$5bb4c03e8a07b7.{n // 100}", 1, 0, 1, 0, 0, -1, *at,
+            run_id, f"+39{3_330_000_000 + n}", 0, "", source_id, n + 2, "delivered", "", "", text, 1, n + 1,
+            group, 1, 0, 1, 0, 0, -1, *at,
         )  # fmt: skip
 
 

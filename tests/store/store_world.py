@@ -23,6 +23,7 @@ from worker.store.sending import accounts
 from worker.store.sending.claim import NoIntent, load_work
 from worker.store.sending.intent import Intent, record_intent
 from worker.store.sending.outcome import Placed, close_attempt, record_accepted
+from worker.store.tables import recipients
 
 NOW = START
 SEND_BY = timedelta(seconds=30)
@@ -102,6 +103,12 @@ class World:
         """The rows of the audience, in order."""
         with self.store.read() as session:
             return list(session.scalars(sa.select(Recipient).filter_by(run_id=run_id).order_by(sa.column("id"))))
+
+    def of_recipients(self, run_id: int, value: sa.ColumnElement[str]) -> list[str]:
+        """What each row of the audience refers to (`tables.GROUP_ID`, `SOURCE`), in order."""
+        with self.store.read() as session:
+            query = sa.select(value).select_from(recipients).where(recipients.c.run_id == run_id)
+            return list(session.scalars(query.order_by(recipients.c.id)))
 
     def states(self, run_id: int) -> Counter[RecipientState]:
         """The run's books."""

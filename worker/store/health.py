@@ -10,7 +10,7 @@ from campaigns.codes import WaitsFor
 from campaigns.lifecycle import BatchState, RunState
 from worker.store.connections.revisions import revision_of, revisions
 from worker.store.engine import Store
-from worker.store.tables import accounts, attempts, batches, recipients, runs
+from worker.store.tables import GROUP_ID, accounts, attempts, batches, recipients, runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ def known_messages(session: Session, account_id: int, *, since: datetime, most: 
     query = (
         sa.select(
             recipients.c.gateway_id,
-            recipients.c.group_id,
+            GROUP_ID,
             recipients.c.number,
             recipients.c.accepted_at,
             sa.case((batches.c.attempt == 1, attempts.c.id_floor)),

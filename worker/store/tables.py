@@ -12,6 +12,7 @@ from worker.store.models import (
     ApiToken,
     AppUser,
     Attempt,
+    AudienceSource,
     AuditEntry,
     AuditHead,
     Batch,
@@ -53,6 +54,7 @@ accepted_before: Final = _table(AcceptedBefore)
 accounts: Final = _table(Account)
 alerts: Final = _table(Alert)
 attempts: Final = _table(Attempt)
+audience_sources: Final = _table(AudienceSource)
 audit_entries: Final = _table(AuditEntry)
 audit_heads: Final = _table(AuditHead)
 batches: Final = _table(Batch)
@@ -89,3 +91,19 @@ web_sessions: Final = _table(WebSession)
 NOT_WAITING: Final[sa.ColumnElement[bool]] = sa.literal_column("batch.state IN ('queued','sending','unknown')")
 """The condition of the index on few states, word for word, or SQLite does not use it: it then read all of 100,000
 waiting batches, in 12 ms."""
+
+GROUP_ID: Final = (
+    sa.select(sa.func.nullif(groups.c.group_id, ""))
+    .where(groups.c.id == recipients.c.message_group_id)
+    .correlate(recipients)
+    .scalar_subquery()
+)
+"""The gateway's name for the group of a recipient's message; NULL if there is none."""
+
+SOURCE: Final = (
+    sa.select(audience_sources.c.name)
+    .where(audience_sources.c.id == recipients.c.source_id)
+    .correlate(recipients)
+    .scalar_subquery()
+)
+"""The name of what a recipient was read from."""

@@ -20,10 +20,20 @@ from campaigns.optout import Meaning
 from worker.store.engine import Store
 from worker.store.kept import counting, phones
 from worker.store.models import AttemptState
-from worker.store.people import run_answers
+from worker.store.people import audience_sources, run_answers
 from worker.store.runs import runs, versions
 from worker.store.sending import accounts
-from worker.store.tables import alerts, attempts, audit_entries, batches, events, recipients, replies, suppressions
+from worker.store.tables import (
+    alerts,
+    attempts,
+    audit_entries,
+    batches,
+    events,
+    groups,
+    recipients,
+    replies,
+    suppressions,
+)
 from worker.store.tables import runs as run_table
 
 ACCOUNT: Final = "bench"
@@ -50,6 +60,7 @@ LISTS: Final = 20
 LIST_PEOPLE: Final = 1_000
 """Small campaigns beside the large ones: what people export."""
 
+SOURCE: Final = "people.csv"
 PHONES: Final = 20
 OPTED_OUT_EVERY: Final = 200
 SPLIT_EVERY: Final = 10
@@ -107,7 +118,7 @@ def fill(
 
 
 def _indexes() -> list[sa.Index]:
-    return [index for table in (batches, recipients, attempts, replies, events, audit_entries)
+    return [index for table in (batches, recipients, groups, attempts, replies, events, audit_entries)
             for index in sorted(table.indexes, key=lambda index: str(index.name))]  # fmt: skip
 
 
@@ -130,7 +141,8 @@ def _campaign(session: Session, slug: str, place: int, people: int, *, is_runnin
     session.execute(sa.update(run_table).where(run_table.c.id == run_id).values(of_run))
     first = place * people + 1
     sent = people // 2 if is_running else people
-    _insert(session, _rows(run_id, account_id, slug, first, people, sent=sent), first)
+    source_id = audience_sources.ids_of(session, [SOURCE])[SOURCE]
+    _insert(session, _rows(run_id, account_id, source_id, slug, first, people, sent=sent), first)
 
 
 Rows = Iterator[tuple[sa.Table, Mapping[str, Any], int, int]]
@@ -171,7 +183,7 @@ def _one_of(n: Any, words: Sequence[str]) -> Any:
                    else_=rest)  # fmt: skip
 
 
-def _rows(run_id: int, account_id: int, slug: str, first: int, people: int, *, sent: int) -> Rows:
+def _rows(run_id: int, account_id: int, source_id: int, slug: str, first: int, people: int, *, sent: int) -> Rows:
     last, last_sent, later = first + people - 1, first + sent - 1, NOW + timedelta(seconds=9)
 
     def state_of(n: Any) -> Any:
@@ -206,14 +218,18 @@ def _rows(run_id: int, account_id: int, slug: str, first: int, people: int, *, s
     }, last, PER_BATCH  # fmt: skip
     yield recipients, {
         "id": lambda n: n, "run_id": run_id, "batch_id": _batch_of, "number": number_of, "occurrence": 0, "slot": "",
-        "source": "people.csv", "line": lambda n: n % 1_000_000, "state": state_of,
+        "source_id": source_id, "line": lambda n: n % 1_000_000, "state": state_of,
         "reason": lambda n: sa.case((n % FAILED_EVERY == 0, "no such number"), else_=""), "is_superseded": False,
         "variant": lambda n: _one_of(n, "AB"), "text": "Hi Anna, our spring sale in Roma starts today.", "segments": 1,
-        "gateway_id": once_sent(lambda n: n), "group_id": once_sent(lambda n: sa.cast(_batch_of(n), sa.String)),
+        "gateway_id": once_sent(lambda n: n), "message_group_id": once_sent(_batch_of),
         "device": once_sent(lambda n: 1 + _batch_of(n) % PHONES), "sim": once_sent(lambda _: sa.literal(0)),
         "attempts": 1, "gateway_retries": 0, "resent_count": 0, "accepted_at": once_sent(at(NOW)),
         "sent_at": once_sent(at(later)), "delivered_at": once_sent(at(later)),
     }, last, 1  # fmt: skip
+    yield groups, {
+        "id": _batch_of, "run_id": run_id, "batch_id": _batch_of,
+        "group_id": lambda n: sa.cast(_batch_of(n), sa.String), "accepted_at": NOW, "messages": PER_BATCH, "polls": 1,
+    }, last_sent, PER_BATCH  # fmt: skip
     yield attempts, {
         "id": _batch_of, "run_id": run_id, "batch_id": _batch_of, "number": 1, "state": AttemptState.CLOSED,
         "started_at": NOW, "send_by": later, "id_floor": 0, "payload_hash": "", "target": "2",
@@ -228,7 +244,9 @@ def _rows(run_id: int, account_id: int, slug: str, first: int, people: int, *, s
             (n % 5_000 < REPLY_EVERY, sa.literal(Meaning.REVIEW.value, sa.String)), else_=Meaning.REPLY.value
         ),
         # Of those that may mean stop, one in a hundred still waits.
-        "reviewed_at": lambda n: sa.case((n % 500_000 >= REPLY_EVERY, at(later)(n))),
+        "reviewed_at": lambda n: sa.case(
+            (n % 500_000 >= REPLY_EVERY, sa.literal(later, replies.c.reviewed_at.type))
+        ),
         "run_id": run_id, "recipient_id": lambda n: n,
     }, last_sent, REPLY_EVERY  # fmt: skip
     yield events, {"at": NOW, "name": "bench", "run_id": run_id, "detail": {}}, last, AUDIT_EVERY

@@ -195,7 +195,7 @@ def forget(bench: Installation, run_id: int) -> None:
         connection.exec_driver_sql("DELETE FROM attempt WHERE run_id = ?", (run_id,))
         connection.exec_driver_sql("DELETE FROM message_group WHERE run_id = ?", (run_id,))
         connection.exec_driver_sql(
-            "UPDATE recipient SET state = 'pending', gateway_id = NULL, group_id = NULL, accepted_at = NULL"
+            "UPDATE recipient SET state = 'pending', gateway_id = NULL, message_group_id = NULL, accepted_at = NULL"
             ", attempts = 0 WHERE run_id = ? AND batch_id IS NOT NULL",
             (run_id,),
         )

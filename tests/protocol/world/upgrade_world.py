@@ -125,7 +125,7 @@ class Old:
         return self.add(
             "account", key=key, paused_reason=reason, paused_at=START if reason else None, next_probe_at=probe_at,
             failures=0, told=list(told), probes=0, clock_offsets=[], highest_gateway_id=0, met_at=START,
-            received_until=START, received_id=0,
+            received_until=START, received_id=0, paused_by="",
         )  # fmt: skip
 
     def run(self, account: int, campaign: str, state: str = "running", **values: Any) -> int:
@@ -145,7 +145,7 @@ class Old:
                 "account_id": account, "moment": "once", "kind": "marketing", "state": state, "reason": "",
                 "resume_to": "running" if state == "paused" else "", "starts_at": START, "follow_seconds": 3_600.0,
                 "plan_hash": "", "approved_hash": "", "plan_summary": {}, "created_at": START, "planned_at": START,
-                "started_at": START, "read_requests": 0,
+                "started_at": START, "read_requests": 0, "type": "once", "paused_by": "",
             }
             | values,
         )  # fmt: skip
@@ -157,7 +157,7 @@ class Old:
             **{
                 "run_id": run, "ordinal": self.numbers, "state": state, "zones": "", "moment": START,
                 "not_before": START, "attempt": 0, "recipients": 2, "segments": 2, "target": "", "reason": reason,
-                "queued_at": START if state == "queued" else None,
+                "queued_at": START if state == "queued" else None, "waits_for": "",
             }
             | values,
         )  # fmt: skip
@@ -172,7 +172,8 @@ class Old:
             **{
                 "run_id": run, "number": f"+39333{self.numbers:07}", "occurrence": 0, "slot": "", "source": "p.csv",
                 "line": self.numbers, "state": state, "reason": "", "variant": "", "text": f"Ciao {self.numbers}",
-                "segments": 1, "attempts": 0, "retries": 0, "again": 0,
+                "segments": 1, "attempts": 0, "retries": 0, "again": 0, "gateway_retries": 0, "resent_count": 0,
+                "is_superseded": False,
             }
             | values,
         )  # fmt: skip

@@ -19,7 +19,7 @@ from scheduler.actions.texts.replying import Answered, answer_reply
 from tests.store.store_world import NOW, World, people
 from worker.runtime import Runtime
 from worker.store.people.stored_replies import Incoming, store_replies
-from worker.store.tables import batches, recipients, reply_answers
+from worker.store.tables import SOURCE, batches, recipients, reply_answers
 
 PERSON: Final = "+393330000000"
 ANNA, BEN = (Actor(ActorKind.USER, name) for name in ("anna", "ben"))
@@ -53,7 +53,7 @@ def texts(runtime: Runtime) -> list[tuple[str, str, str]]:
         batches, batches.c.id == recipients.c.batch_id
     )
     with runtime.store.read() as session:
-        rows = session.execute(query.where(recipients.c.source == "user:anna").order_by(recipients.c.id))
+        rows = session.execute(query.where(SOURCE == "user:anna").order_by(recipients.c.id))
         return [tuple(row) for row in rows]
 
 

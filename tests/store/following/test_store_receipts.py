@@ -16,6 +16,7 @@ from worker.store.following import receipts
 from worker.store.following.receipts import Receipt
 from worker.store.models import Recipient
 from worker.store.runs import runs
+from worker.store.tables import GROUP_ID
 
 GATEWAY_ID = 7
 START_STATES = sorted(set(RANKS))
@@ -160,7 +161,7 @@ def test_receipts_of_unknown_messages_are_no_error(followed: World) -> None:
 def test_a_group_is_due_until_every_message_of_it_has_its_end(world: World) -> None:
     # given two requests, each with a group of its own
     run_id = world.run(people(4), per_request=2)
-    rows = world.sent(run_id)
+    rows, groups = world.sent(run_id), world.of_recipients(run_id, GROUP_ID)
     later = NOW + timedelta(hours=1)
     with world.store.read() as session:
         due = receipts.due_groups(session, now=later, account_id=world.account_id, limit=10)
@@ -168,11 +169,11 @@ def test_a_group_is_due_until_every_message_of_it_has_its_end(world: World) -> N
         waiting = {group.group_id: receipts.open_ids(session, group.id) for group in due}
     assert [group.messages for group in due] == [2, 2]
     assert sorted((group, id_) for group, ids in waiting.items() for id_ in ids) == sorted(
-        (row.group_id or "", row.gateway_id or 0) for row in rows
+        (group, row.gateway_id or 0) for row, group in zip(rows, groups, strict=True)
     )
 
     # when all of the first group is delivered, and it is no longer scheduled
-    done = [row.gateway_id or 0 for row in rows if row.group_id == due[0].group_id]
+    done = [row.gateway_id or 0 for row in rows if row.message_group_id == due[0].id]
     with world.store.write() as session:
         delivered = [receipt(RecipientState.DELIVERED, gateway_id=id_) for id_ in done]
         receipts.apply_receipts(session, world.account_id, delivered)

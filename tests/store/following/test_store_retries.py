@@ -37,7 +37,9 @@ def waiting(world: World) -> tuple[World, int]:
                     began_at=NOW,
                 )
             )
-        session.execute(sa.update(Recipient).values(state=RecipientState.PENDING, gateway_id=None, group_id=None))
+        session.execute(
+            sa.update(Recipient).values(state=RecipientState.PENDING, gateway_id=None, message_group_id=None)
+        )
     return world, run_id
 
 
@@ -55,7 +57,7 @@ def test_who_is_in_no_request_yet_is_sent_to_by_the_first_message(waiting: tuple
     assert doubled == []
     found = {row.id: row for row in world.recipients(run_id)}
     assert (found[first.id].state, found[first.id].gateway_id) == (RecipientState.SENT, gateway_id)
-    assert (found[first.id].device, found[first.id].group_id is None) == (7, False)
+    assert (found[first.id].device, found[first.id].message_group_id is None) == (7, False)
     assert found[second.id].state is RecipientState.PENDING
 
 

@@ -18,6 +18,7 @@ from worker.store.reports import counts
 from worker.store.reports.person import batches_looked_up
 from worker.store.runs import plans, runs
 from worker.store.runs.held import held_people
+from worker.store.tables import SOURCE
 
 MIXED = [
     *people(4, segments=2),
@@ -28,10 +29,8 @@ MIXED = [
 ]
 
 
-def as_planned(row: Recipient) -> PlannedRecipient:
-    return PlannedRecipient(
-        row.number, row.occurrence, row.source, row.line, row.state, row.reason, row.text, row.segments
-    )
+def as_planned(row: Recipient, source: str) -> PlannedRecipient:
+    return PlannedRecipient(row.number, row.occurrence, source, row.line, row.state, row.reason, row.text, row.segments)
 
 
 # More rows than a statement of SQLite has, the last ones a remainder, and batches that are inserted in bulk.
@@ -50,7 +49,8 @@ def test_what_was_planned_is_stored_in_order_and_in_its_batches(
 
     # then every row is there as it was planned
     rows = world.recipients(run_id)
-    assert [as_planned(row) for row in rows] == [row._replace(departure=None) for row in planned]
+    sources = world.of_recipients(run_id, SOURCE)
+    assert list(map(as_planned, rows, sources)) == [row._replace(departure=None) for row in planned]
     # and is in the batch of its ordinal, whose totals are right
     batches = {id_: world.batch(id_) for id_ in world.batches(run_id)}
     ordinals = [ordinal for chunk in chunks for _, ordinal in chunk]

@@ -25,6 +25,7 @@ from worker.store.sending.outcome import (
     record_list_accepted,
     release,
 )
+from worker.store.tables import GROUP_ID, SOURCE
 
 GRACE = timedelta(seconds=2)
 
@@ -61,7 +62,9 @@ def test_accepted_people_carry_what_the_gateway_said(world: World) -> None:
 
     assert world.batch_state(batch_id) is BatchState.ACCEPTED
     rows = world.recipients(run_id)
-    assert [Placed(row.id, row.gateway_id or 0, row.group_id, row.device, row.sim) for row in rows] == placed
+    groups = world.of_recipients(run_id, GROUP_ID)
+    found = zip(rows, groups, strict=True)
+    assert [Placed(row.id, row.gateway_id or 0, group, row.device, row.sim) for row, group in found] == placed
     assert {(row.state, row.accepted_at) for row in rows} == {(RecipientState.ACCEPTED, NOW)}
     assert world.account().highest_gateway_id == max(p.gateway_id for p in placed)
 
@@ -248,7 +251,9 @@ def test_the_people_of_a_contact_list_are_the_audience(world: World) -> None:
 
     rows = world.recipients(run_id)
     assert [(row.number, row.gateway_id) for row in rows] == said
-    assert {(row.source, row.text, row.segments, row.attempts) for row in rows} == {("contact list 7", "Hello", 1, 1)}
+    assert {(row.text, row.segments, row.attempts) for row in rows} == {("Hello", 1, 1)}
+    assert set(world.of_recipients(run_id, SOURCE)) == {"contact list 7"}
+    assert set(world.of_recipients(run_id, GROUP_ID)) == {"g"}
     batch = world.batch(batch_id)
     assert (batch.state, batch.recipients, batch.segments) == (BatchState.ACCEPTED, 3, 3)
     assert world.account().highest_gateway_id == 13

@@ -44,7 +44,7 @@ _followed = (
     runs.c.account_id == sa.bindparam("b_account"),
 )
 _waits = recipients.c.state == RecipientState.ACCEPTED
-_of_this_group = sa.func.coalesce(recipients.c.group_id, "") == groups.c.group_id  # a request may have several
+_of_this_group = recipients.c.message_group_id == groups.c.id  # a request may have several
 _GROUPS: Final = sa.select(groups.c.id).where(groups.c.next_poll_at.is_not(None))
 _FOLLOWED: Final = (
     sa.select(

@@ -83,10 +83,10 @@ def _take_back(session: Session, whose: sa.ColumnElement[bool], *, now: datetime
     entry = (retries.c.recipient_id == recipients.c.id, retries.c.id.in_(sorted(waiting)))
     values = {name: sa.select(retries.c[name]).where(*entry).scalar_subquery() for name in _OF_THE_FIRST}
     mine = recipients.c.id.in_(sorted(back))
-    group = sa.select(sa.func.min(groups.c.group_id)).where(
+    group = sa.select(sa.func.min(groups.c.id)).where(
         groups.c.run_id == recipients.c.run_id, groups.c.batch_id == retries.c.batch_id, *entry
     )
-    values["group_id"] = group.scalar_subquery()
+    values["message_group_id"] = group.scalar_subquery()
     session.execute(move_recipients(RecipientState.ACCEPTED, mine, accepted_at=now, **values))
     session.execute(
         move_recipients(RecipientState.SENT, mine, sent_at=now, reason="sent after all, and not sent again")

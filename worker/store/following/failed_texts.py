@@ -240,6 +240,6 @@ def begin_retries(
 
 
 _OF_THE_MESSAGE: Final = (
-    "gateway_id", "group_id", "device", "sim", "accepted_at", "sent_at", "delivered_at", "result_code",
+    "gateway_id", "message_group_id", "device", "sim", "accepted_at", "sent_at", "delivered_at", "result_code",
 )  # fmt: skip
 """What was known of the failed message: `Retry` keeps it, and the next message has its own."""

@@ -199,8 +199,11 @@ def apply_receipts(
     as_stored = recipients.c.sent_at.type.dialect_impl(connection.dialect).bind_processor(connection.dialect)
 
     @cache  # many messages share a second
-    def moment(at: datetime | None) -> str | None:
-        return None if at is None else str(as_stored(at) if as_stored else at.isoformat())
+    def moment(at: datetime | None) -> float | str | None:
+        if at is None:
+            return None
+        stored = as_stored(at) if as_stored else at
+        return stored if isinstance(stored, float) else str(stored)
 
     by_state: dict[RecipientState, dict[int, tuple[int, Receipt]]] = defaultdict(dict)
     for receipt in receipts:
@@ -237,9 +240,8 @@ def apply_receipts(
 
 
 _WAITING: Final = sa.and_(
-    groups.c.run_id == recipients.c.run_id,
-    groups.c.batch_id == recipients.c.batch_id,
-    sa.func.coalesce(recipients.c.group_id, "") == groups.c.group_id,
+    groups.c.batch_id == recipients.c.batch_id,  # by its index
+    groups.c.id == recipients.c.message_group_id,
     recipients.c.state.in_(OPEN),
     recipients.c.gateway_id.is_not(None),
 )

@@ -192,7 +192,7 @@ def _link(session: Session, ids: Sequence[int]) -> None:
         .where(
             recipients.c.number == replies.c.number,
             runs.c.account_id == replies.c.account_id,
-            recipients.c.accepted_at <= sa.bindparam("b_until", type_=replies.c.received_at.type),
+            recipients.c.accepted_at <= sa.bindparam("b_until", type_=recipients.c.accepted_at.type),
         )
         .order_by(never_left, recipients.c.accepted_at.desc())
         .limit(1)

@@ -44,7 +44,7 @@ _mine = runs.c.account_id == sa.bindparam("b_account")
 _was_sent = attempts.c.outcome != Verdict.MISSED.value
 
 _last = (
-    sa.select(groups.c.batch_id, groups.c.group_id)
+    sa.select(groups.c.batch_id, groups.c.id)
     .join(runs, runs.c.id == groups.c.run_id)
     .where(_mine, groups.c.accepted_at >= sa.bindparam("b_since"), groups.c.accepted_at < sa.bindparam("b_until"))
     .order_by(groups.c.accepted_at.desc())
@@ -62,7 +62,7 @@ _FAILED_BY_PHONE: Final = (
             recipients,
             sa.and_(
                 recipients.c.batch_id == _last.c.batch_id,
-                sa.func.coalesce(recipients.c.group_id, "") == _last.c.group_id,
+                recipients.c.message_group_id == _last.c.id,
             ),
         )
     )

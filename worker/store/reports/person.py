@@ -16,7 +16,19 @@ from worker.store.bulk import in_parts
 from worker.store.events import EventName
 from worker.store.following.standing import LEFT_AT
 from worker.store.models import AttemptState
-from worker.store.tables import NOT_WAITING, accounts, attempts, batches, campaigns, events, recipients, retries, runs
+from worker.store.tables import (
+    GROUP_ID,
+    NOT_WAITING,
+    SOURCE,
+    accounts,
+    attempts,
+    batches,
+    campaigns,
+    events,
+    recipients,
+    retries,
+    runs,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +110,13 @@ def appearances(session: Session, numbers: Collection[str]) -> list[Appearance]:
         recipients.c.number,
         recipients.c.state,
         recipients.c.reason,
-        recipients.c.source,
+        SOURCE,
         recipients.c.line,
         recipients.c.variant,
         recipients.c.text,
         recipients.c.segments,
         recipients.c.gateway_id,
-        recipients.c.group_id,
+        GROUP_ID,
         recipients.c.device,
         recipients.c.sim,
         recipients.c.attempts,

@@ -14,6 +14,7 @@ from campaigns.lifecycle import BatchState, RecipientState, RunState
 from campaigns.planning.planned import PlannedRecipient
 from campaigns.timing.departures import Departure, Placement
 from worker.store.bulk import insert_rows, new_ids
+from worker.store.people import audience_sources
 from worker.store.runs.runs import has_sent
 from worker.store.tables import batches, recipients, run_courses, runs
 from worker.store.transitions import move_run
@@ -24,7 +25,7 @@ COLUMNS = (
     "number",
     "occurrence",
     "slot",
-    "source",
+    "source_id",
     "line",
     "state",
     "reason",
@@ -103,6 +104,7 @@ def insert_chunk(
         batch.recipients += 1
         batch.segments += planned.segments
     ids = insert_batches(session, run_id, found.values())
+    sources = audience_sources.ids_of(session, {planned.source for planned, _ in rows})
     insert_rows(
         session,
         "recipient",
@@ -114,7 +116,7 @@ def insert_chunk(
                 planned.number,
                 planned.occurrence,
                 planned.slot,
-                planned.source,
+                sources[planned.source],
                 planned.line,
                 planned.state.value,
                 planned.reason,

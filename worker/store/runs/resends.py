@@ -25,7 +25,7 @@ from worker.store.following.standing import counts_as_failed
 from worker.store.locks import lock_run
 from worker.store.runs import plans
 from worker.store.runs.runs import RunView, create_run
-from worker.store.tables import batches, inbox_files, recipients, retries, runs
+from worker.store.tables import GROUP_ID, SOURCE, batches, inbox_files, recipients, retries, runs
 
 MOMENT_PREFIX: Final = "resend-"
 """Prefix of a resend's name, before its number within the campaign: two commands at once make one."""
@@ -85,7 +85,7 @@ def failed_messages(
     `only`: further conditions; `after`: the row of the last one before.
     """
     columns: tuple[Any, ...] = (
-        recipients.c.id, recipients.c.batch_id, sa.func.coalesce(recipients.c.group_id, ""), recipients.c.gateway_id,
+        recipients.c.id, recipients.c.batch_id, sa.func.coalesce(GROUP_ID, ""), recipients.c.gateway_id,
     )  # fmt: skip
     is_next = recipients.c.gateway_id.is_not(None), recipients.c.id > after
     query = sa.select(*columns).where(*_last_failed(session, root_id), is_proven(), *is_next, *only)
@@ -202,7 +202,7 @@ def _again(
 ) -> Iterator[PlannedRecipient]:
     """Yield these rows as they are planned again, `AT_ONCE` in memory."""
     columns: tuple[Any, ...] = (
-        recipients.c.id, recipients.c.number, recipients.c.source, recipients.c.line, recipients.c.text,
+        recipients.c.id, recipients.c.number, SOURCE, recipients.c.line, recipients.c.text,
         recipients.c.segments, recipients.c.variant, recipients.c.slot, recipients.c.device,
         batches.c.zones,
     )  # fmt: skip

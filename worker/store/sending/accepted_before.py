@@ -165,7 +165,7 @@ def accept(
 
     Raises `sqlalchemy.exc.IntegrityError` for a number that is in doubt elsewhere.
     """
-    by_batch: dict[tuple[int, int], list[tuple[str | None, datetime]]] = defaultdict(list)
+    by_batch: dict[tuple[int, int], list[tuple[int, str, datetime]]] = defaultdict(list)
     accepted = set()
     for person, message in found:
         # The gateway's own date: reads for receipts and for known messages go by it.
@@ -176,7 +176,6 @@ def accept(
             RecipientState.ACCEPTED,
             recipients.c.id == person.id,
             gateway_id=message.gateway_id,
-            group_id=message.group_id,
             device=message.device,
             sim=message.sim,
             accepted_at=at,
@@ -187,10 +186,12 @@ def accept(
         if session.execute(statement.returning(recipients.c.id)).first() is None:
             continue
         accepted.add(person.id)
-        by_batch[person.run_id, person.batch_id].append((message.group_id, at))
+        by_batch[person.run_id, person.batch_id].append((person.id, message.group_id or "", at))
     for (run_id, batch_id), people in by_batch.items():
-        groups, since = [group_id for group_id, _ in people], min(at for _, at in people)
-        add_groups(session, run_id, batch_id, groups, now=since, first_poll_at=first_poll_at)
+        names, since = [name for _, name, _ in people], min(at for *_, at in people)
+        for name, row in add_groups(session, run_id, batch_id, names, now=since, first_poll_at=first_poll_at).items():
+            in_group = recipients.c.id.in_([id_ for id_, of_group, _ in people if of_group == name])
+            session.execute(sa.update(recipients).where(in_group).values(message_group_id=row))
         # From here on its plan is fixed, though it made no request.
         detail = {"recipients": len(people)}
         record_event(session, EventName.RUN_ACCEPTED_BEFORE, now, run_id=run_id, batch_id=batch_id, detail=detail)

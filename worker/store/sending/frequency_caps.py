@@ -19,6 +19,7 @@ from campaigns.codes import WAITING, PausedBy, WaitsFor
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from campaigns.planning.frequency_cap import Cap, EarlierText
 from worker.store.bulk import in_parts
+from worker.store.models import AsUnixTime
 from worker.store.people.suppressions import lower_totals
 from worker.store.sending.batch_splits import branch_off
 from worker.store.statements import rows_given
@@ -28,7 +29,8 @@ from worker.store.transitions import move_batch, move_recipients
 ALL_CAPPED: Final = "everybody in it is over the frequency cap"
 
 _had = recipients.alias("had")
-_tried_at = sa.select(sa.func.max(attempts.c.send_by)).where(attempts.c.batch_id == _had.c.batch_id).scalar_subquery()
+_last_tried_at = AsUnixTime(sa.func.max(attempts.c.send_by))
+_tried_at = sa.select(_last_tried_at).where(attempts.c.batch_id == _had.c.batch_id).scalar_subquery()
 _had_at = sa.case(
     # Nobody knows when, or whether, it was sent: at the latest when its last request could be written.
     (sa.or_(_had.c.state == RecipientState.HELD, _had.c.accepted_at.is_(None)), _tried_at),

@@ -15,7 +15,7 @@ from campaigns.message.segments import segmentation
 from worker.logs import get_logger
 from worker.store.following.groups import add_groups
 from worker.store.models import AttemptState
-from worker.store.people import unsubscriptions
+from worker.store.people import audience_sources, unsubscriptions
 from worker.store.sending import accounts
 from worker.store.sending.intent import Intent
 from worker.store.statements import Statement, rows_given
@@ -24,7 +24,7 @@ from worker.store.transitions import changed, move_batch, move_recipients, one_o
 
 
 class Placed(NamedTuple):
-    """What the gateway said about one recipient, in the order of `_PLACED`."""
+    """What the gateway said about one recipient, in the order of `_PLACED`: with its name for their group."""
 
     recipient_id: int
     gateway_id: int
@@ -55,7 +55,7 @@ def close_attempt(
     return bool(CLOSE_ATTEMPT.changed(session.connection(), values))
 
 
-_PLACED: Final = ("id", "gateway_id", "group_id", "device", "sim")
+_PLACED: Final = ("id", "gateway_id", "message_group_id", "device", "sim")
 """The columns of one row of `b_rows`, a JSON list of lists in this order."""
 
 
@@ -65,7 +65,7 @@ def _accept(row: Mapping[str, sa.ColumnElement[Any]]) -> Statement:
         recipients.c.id == row["id"],
         recipients.c.state == RecipientState.IN_DOUBT,
         **{name: row[name] for name in _PLACED[1:]},
-        accepted_at=_now,
+        accepted_at=sa.bindparam("b_now", type_=recipients.c.accepted_at.type),
         reason="",
         gateway_retries=0,
     )
@@ -95,11 +95,10 @@ def record_accepted(
     highest_id = max((p.gateway_id for p in placed), default=0)
     if placed:
         connection = session.connection()
-        rows = json.dumps(placed)
+        names = [p.group_id for p in placed]
+        groups = add_groups(session, intent.run_id, intent.batch_id, names, now=now, first_poll_at=first_poll_at)
+        rows = json.dumps([(p.recipient_id, p.gateway_id, groups[p.group_id or ""], p.device, p.sim) for p in placed])
         ACCEPT[connection.dialect.name].changed(connection, {"b_rows": rows, "b_now": now})
-        add_groups(
-            session, intent.run_id, intent.batch_id, [p.group_id for p in placed], now=now, first_poll_at=first_poll_at
-        )
     if not placed or not ALL_ACCEPTED.changed(session.connection(), {"b_batch": intent.batch_id}):
         conclude_batch(session, intent.batch_id, retry_at=retry_at)
     # Last: every request of the account waits for this row until the commit.
@@ -236,6 +235,10 @@ def record_list_accepted(
     """Record the people on one of its lists to whom the gateway sent the text: they are the audience."""
     segments = segmentation(people[0].text).segments if people else 0
     seen: set[str] = set()
+    source = f"contact list {intent.list_id}"
+    source_id = audience_sources.ids_of(session, [source])[source]
+    names = [person.placed.group_id for person in people]
+    groups = add_groups(session, intent.run_id, intent.batch_id, names, now=now, first_poll_at=first_poll_at)
     rows = []
     for line, person in enumerate(people, start=1):
         placed = person.placed
@@ -245,13 +248,13 @@ def record_list_accepted(
                 "batch_id": intent.batch_id,
                 "number": person.number,
                 "occurrence": 0 if person.number not in seen else line,
-                "source": f"contact list {intent.list_id}",
+                "source_id": source_id,
                 "line": line,
                 "state": RecipientState.ACCEPTED,
                 "text": person.text,
                 "segments": segments,
                 "gateway_id": placed.gateway_id,
-                "group_id": placed.group_id,
+                "message_group_id": groups[placed.group_id or ""],
                 "device": placed.device,
                 "sim": placed.sim,
                 "attempts": 1,
@@ -264,8 +267,6 @@ def record_list_accepted(
         reached = unsubscriptions.note_reached(session, intent.run_id, seen, now=now)
         if reached:
             get_logger().error("opt_out.reached", run=intent.run_id, list=intent.list_id, people=len(reached))
-        groups = [person.placed.group_id for person in people]
-        add_groups(session, intent.run_id, intent.batch_id, groups, now=now, first_poll_at=first_poll_at)
         accounts.raise_floor(session, intent.account_id, max(person.placed.gateway_id for person in people))
     totals = {"recipients": len(rows), "segments": segments * len(rows)}
     session.execute(move_batch(BatchState.ACCEPTED, batches.c.id == intent.batch_id, **totals))

@@ -20,6 +20,7 @@ from campaigns.lifecycle import RecipientState
 from scheduler.cli.rendering.progress import COLUMNS as OVERVIEW
 from scheduler.report.rows import write_csv
 from worker.store.engine import Store
+from worker.store.following.groups import add_groups
 from worker.store.models import Account, Batch, Recipient, Run
 from worker.store.reports.exports import COLUMNS
 
@@ -33,10 +34,11 @@ def deliver(store: Store, run_id: int, number: str) -> None:
     """Pretend that the gateway has delivered to this number."""
     at = datetime(2026, 12, 1, 9, 0, 30, 250_000, tzinfo=UTC)
     with store.write() as session:
+        (group,) = add_groups(session, run_id, 1, [")V5=x"], now=at, first_poll_at=at).values()
         session.execute(
             sa.update(Recipient)
             .where(col(Recipient.run_id) == run_id, col(Recipient.number) == number, col(Recipient.occurrence) == 0)
-            .values(state="delivered", gateway_id=17, group_id=")V5=x", device=1, attempts=1, delivered_at=at)
+            .values(state="delivered", gateway_id=17, message_group_id=group, device=1, attempts=1, delivered_at=at)
         )
 
 

@@ -150,7 +150,7 @@ def test_the_list_of_people_is_bounded(run: Cli, planned: Planned) -> None:
             sa.insert(Recipient),
             [
                 {
-                    "run_id": run_id, "number": f"+39333{n:07}", "occurrence": 0, "source": "x", "line": n,
+                    "run_id": run_id, "number": f"+39333{n:07}", "occurrence": 0, "source_id": 1, "line": n,
                     "state": "failed", "text": "", "segments": 1, "reason": "row 9 of x.csv: no",
                 }
                 for n in range(MOST_LISTED)

@@ -8,7 +8,7 @@ from alembic import op
 from worker.store.kept import months
 
 revision = "0018"
-down_revision = "0015"
+down_revision = "0016"
 branch_labels = None
 depends_on = None
 
