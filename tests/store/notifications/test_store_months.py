@@ -18,7 +18,7 @@ from worker.store.migrate import migrate, schema_change
 from worker.store.tables import calls_out
 
 NOW = datetime(2027, 1, 20, 12, tzinfo=UTC)
-BEFORE = "0015"
+BEFORE = "0016"
 OURS = ["call_out_2027_02", "call_out_2027_03", "call_out_default", "call_out_until_2027_02"]
 
 
