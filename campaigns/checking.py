@@ -7,14 +7,20 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from campaigns.answering import HELP_ANSWERS
 from campaigns.audience import AudienceProblem
-from campaigns.definition.document import Data, Document, KeyPath, dotted
+from campaigns.definition.document import Document, KeyPath, dotted
 from campaigns.definition.models import Definition
 from campaigns.definition.reading import read_definition
-from campaigns.definition.sources import MAX_SOURCES, ContactListSource, FileSource, InlineSource, Source, TaggedSource
+from campaigns.definition.sources import (
+    ContactListSource,
+    ExcludedFile,
+    FileSource,
+    InlineSource,
+    TaggedSource,
+)
 from campaigns.definition.variants import MAX_VARIANTS
 from campaigns.message.filters import RenderError
 from campaigns.message.placeholders import foreign_placeholders, unknown_fields
@@ -25,7 +31,15 @@ from campaigns.message.text_places import line_that_fails, place_in_text, place_
 from campaigns.message.texts import MAX_SEGMENTS
 from campaigns.messages import MESSAGES
 from campaigns.phone_numbers.numbers import InvalidNumber, Normaliser
-from campaigns.planning.tables import NO_TABLE, Table, columns_of_schedule, read_table
+from campaigns.planning.tables import (
+    NO_TABLE,
+    Table,
+    asked_in_condition,
+    columns_of_schedule,
+    read_table,
+    unknown_in_condition,
+    valid_sources,
+)
 from campaigns.policy import NO_POLICY, Policy
 from campaigns.problems import MOST_PROBLEMS, CampaignFileError, Problem
 from campaigns.timing.contradictions import contradictions
@@ -89,8 +103,8 @@ class _Check:
         self.folder = folder
         self.warnings: list[Problem] = []
         self.numbers = Normaliser(region)
-        self.sources = tuple(_valid_sources(document, "audience", TypeAdapter(TaggedSource)))
-        self.excluded = tuple(_valid_sources(document, "exclude", TypeAdapter(FileSource)))
+        self.sources = tuple(valid_sources(document, "audience", TypeAdapter(TaggedSource)))
+        self.excluded = tuple(valid_sources(document, "exclude", TypeAdapter(ExcludedFile)))
 
     def problems(self) -> Iterator[Problem]:
         yield from self._reserved()
@@ -110,33 +124,39 @@ class _Check:
         has_recipients = not self.sources
         fields = columns_of_schedule(self.document).union(*(text.template.fields for text in texts))
         for path, source in self.sources:
+            asked, objection = asked_in_condition(self.document, path, source)
+            if objection:
+                yield objection
             if isinstance(source, FileSource):
-                table, problem = self._open(path, source, fields)
+                table, problem = self._open(path, source, fields | asked)
                 has_recipients |= table.has_rows or problem is not None
                 columns, number = table.columns, field_name(source.number)
+                who = f"{shown(source.file)} does not have"
                 if problem:
                     yield problem
                 else:
                     for text in texts:
-                        yield from self._unknown_fields(text, f"{shown(source.file)} does not have", columns, number)
+                        yield from self._unknown_fields(text, who, columns, number)
                         self._warn_of_fields(text, f"in {shown(source.file)}", columns, number)
                         yield from self._foreign_placeholders(text, columns, number)
-                    yield from self._unknown_columns(f"{shown(source.file)} does not have", columns, number)
+                    yield from self._unknown_columns(who, columns, number)
+                    yield from unknown_in_condition(self.document, path, asked, who, columns, number)
             else:
                 has_recipients = True
                 if isinstance(source, InlineSource):
                     self._warn_of_numbers(path, source)
-                    given = {field_name(key) for row in source.recipients for key in row}
-                    yield from self._unknown_columns("no recipient has", tuple(sorted(given)), NUMBER)
+                    known = tuple(sorted({field_name(key) for row in source.recipients for key in row}))
+                    yield from self._unknown_columns("no recipient has", known, NUMBER)
+                    yield from unknown_in_condition(self.document, path, asked, "no recipient has", known, NUMBER)
                     for text in texts:
-                        yield from self._foreign_placeholders(text, tuple(given), NUMBER)
+                        yield from self._foreign_placeholders(text, known, NUMBER)
                 for text in texts:
                     yield from self._missing_fields(text, path, source)
         if not has_recipients:
             hint = "add recipients to its file"
             yield self.document.value_place(("audience",)).problem(("audience",), "has no recipients", hint)
-        for path, source in self.excluded:
-            if isinstance(source, FileSource) and (problem := self._open(path, source)[1]):
+        for path, excluded in self.excluded:
+            if problem := self._open(path, excluded)[1]:
                 yield problem
 
     def _reserved(self) -> Iterator[Problem]:
@@ -157,7 +177,9 @@ class _Check:
             if isinstance(message, str) and message.strip():
                 yield path, message
 
-    def _open(self, path: KeyPath, source: FileSource, fields: Set[str] = frozenset()) -> tuple[Table, Problem | None]:
+    def _open(
+        self, path: KeyPath, source: ExcludedFile, fields: Set[str] = frozenset()
+    ) -> tuple[Table, Problem | None]:
         """Return the content of a table, and its problem if it has one."""
         where = (*path, "file")
         place = self.document.value_place(where)
@@ -267,16 +289,3 @@ class _Text:
     path: KeyPath
     message: str
     template: MessageTemplate
-
-
-def _valid_sources(document: Document, key: str, adapter: TypeAdapter[Source]) -> Iterator[tuple[KeyPath, Source]]:
-    """Yield the sources under `key` that are valid by themselves, with their paths."""
-    value = document.value((key,))
-    entries: list[tuple[KeyPath, Data]] = [((key,), value)]
-    if isinstance(value, list):
-        entries = [((key, index), entry) for index, entry in enumerate(value[:MAX_SOURCES])]
-    for path, entry in entries:
-        try:
-            yield path, adapter.validate_python(entry)
-        except ValidationError:
-            continue  # the definition's own problems say why

@@ -53,7 +53,7 @@ class RecipientState(StrEnum):
     INVALID = "invalid"  # planned as: no text can be sent to this row
     DUPLICATE = "duplicate"  # planned as: the number is in the audience already
     SUPPRESSED = "suppressed"  # opted out
-    EXCLUDED = "excluded"  # planned as: listed in `exclude`
+    EXCLUDED = "excluded"  # planned as: listed in `exclude`, or left out by `where`
     CAPPED = "capped"  # the frequency cap is reached
     HOLDOUT = "holdout"  # planned as: control group
 

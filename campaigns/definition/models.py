@@ -19,7 +19,7 @@ from campaigns.definition.schedule import Schedule
 from campaigns.definition.sources import (
     MAX_SOURCES,
     ContactListSource,
-    FileSource,
+    ExcludedFile,
     Source,
     TaggedSource,
     as_list,
@@ -193,9 +193,9 @@ class Definition(Part):
         examples=[[{"file": "customers.csv", "number": "phone"}]],
     )
     exclude: Annotated[
-        tuple[FileSource, ...],
+        tuple[ExcludedFile, ...],
         BeforeValidator(at_most(MAX_SOURCES)),
-        BeforeValidator(as_list, json_schema_input_type=tuple[FileSource, ...] | FileSource),
+        BeforeValidator(as_list, json_schema_input_type=tuple[ExcludedFile, ...] | ExcludedFile),
     ] = Field((), description="Files with numbers that get nothing.", examples=[[{"file": "already-bought.csv"}]])
     default_region: Region | None = Field(
         None, description="The country of numbers written without +country (ISO 3166).", examples=["IT"]

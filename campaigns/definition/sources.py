@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Mapping
 from itertools import chain
-from typing import Annotated, Any, Final, TypeAlias
+from typing import Annotated, Any, Final, NoReturn, TypeAlias
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, WithJsonSchema
+from pydantic.json_schema import SkipJsonSchema
 
 from campaigns.definition.part import Part
 from campaigns.values.scalars import TEXTS, Cell, Text, nearest, refuse, whole_number
@@ -40,14 +41,29 @@ def not_empty(value: Any) -> Any:
     return value
 
 
-class FileSource(Part):
-    """A table beside the campaign file."""
+Where: TypeAlias = Annotated[
+    Text | None,
+    Field(
+        description="Who of them is in the audience: a condition over the fields, as in the {{ }} of a message.",
+        examples=['country == "IT" and points | int > 100'],
+    ),
+]
+
+
+class ExcludedFile(Part):
+    """A table of people who get nothing."""
 
     file: Text = Field(
         description="A .csv, .tsv, .jsonl or .xlsx file, relative to the campaign file and inside its folder.",
         examples=["customers.csv"],
     )
     number: Text = Field("number", description="The column that holds the phone number.", examples=["phone"])
+
+
+class FileSource(ExcludedFile):
+    """A table beside the campaign file."""
+
+    where: Where = None
 
 
 def _read_recipient(value: object) -> object:
@@ -81,6 +97,11 @@ class InlineSource(Part):
         description="Each with `number`, and the fields that the message uses.",
         examples=[[{"number": "+39 333 123 4567", "first_name": "Anna"}]],
     )
+    where: Where = None
+
+
+def _refuse_where(_value: object) -> NoReturn:
+    refuse("cannot be used with a contact list: the gateway does not reveal who is in it", "use a file as audience")
 
 
 class ContactListSource(Part):
@@ -89,6 +110,7 @@ class ContactListSource(Part):
     contact_list: Annotated[int, whole_number(1, 2_147_483_647)] = Field(
         description="The id of the list at the gateway.", examples=[12]
     )
+    where: SkipJsonSchema[Annotated[None, BeforeValidator(_refuse_where)]] = None
 
 
 KINDS: Final[Mapping[str, str]] = {

@@ -41,7 +41,7 @@ _ALLOWED_NODES: Final = (
     nodes.Add, nodes.Sub, nodes.Div, nodes.FloorDiv, nodes.Neg, nodes.Pos, nodes.Getitem, nodes.Slice,
 )  # fmt: skip
 
-_CANNOT: Final = "the message cannot be computed: "
+CANNOT: Final = "the message cannot be computed: "
 _UNSENDABLE: Final = "contains a character that cannot be sent"
 _NOT_A_WORD: Final = re.compile(r"\W+")
 
@@ -71,7 +71,7 @@ class MessageTemplate:
 
     def __init__(
         self,
-        pieces: "_Pieces",
+        pieces: "Pieces",
         *,
         literal: str,
         fields: frozenset[str],
@@ -97,10 +97,10 @@ class MessageTemplate:
         """
         if self._constant is not None:
             return self._constant
-        return _joined(self._pieces, _Person(fields, zone, self._order))
+        return joined(self._pieces, RowContext(fields, zone, self._order))
 
 
-class _Person:
+class RowContext:
     """The part of a Jinja context that a compiled template needs, without the 2 µs that building a real one takes."""
 
     __slots__ = ("fields", "order", "zone")
@@ -119,10 +119,11 @@ class _Person:
         return missing if is_blank(value) else value
 
 
-_Pieces = Callable[[_Person], Iterator[str]]
+Pieces = Callable[[RowContext], Iterator[str]]
 
 
-def _joined(pieces: _Pieces, person: _Person) -> str:
+def joined(pieces: Pieces, person: RowContext) -> str:
+    """Return what an expression shows of one row. Raises `RenderError`, which never shows the content of a field."""
     try:
         text = "".join(pieces(person))
     except UndefinedError as error:
@@ -130,9 +131,9 @@ def _joined(pieces: _Pieces, person: _Person) -> str:
     except RenderError:
         raise
     except ArithmeticError:
-        raise RenderError(f"{_CANNOT}it divides by zero") from None
+        raise RenderError(f"{CANNOT}it divides by zero") from None
     except Exception:  # whatever a filter makes of somebody's cells concerns this person alone
-        raise RenderError(f"{_CANNOT}a filter or a [...] does not accept such a value") from None
+        raise RenderError(f"{CANNOT}a filter or a [...] does not accept such a value") from None
     if len(text) > MAX_CHARACTERS:
         raise RenderError(f"the text is over {MAX_CHARACTERS:,} characters")
     return text
@@ -156,7 +157,7 @@ def compile_message(source: str, order: DayOrder | None = None) -> MessageTempla
     """
     source = source.rstrip("\r\n")
     _check_characters(source)
-    environment = _environment()
+    environment = sandboxed()
     try:
         for line, token, _value in environment.lex(source):
             if token in ("block_begin", "raw_begin"):
@@ -165,7 +166,7 @@ def compile_message(source: str, order: DayOrder | None = None) -> MessageTempla
                 hint = "remove it; to send these signs, write {{ '{#' }}"
                 raise TemplateProblem("a message has no {# ... #}: nobody would get what it contains", line, hint)
         tree = environment.parse(source)
-        fields, required = _check(tree)
+        fields, required = check_nodes(tree)
         is_constant = all(isinstance(node, nodes.TemplateData) for node in tree.find_all(nodes.Expr))
         literal = "\n" if not is_constant else ""  # no field of another program goes over two lines
         literal = literal.join((*(node.data for node in tree.find_all(nodes.TemplateData)), *fallbacks(tree)))
@@ -180,7 +181,7 @@ def compile_message(source: str, order: DayOrder | None = None) -> MessageTempla
         raise TemplateProblem("is too complex to be understood", 1, "use fewer brackets and shorter numbers") from error
     # A template only asks its context for names, because `_check` allows no construct that needs more.
     return MessageTemplate(
-        cast("_Pieces", pieces),
+        cast("Pieces", pieces),
         literal=literal,
         fields=fields,
         required=required,
@@ -190,11 +191,12 @@ def compile_message(source: str, order: DayOrder | None = None) -> MessageTempla
     )
 
 
-def _no_pieces(_person: _Person) -> Iterator[str]:
+def _no_pieces(_person: RowContext) -> Iterator[str]:
     return iter(())
 
 
-def _environment() -> SandboxedEnvironment:
+def sandboxed() -> SandboxedEnvironment:
+    """Return an environment with our filters and operators alone."""
     environment = SandboxedEnvironment(undefined=_Missing)
     ours = {"replace": replace, "date": _date, "round": to_round, "int": to_int, "float": to_float}
     environment.filters = {name: (environment.filters | ours)[name] for name in _FILTERS}
@@ -214,7 +216,7 @@ def _check_characters(source: str) -> None:
         raise TemplateProblem(f"is over {MAX_CHARACTERS:,} characters long", 1, "a text has at most ten segments")
 
 
-def _check(tree: nodes.Template) -> tuple[frozenset[str], frozenset[str]]:
+def check_nodes(tree: nodes.Template) -> tuple[frozenset[str], frozenset[str]]:
     """Refuse every node that is not on the list; names become field names. Return all fields and the required ones."""
     filters = list(tree.find_all(nodes.Filter))
     defaulted = {id(node.node) for node in filters if node.name == "default"}
@@ -254,9 +256,9 @@ def _check_constants(tree: nodes.Template, environment: SandboxedEnvironment) ->
             continue
         alone = nodes.Template([nodes.Output([node], lineno=node.lineno)], lineno=1)
         try:
-            _joined(cast("_Pieces", environment.from_string(alone).root_render_func), _Person({}, None, None))
+            joined(cast("Pieces", environment.from_string(alone).root_render_func), RowContext({}, None, None))
         except RenderError as error:
-            problem = f"cannot be computed for any recipient: {error.reason.removeprefix(_CANNOT)}"
+            problem = f"cannot be computed for any recipient: {error.reason.removeprefix(CANNOT)}"
             raise TemplateProblem(problem, node.lineno, "correct what is in the {{ }}") from None
 
 
@@ -272,6 +274,6 @@ def _check_filter(node: nodes.Filter) -> None:
 
 
 @pass_context
-def _date(person: _Person, value: object, shape: object, *, name: str = "a value") -> str:
+def _date(person: RowContext, value: object, shape: object, *, name: str = "a value") -> str:
     """The filter `date`: a date cell, formatted with strftime codes: `{{ day | date("%d/%m") }}`."""
     return to_date(str(value), str(shape), name, zone=person.zone, order=person.order)

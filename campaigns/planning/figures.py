@@ -26,6 +26,15 @@ class SampleText:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftOut:
+    """How many rows of a source its condition left out."""
+
+    source: str
+    where: str
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
 class VariantSummary:
     """The figures of a variant: people who get it or are held with it. `longest_text`: by segments, then length."""
 
@@ -45,6 +54,7 @@ class PlanSummary:
     `landlines` are among the people who get a text. `cuts` come from the `Split` that was used, and are empty if nobody
     was divided. `unread_exclusions` are rows under `exclude` without a number, `repeats` are people who got the same
     text from another campaign within a day. `to_look_at`: how many of both require approval, whatever the file says.
+    `left_out` has an entry for each source with a condition; its rows are among the excluded.
     """
 
     audience: int
@@ -61,6 +71,7 @@ class PlanSummary:
     unread_exclusions: int = 0
     repeats: int = 0
     to_look_at: int = 0
+    left_out: tuple[LeftOut, ...] = ()
 
 
 def summary_json(summary: PlanSummary, expected: Forecast | None) -> dict[str, Any]:
@@ -106,6 +117,7 @@ class Tally:
         self._counts: Counter[RecipientState] = Counter()
         self.unread_exclusions = 0
         self.repeats = Repeats()
+        self.left_out: tuple[LeftOut, ...] = ()
         self._zone = zone
         self._landlines = 0
         self._forced_by: Counter[str] = Counter()
@@ -151,6 +163,7 @@ class Tally:
             unread_exclusions=self.unread_exclusions,
             repeats=self.repeats.people,
             to_look_at=self.unread_exclusions + self.repeats.to_look_at(self._counts[RecipientState.PENDING]),
+            left_out=self.left_out,
         )
 
 

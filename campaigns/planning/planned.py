@@ -9,10 +9,11 @@ from campaigns.timing.departures import Departure
 class PlannedRecipient(NamedTuple):
     """One row of the audience. (number, occurrence) is unique in a plan.
 
-    `occurrence` is 0 for the row that counts for its number. For a duplicate or invalid row, whose `number` may be raw
-    text, it is the row's place in the whole audience (from 1). `text` and `segments` are empty unless the row is
-    pending, or held because its moment was missed. Only such rows have a `variant`, if the campaign has any, and a
-    `departure`, if people were placed in time. `slot` names one of several reminders.
+    `occurrence` is 0 for the row that counts for its number. For a row that counts for nothing (a duplicate, invalid,
+    or left out by a condition), whose `number` may be raw text, it is the row's place in the whole audience (from 1).
+    `text` and `segments` are empty unless the row is pending, or held because its moment was missed. Only such rows
+    have a `variant`, if the campaign has any, and a `departure`, if people were placed in time. `slot` names one of
+    several reminders.
     """
 
     number: str

@@ -131,7 +131,7 @@ class Plan:
         judge = self._make_judge(self._definition, self._texts, part, placer, warnings)
         rows = judge.rows()
         while chunk := list(islice(rows, _CHUNK_ROWS)):
-            self._tally.unread_exclusions = judge.unread.total()
+            self._tally.unread_exclusions, self._tally.left_out = judge.unread.total(), judge.left_out()
             yield chunk
 
     def _without_suppressed(self, chunk: Sequence[Judged]) -> Iterable[Judged]:

@@ -17,10 +17,10 @@ from campaigns.phone_numbers.numbers import InvalidNumber
 from campaigns.phone_numbers.spellings import phone_key
 from campaigns.planning.planned import PlannedRecipient
 from campaigns.planning.planner import Plan, Suppressed
-from campaigns.planning.row_planner import MAX_RAW_NUMBER_CHARACTERS, Judged, RowPlanner
+from campaigns.planning.row_planner import MAX_RAW_NUMBER_CHARACTERS, Judged, NotChosen, RowPlanner
 from campaigns.timing.appointments import Appointments, UnclearRow
 from campaigns.timing.placing import Placer
-from campaigns.timing.slots import Slot
+from campaigns.timing.slots import LEFT_OUT, Slot
 from campaigns.timing.zones import InvalidZone
 
 INVALID, DUPLICATE, EXCLUDED, CANCELLED = "invalid", "duplicate", "excluded", "cancelled"
@@ -63,13 +63,24 @@ class _ReminderJudge(RowPlanner):
         self._appointments = appointments
         self._first: dict[int | tuple[int, str], str] = {}
         self._again: Counter[tuple[str, str, str]] = Counter()
+        self._waiting: dict[int | tuple[int, str], PlannedRecipient] = {}
+
+    def rows(self) -> Iterator[Judged]:
+        """Yield the rows. An appointment is excluded only at the end: a later row of it may be in the audience."""
+        yield from super().rows()
+        for row in self._waiting.values():
+            yield row, None
 
     def judged(
         self, rows: Iterable[AudienceRow], index: int, excluded: Sequence[tuple[str, Set[int]]]
     ) -> Iterator[Judged]:
         source, appointments = self._names[index], self._appointments
-        for line, raw, fields, problem in rows:
+        for each in rows:
+            line, raw, fields, problem = each
             number, key = raw[:MAX_RAW_NUMBER_CHARACTERS], appointments.key(fields)
+            if not problem and (left_out := self.not_chosen(each, index)):
+                yield from self._not_planned(left_out, key, source, line)
+                continue
             try:
                 number, is_landline = self._numbers.textable(raw) if not problem else _refuse(problem)
                 digits = int(phone_key(number))
@@ -85,7 +96,25 @@ class _ReminderJudge(RowPlanner):
                 yield PlannedRecipient(number, 0, source, line, RecipientState.INVALID, reason, slot=slot), None
                 continue
             self._first[appointment] = f"row {line} of {source}"
+            if (waiting := self._waiting.pop(appointment, None)) is not None:
+                yield self._beside(waiting, key), None
             yield from ((row._replace(is_landline=is_landline), cost) for row, cost in found)
+
+    def _not_planned(self, found: NotChosen, key: str, source: str, line: int) -> Iterator[Judged]:
+        """Yield a row that its source's condition leaves out, unless it may be the one that decides."""
+        row = PlannedRecipient(found.number, 0, source, line, found.state, found.reason)
+        if found.state is RecipientState.INVALID:
+            yield row._replace(slot=self._numbered(row.number, key, INVALID)), None
+            return
+        digits = int(phone_key(row.number)) if found.is_phone else 0
+        appointment = (digits, key) if key else digits
+        if found.is_phone and appointment not in self._first and appointment not in self._waiting:
+            self._waiting[appointment] = row._replace(slot=str(Slot(key, EXCLUDED, "")))
+        else:
+            yield self._beside(row, key), None
+
+    def _beside(self, row: PlannedRecipient, key: str) -> PlannedRecipient:
+        return row._replace(slot=self._numbered(row.number, key, LEFT_OUT))
 
     def _numbered(self, number: str, key: str, label: str) -> str:
         """Return the slot of a row without a date to identify it: it is numbered among rows of the same kind."""

@@ -10,9 +10,12 @@ from zoneinfo import ZoneInfo
 from campaigns.lifecycle import RecipientState
 from campaigns.planning.planned import PlannedRecipient
 from campaigns.timing.departures import Departure
-from campaigns.timing.slots import SINGLE, Slot, slot_of
+from campaigns.timing.slots import LEFT_OUT, SINGLE, Slot, slot_of
 
 _VOID: Final = frozenset({RecipientState.CANCELLED, RecipientState.SKIPPED, RecipientState.SUPPRESSED})
+
+
+_COUNTING_FOR_NOTHING: Final = frozenset({RecipientState.INVALID, RecipientState.DUPLICATE, RecipientState.EXCLUDED})
 
 
 class EarlierRow(NamedTuple):
@@ -93,12 +96,12 @@ class _Comparison:
         slot = slot_of(row.slot)
         known = self._known.get((row.number, slot.key), [])
         same = [other for other_slot, other in known if other_slot == slot]
-        if row.state in {RecipientState.CANCELLED, RecipientState.EXCLUDED}:
+        if row.state in {RecipientState.CANCELLED, RecipientState.EXCLUDED} and slot.label != LEFT_OUT:
             self._withdraw((other for _, other in known), row.reason)
             is_known = any(other_slot.date == slot.date for other_slot, _ in known) if slot.date else bool(known)
             if not is_known:
                 self.changes.new.append(row)
-        elif not slot.date or row.state in {RecipientState.INVALID, RecipientState.DUPLICATE}:
+        elif not slot.date or row.state in _COUNTING_FOR_NOTHING:
             if not same:
                 self.changes.new.append(row)
         else:
@@ -158,6 +161,8 @@ def new_people(planned: Sequence[Numbered], known: Iterable[EarlierRow]) -> list
         there = occurrences.get(row.number, [])
         if not place and 0 not in there:
             found.append(row)
+        elif row.state is RecipientState.EXCLUDED and 0 in there:
+            continue  # a condition leaves out what is planned by now: it stays
         elif place > (more := sum(map(bool, there))):
             found.append(row._replace(occurrence=max(there, default=0) + place - more))
     return found

@@ -3,11 +3,13 @@
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from campaigns.audience import AudienceProblem, AudienceRow, inline_rows, open_source
-from campaigns.definition import ContactListSource, Definition, FileSource, InlineSource
+from campaigns.definition import ContactListSource, Definition, FileSource, InlineSource, Source
+from campaigns.definition.sources import ExcludedFile
 from campaigns.lifecycle import RecipientState
+from campaigns.message.conditions import RowCondition, compile_condition
 from campaigns.message.filters import RenderError
 from campaigns.message.placeholders import unknown_fields
 from campaigns.message.segments import Segmentation
@@ -17,6 +19,7 @@ from campaigns.opening import named_in
 from campaigns.phone_numbers.numbers import InvalidNumber, Normaliser
 from campaigns.phone_numbers.seen import FirstRows
 from campaigns.phone_numbers.spellings import phone_key
+from campaigns.planning.figures import LeftOut
 from campaigns.planning.planned import PlannedRecipient
 from campaigns.problems import MOST_PROBLEMS
 from campaigns.timing.departures import Placement
@@ -51,18 +54,21 @@ def read_through(definition: Definition) -> int:
 
 def open_table(
     folder: Path,
-    source: FileSource,
+    source: ExcludedFile,
     fields: Set[str],
     warnings: list[str] | None = None,
     expected: Set[str] = frozenset(),
 ) -> Iterator[AudienceRow]:
     """Yield the rows of a table in the campaign's `folder`, and warn about `expected` fields without a column.
 
-    Raises `AudienceProblem` with the table's name.
+    Raises `AudienceProblem` with the table's name, also if a column is missing that its condition uses.
     """
     try:
         path = named_in(folder, source.file)
-        reader = open_source(path, number_column=source.number, fields=fields, folder=folder)
+        where = source.where if isinstance(source, FileSource) else None
+        asked = compile_condition(where).fields if where else frozenset[str]()
+        reader = open_source(path, number_column=source.number, fields=fields | asked, folder=folder)
+        _refuse_unknown(asked, reader.columns)
         if warnings is not None:
             _warn_of_columns(warnings, source.file, expected, reader.columns)
         yield from reader
@@ -70,6 +76,11 @@ def open_table(
             warnings.extend(reader.warnings)  # some are only known after all rows were read
     except AudienceProblem as problem:
         raise AudienceProblem(f"{source.file}: {problem.problem}", problem.hint) from problem
+
+
+def _refuse_unknown(asked: Set[str], columns: Sequence[str]) -> None:
+    for name, hint in unknown_fields(asked, columns):
+        raise AudienceProblem(f"there is no column {name}, which `where` uses", hint)
 
 
 def _warn_of_columns(warnings: list[str], where: str, fields: Set[str], columns: Sequence[str]) -> None:
@@ -119,6 +130,15 @@ def nothing_for(row: PlannedRecipient, state: RecipientState, reason: str) -> Ju
     return row._replace(state=state, reason=reason, text="", segments=0, departure=None, variant=""), None
 
 
+class NotChosen(NamedTuple):
+    """What becomes of a row that its source's condition leaves out. `is_phone`: `number` is E.164, not as written."""
+
+    number: str
+    is_phone: bool
+    state: RecipientState
+    reason: str
+
+
 class RowPlanner:
     """Decides each row by itself and by the rows before it. Subclasses override `judged`."""
 
@@ -140,6 +160,8 @@ class RowPlanner:
         self._numbers = Normaliser(definition.default_region, mobile_only=definition.mobile_only)
         # The row of a number, packed as line * sources + source.
         self._seen = FirstRows()
+        self._conditions = [self._condition(source) for source in definition.audience]
+        self._left_out = Counter[int]()  # rows by the index of their source
         self._names: list[str] = []
         self._ordinal = 0
 
@@ -157,13 +179,47 @@ class RowPlanner:
                     self._names.append("recipients")
                     columns = sorted({field_name(key) for recipient in source.recipients for key in recipient})
                     _warn_of_columns(self._warnings, "recipients", self._texts.fields, columns)
-                    rows = inline_rows(source.recipients, fields=self._columns)
+                    condition = self._conditions[index]
+                    wanted = self._columns | (condition.fields if condition else frozenset())
+                    rows = inline_rows(source.recipients, fields=wanted)
                     yield from self.judged(rows, index, excluded)
                 case ContactListSource():
                     self._names.append(f"contact list {source.contact_list}")
                     self._warnings.append(f"only the gateway knows who is in {self._names[-1]}, until it has sent")
 
-    def _listed(self, source: FileSource) -> set[int]:
+    def left_out(self) -> tuple[LeftOut, ...]:
+        """Return what the conditions of the sources so far left out."""
+        return tuple(
+            LeftOut(name, condition.rule, self._left_out[index])
+            for index, (name, condition) in enumerate(zip(self._names, self._conditions, strict=False))
+            if condition
+        )
+
+    def _condition(self, source: Source) -> RowCondition | None:
+        remind = self._definition.schedule.remind
+        return compile_condition(source.where, remind and remind.format) if source.where else None
+
+    def not_chosen(self, row: AudienceRow, index: int) -> NotChosen | None:
+        """Return what becomes of a row that its source's condition leaves out, or that the condition fails for.
+
+        Such a row counts for nothing: another row of the same number may be in the audience.
+        """
+        condition = self._conditions[index]
+        if condition is None:
+            return None
+        try:
+            if condition.holds(row.fields):
+                return None
+            self._left_out[index] += 1
+            state, reason = RecipientState.EXCLUDED, f"left out by `where`: {condition.rule}"
+        except RenderError as error:
+            state, reason = RecipientState.INVALID, f"row {row.line} of {self._names[index]}: {error}"
+        try:
+            return NotChosen(self._numbers.textable(row.number)[0], True, state, reason)
+        except InvalidNumber:
+            return NotChosen(row.number[:MAX_RAW_NUMBER_CHARACTERS], False, state, reason)
+
+    def _listed(self, source: ExcludedFile) -> set[int]:
         rows = open_table(self._definition.folder, source, frozenset(), self._warnings)
         return set(excluded_numbers(source.file, rows, self._numbers.normalise, self.unread, self._warnings))
 
@@ -175,11 +231,16 @@ class RowPlanner:
         textable, text_of, place, seen = self._numbers.textable, self._texts.of, self._place, self._seen
         part, names = self._part, self._texts.names
         ordinal, variant = self._ordinal, 0
-        for line, raw, fields, problem in rows:
+        is_chosen = self._conditions[index] is None
+        for row in rows:
+            line, raw, fields, problem = row
             ordinal += 1
             number = raw[:MAX_RAW_NUMBER_CHARACTERS]
             if problem:
                 yield _invalid(number, ordinal, source, line, problem), None
+                continue
+            if not is_chosen and (found := self.not_chosen(row, index)):
+                yield PlannedRecipient(found.number, ordinal, source, line, found.state, found.reason), None
                 continue
             try:
                 number, is_landline = textable(raw)
@@ -205,14 +266,14 @@ class RowPlanner:
             if state is RecipientState.SKIPPED:
                 yield PlannedRecipient(number, 0, source, line, state, placed.reason), None
                 continue
-            row = _new(
+            planned = _new(
                 PlannedRecipient,
                 (
                     number, 0, source, line, state, placed.reason, text, cost.segments, placed.departure,
                     names[variant], "", is_landline,
                 ),
             )  # fmt: skip
-            yield row, cost if state is RecipientState.PENDING else None
+            yield planned, cost if state is RecipientState.PENDING else None
         self._ordinal = ordinal
 
 

@@ -1,19 +1,26 @@
 """What can be known about the tables of a campaign file before it is planned."""
 
 from collections import Counter
-from collections.abc import Callable, Set
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
 
 from campaigns.audience import AudienceProblem, open_source, read_to_end
-from campaigns.definition.document import Document
+from campaigns.definition.document import Data, Document, KeyPath
 from campaigns.definition.schedule import LocalTime
-from campaigns.definition.sources import FileSource
+from campaigns.definition.sources import MAX_SOURCES, ExcludedFile, Source
+from campaigns.message.conditions import compile_condition
+from campaigns.message.placeholders import unknown_fields
+from campaigns.message.refusals import TemplateProblem
 from campaigns.message.templates import field_name
+from campaigns.message.text_places import line_that_fails, place_in_text, place_of_name
 from campaigns.opening import named_in
 from campaigns.planning.row_planner import excluded_numbers
+from campaigns.problems import Problem
 from campaigns.timing.appointments import CANCELLED_COLUMN
 from campaigns.timing.zones import ZONE_COLUMN
 from campaigns.values.scalars import MOST_COMPARED, nearest, shown
@@ -35,7 +42,7 @@ NO_TABLE: Final = Table((), has_rows=False)
 
 
 def read_table(
-    folder: Path, source: FileSource, fields: Set[str], *, excluding: Callable[[str], str] | None = None
+    folder: Path, source: ExcludedFile, fields: Set[str], *, excluding: Callable[[str], str] | None = None
 ) -> Table:
     """Read a table to its end, because its last row may make it unusable. Raises `AudienceProblem`.
 
@@ -49,6 +56,42 @@ def read_table(
     else:
         has_rows = read_to_end(reader)
     return Table(reader.columns, has_rows, (*reader.warnings, *warnings))
+
+
+_Kind = TypeVar("_Kind")
+
+
+def valid_sources(document: Document, key: str, adapter: TypeAdapter[_Kind]) -> Iterator[tuple[KeyPath, _Kind]]:
+    """Yield the sources under `key` that are valid by themselves, with their paths."""
+    value = document.value((key,))
+    entries: list[tuple[KeyPath, Data]] = [((key,), value)]
+    if isinstance(value, list):
+        entries = [((key, index), entry) for index, entry in enumerate(value[:MAX_SOURCES])]
+    for path, entry in entries:
+        try:
+            yield path, adapter.validate_python(entry)
+        except ValidationError:
+            continue  # the definition's own problems say why
+
+
+def asked_in_condition(document: Document, path: KeyPath, source: Source) -> tuple[frozenset[str], Problem | None]:
+    """Return the fields that the condition of the source at `path` uses, if any, and what is wrong with it."""
+    where = (*path, "where")
+    try:
+        return compile_condition(source.where).fields if source.where else frozenset(), None
+    except TemplateProblem as error:
+        place = place_in_text(document, where, line_that_fails(error.problem, compile_condition))
+        return frozenset(), place.problem(where, error.problem, error.hint)
+
+
+def unknown_in_condition(
+    document: Document, path: KeyPath, asked: Set[str], who: str, columns: Sequence[str], number: str
+) -> Iterator[Problem]:
+    """Yield the names `asked` for in the condition of the source at `path` that none of its `columns` has."""
+    where = (*path, "where")
+    for name, hint in unknown_fields(asked, columns, number):
+        place = place_in_text(document, where, place_of_name(name))
+        yield place.problem(where, f"uses {name}, which {who}", hint)
 
 
 def columns_of_schedule(document: Document) -> frozenset[str]:

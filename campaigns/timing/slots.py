@@ -9,6 +9,9 @@ REMEMBERED: Final = 50_000
 NO_DATE: Final = "no date"
 """The slot label of a row without a date."""
 
+LEFT_OUT: Final = "left_out"
+"""The slot label of a row that a condition leaves out, where another row of its appointment decides."""
+
 SINGLE: Final = "message"
 """The slot label of a text that belongs to no appointment: a program asked for it."""
 

@@ -70,6 +70,7 @@ def preview_json(seen: Preview, *, full: bool = True) -> PlanPreview:
         "samples": [{"number": sample.number, "text": sample.text} for sample in summary.samples] if full else [],
         "longest_text": words_for(summary.longest_text, full=full),
         "landlines": summary.landlines,
+        "left_out": [{"source": each.source, "where": each.where, "rows": each.rows} for each in summary.left_out],
         "not_sent": list(seen.reasons),
         "warnings": list(summary.warnings),
         "over_cap_now": seen.over_cap,

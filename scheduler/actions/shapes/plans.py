@@ -37,6 +37,14 @@ class StoredVariant(TypedDict):
     encodings: Encodings
 
 
+class RowsLeftOut(TypedDict):
+    """How many rows of a source its condition (`where`) left out. They are among the excluded."""
+
+    source: str
+    where: str
+    rows: int
+
+
 class PlanFigures(TypedDict):
     """The figures of a plan, as they are stored once it has been made."""
 
@@ -44,6 +52,7 @@ class PlanFigures(TypedDict):
     encodings: NotRequired[Encodings]
     forced_by: NotRequired[Annotated[list[list[str | int]], Field(description="Each a character, and in how many.")]]
     landlines: NotRequired[int]
+    left_out: NotRequired[list[RowsLeftOut]]
     variants: NotRequired[list[StoredVariant]]
     warnings: NotRequired[list[str]]
 
@@ -124,6 +133,7 @@ class PlanPreview(TypedDict):
     samples: list[SampleShape]
     longest_text: str | None
     landlines: int
+    left_out: list[RowsLeftOut]
     variants: NotRequired[list[PlannedVariant]]
     not_sent: list[str]
     warnings: list[str]

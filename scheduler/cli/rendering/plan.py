@@ -47,6 +47,10 @@ def print_preview(seen: Preview) -> None:
             ("cost", _cost(seen)),
             *(("UCS-2 because", _because(entry)) for entry in forcing_characters(summary)),
             *(("nothing for", reason) for reason in seen.reasons),
+            *(
+                ("left out", f"{amount(out.rows, 'row')} of {out.source}, where {out.where}")
+                for out in summary.left_out
+            ),
             (
                 "landlines",
                 f"{summary.landlines:,}: with mobile_only: true they get nothing" if summary.landlines else "",

@@ -14,6 +14,7 @@ from campaigns.definition import ContactListSource, Definition, DeviceMode, File
 from campaigns.definition.loader import parse_document
 from campaigns.definition.reading import load_definition
 from campaigns.definition.schema import json_schema
+from campaigns.definition.sources import ExcludedFile
 from campaigns.problems import CampaignFileError
 
 SMALLEST = "campaign: sale\nmessage: Hello\naudience: {file: people.csv}\n"
@@ -80,7 +81,7 @@ def test_the_example_says_what_it_says(load: Load) -> None:
         FileSource(file="spring-customers.csv", number="phone"),
         InlineSource(recipients=({"number": "+39 333 123 4567", "first_name": "Anna"},)),
     )
-    assert definition.exclude == (FileSource(file="already-bought.csv"),)
+    assert definition.exclude == (ExcludedFile(file="already-bought.csv"),)
     assert definition.default_region == "IT"
     assert definition.schedule.start_at() == datetime(2026, 12, 1, 8, tzinfo=UTC)
     assert definition.throughput.rate == Rate(30, timedelta(minutes=1))

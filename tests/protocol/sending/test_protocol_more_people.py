@@ -67,6 +67,21 @@ def test_who_is_not_in_the_table_any_more_stays_as_planned(bench: Installation) 
     assert bench.gateway.copies() == {ANNA: 1, BOB: 1, CARL: 1}
 
 
+def test_who_is_left_out_by_the_rule_gets_the_text_once_it_holds_and_who_was_in_stays(bench: Installation) -> None:
+    ruled = FILE.replace("people.csv", "people.csv, where: name != 'nobody'")
+    run_id = drop(bench, f"{ANNA},Anna", f"{BOB},nobody", f"{CARL},nobody", text=ruled).run_id
+    bench.send()
+    assert bench.states(run_id) == {P.ACCEPTED: 1, P.EXCLUDED: 2}
+
+    rows = (f"{ANNA},nobody", f"{BOB},Bob", f"{CARL},nobody")
+    assert drop(bench, *rows, text=ruled).added == 1
+    bench.finish(run_id)
+    assert drop(bench, *rows, text=ruled).taken is Taken.OVER
+
+    assert bench.states(run_id) == {P.DELIVERED: 2, P.EXCLUDED: 2}
+    assert bench.gateway.copies() == {ANNA: 1, BOB: 1}
+
+
 def test_who_could_not_be_sent_to_gets_the_text_once_the_row_is_mended(bench: Installation) -> None:
     run_id = drop(bench, f"{ANNA},Anna", f"{BOB},").run_id
     bench.send()

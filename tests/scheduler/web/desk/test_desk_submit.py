@@ -169,6 +169,20 @@ def test_from_a_broken_file_to_an_approved_campaign(desk: Runtime, reader: Calla
     assert ["<ins>+ message: Hi {{ nome }}, our winter" in page for page in pages] == [False, True]
 
 
+def test_both_pages_of_a_plan_say_how_many_a_rule_left_out(desk: Runtime, reader: Callable[[Role], Reader]) -> None:
+    author, number = reader(Role.AUTHOR), "+39 333 765 4321"
+    rule = f"city == 'Rome' or phone == '{number.replace(' ', '')}'"
+    text = f'campaign: rome\nmessage: Hi\naudience:\n  file: cities.csv\n  number: phone\n  where: "{rule}"\n'
+    table = f"phone,city\n+393331234567,Rome\n{number},Milan\n+393331234568,\n".encode()
+
+    page = author.send("/submit", ("rome.yaml", text.encode()), ("cities.csv", table), do="plan").text
+    author.send("/submit/exactly", text=hidden(page, "text"), seen=hidden(page, "seen"))
+
+    for each in (page, author.get("/campaigns/rome/plan").text):
+        said = html.unescape(re.sub("<[^>]+>", "", each))
+        assert "Left out of cities.csv by where: city == 'Rome' or phone == '+…': 2 rows." in said
+
+
 def test_another_plan_than_the_one_that_was_seen_is_not_submitted(
     desk: Runtime, reader: Callable[[Role], Reader]
 ) -> None:

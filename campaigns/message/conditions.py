@@ -1,0 +1,146 @@
+"""Conditions about a row, in the language of messages: `country == "IT" and points | int > 100`."""
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, Final, cast
+
+from jinja2 import TemplateSyntaxError, nodes
+from jinja2.lexer import Token, describe_token
+from jinja2.parser import Parser
+from jinja2.sandbox import SandboxedEnvironment
+from jinja2.utils import missing
+
+from campaigns.message.expressions import Exact
+from campaigns.message.filters import RenderError
+from campaigns.message.refusals import TemplateProblem, is_word
+from campaigns.message.segments import is_blank
+from campaigns.message.templates import CANNOT, Pieces, RowContext, check_nodes, joined, sandboxed
+from campaigns.timing.dates import DayOrder
+
+MAX_CHARACTERS: Final = 1_000
+"""The longest condition: a comparison with each of 40 countries."""
+
+_SHOWN: Final = 200  # characters of a condition in the reason of every row that it leaves out
+_LONG_NUMBER: Final = re.compile(r"\d{7,}")  # of a person, perhaps: a reason is seen by people who may see none
+_EXAMPLE: Final = 'write it such as country == "IT" and points | int > 100'
+
+
+class RowCondition:
+    """A compiled condition. `fields` are the names that it uses, `rule` is what it says, on one line and not too long.
+
+    An empty cell is an empty text. What needs a number or a date of it fails, unless it has a default.
+    """
+
+    __slots__ = ("_order", "_pieces", "fields", "rule")
+
+    def __init__(self, pieces: Pieces, *, fields: frozenset[str], rule: str, order: DayOrder | None) -> None:
+        self._pieces = pieces
+        self._order = order
+        self.fields = fields
+        self.rule = rule
+
+    def holds(self, fields: Mapping[str, str]) -> bool:
+        """Return whether it is true of a row. Raises `RenderError` if it cannot be computed; no cell is shown."""
+        try:
+            return bool(joined(self._pieces, _TextContext(fields, None, self._order)))
+        except RenderError as error:
+            raise RenderError(f"`where` cannot be computed: {error.reason.removeprefix(CANNOT)}") from None
+
+
+class _TextContext(RowContext):
+    """A row whose empty cells are texts: one that is empty differs from "IT" as any other does."""
+
+    __slots__ = ()
+
+    def resolve_or_missing(self, key: str) -> Any:
+        value = super().resolve_or_missing(key)
+        return "" if value is missing else value
+
+
+@lru_cache(maxsize=256)
+def compile_condition(source: str, order: DayOrder | None = None) -> RowCondition:
+    """Compile a condition. `order` says what dates such as 01/02/2026 mean. Raises `TemplateProblem`.
+
+    Nothing but comparisons, joined by `and`, `or` and `not`, is a condition: a cell that says "no" is not false.
+    """
+    if len(source) > MAX_CHARACTERS:
+        raise TemplateProblem(f"is over {MAX_CHARACTERS:,} characters long", 1, "add a column to the table instead")
+    if source.lstrip().startswith(("{{", "{%")):
+        raise TemplateProblem("is written without {{ }}", 1, _EXAMPLE)
+    environment = _environment()
+    try:
+        condition = _parsed(source, environment)
+        _check_truth(condition)
+        shown = nodes.CondExpr(condition, nodes.Const("1"), nodes.Const(""), lineno=1)
+        tree = nodes.Template([nodes.Output([shown], lineno=1)], lineno=1)
+        fields, _ = check_nodes(tree)
+        if not fields:
+            hint = "write columns without quotes, and texts in quotes"
+            raise TemplateProblem("uses no column, and so says the same of every row", 1, hint)
+        pieces = environment.from_string(Exact().visit(tree)).root_render_func
+    except TemplateSyntaxError as error:
+        raise TemplateProblem(f"cannot be understood: {error.message}", error.lineno, _EXAMPLE) from error
+    except (RecursionError, MemoryError, SyntaxError, ValueError) as error:
+        raise TemplateProblem("is too complex to be understood", 1, "use fewer brackets and shorter numbers") from error
+    rule = _LONG_NUMBER.sub("…", " ".join(source.split()))
+    rule = rule if len(rule) <= _SHOWN else f"{rule[: _SHOWN - 1]}…"
+    return RowCondition(cast("Pieces", pieces), fields=fields, rule=rule, order=order)
+
+
+def _parsed(source: str, environment: SandboxedEnvironment) -> nodes.Expr:
+    parser = Parser(environment, source, state="variable")
+    condition = parser.parse_expression()
+    if not parser.stream.eos:
+        raise _left_over(parser.stream.current)
+    return condition
+
+
+def _left_over(token: Token) -> TemplateProblem:
+    words = describe_token(token)
+    hint = _EXAMPLE
+    if token.type == "assign":
+        hint = "compare with two signs: =="
+    elif words.lower() in ("and", "or", "not"):
+        hint = f"write {words.lower()} in small letters"
+    return TemplateProblem(f"cannot be understood from {words[:40]} on", token.lineno, hint)
+
+
+def _check_truth(node: nodes.Node | None) -> None:
+    """Refuse what is no comparison: of a text that is no comparison nobody knows whether "no" or "0" means yes."""
+    match node:
+        case nodes.And() | nodes.Or():
+            _check_truth(node.left)
+            _check_truth(node.right)
+        case nodes.Not():
+            _check_truth(node.node)
+        case nodes.Compare():
+            for side in (node.expr, *(operand.expr for operand in node.ops)):
+                if isinstance(side, nodes.List | nodes.Tuple):
+                    hint = 'write country == "IT" or country == "FR"'
+                    raise TemplateProblem("compares with a list, which is not understood", node.lineno, hint)
+                if is_word(side):
+                    word = str(side.value).lower()
+                    problem = f"compares with {word}, and every cell is a text"
+                    raise TemplateProblem(problem, node.lineno, f'write it in quotes: == "{word}"')
+        case nodes.Name():
+            hint = f'compare it: {node.name} == "yes", or {node.name} != ""'
+            raise TemplateProblem(f"asks whether {node.name} is true, and every cell is a text", node.lineno, hint)
+        case _:
+            raise TemplateProblem("is no comparison", node.lineno if node else 1, _EXAMPLE)
+
+
+def _is_in(part: object, whole: object, *_names: str) -> bool:
+    """The comparison `in`: an empty cell is in no text, though Python finds it in every one."""
+    return not is_blank(str(part)) and str(part) in str(whole)
+
+
+def _default(value: object, fallback: object = "", _boolean: object = None) -> object:
+    """The filter `default`: for a cell that is empty, with and without Jinja's third argument."""
+    return fallback if isinstance(value, str) and is_blank(value) else value
+
+
+def _environment() -> SandboxedEnvironment:
+    environment = sandboxed()
+    environment.filters |= {"default": _default, "in": _is_in, "notin": lambda *sides: not _is_in(*sides)}
+    return environment

@@ -1,0 +1,251 @@
+"""Who is in the audience by `where`, and what becomes of the rows that it leaves out."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from campaigns.audience import AudienceProblem
+from campaigns.checking import check_file
+from campaigns.definition import Definition
+from campaigns.definition.reading import load_definition
+from campaigns.lifecycle import RecipientState
+from campaigns.planning.figures import LeftOut
+from campaigns.planning.planned import PlannedRecipient
+from campaigns.planning.planner import plan_recipients
+from campaigns.planning.reminders import plan_reminders
+from campaigns.planning.replanning import EarlierRow, compare_reminders
+from campaigns.problems import CampaignFileError
+
+ANNA, BEA, CARLO, DORA = "+393331234567", "+393337654321", "+393330000001", "+393330000002"
+NOW = datetime(2026, 12, 1, 9, tzinfo=UTC)
+S = RecipientState
+
+Write = Callable[..., Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    def written(audience: str, more: str = "", **tables: str) -> Path:
+        for name, content in tables.items():
+            (tmp_path / f"{name}.csv").write_text(content, encoding="utf-8")
+        path = tmp_path / "campaign.yaml"
+        path.write_text(
+            f"campaign: spring\nmessage: Hi {{{{ name | default('you') }}}}\ndefault_region: IT\n{more}{audience}\n",
+            encoding="utf-8",
+        )
+        return path
+
+    return written
+
+
+def checked(path: Path) -> Definition:
+    return check_file(path, timezone="UTC", region=None)
+
+
+def problems(path: Path) -> list[tuple[int, int, str]]:
+    with pytest.raises(CampaignFileError) as caught:
+        checked(path)
+    return [(each.line, each.column, f"{each.path} {each.problem} ({each.hint})") for each in caught.value.problems]
+
+
+RULE = 'country == "IT" and points | int > 100'
+PEOPLE = f"""number,name,country,points
+{ANNA},Anna,IT,150
+{BEA},Bea,FR,150
+{CARLO},Carlo,IT,many
+,nobody,FR,1
+{BEA},Bea again,IT,101
+{ANNA},Anna again,IT,200
+{DORA},Dora,,
+"""
+
+
+def test_a_row_is_left_out_by_the_rule_and_counts_for_nothing(write: Write) -> None:
+    """Bea is in it by a later row of hers: in a table of orders everybody has several."""
+    plan = plan_recipients(checked(write(f"audience: {{file: people.csv, where: '{RULE}'}}", people=PEOPLE)))
+    rows = list(plan)
+
+    at, why = "people.csv", f"left out by `where`: {RULE}"
+    failed = "row 4 of people.csv: `where` cannot be computed: 'points' is not a number"
+    assert rows == [
+        PlannedRecipient(ANNA, 0, at, 2, S.PENDING, "", "Hi Anna", 1),
+        PlannedRecipient(BEA, 2, at, 3, S.EXCLUDED, why),
+        PlannedRecipient(CARLO, 3, at, 4, S.INVALID, failed),
+        PlannedRecipient("", 4, at, 5, S.EXCLUDED, why),
+        PlannedRecipient(BEA, 0, at, 6, S.PENDING, "", "Hi Bea again", 1),
+        PlannedRecipient(ANNA, 6, at, 7, S.DUPLICATE, "same number as row 2 of people.csv"),
+        PlannedRecipient(DORA, 7, at, 8, S.EXCLUDED, why),
+    ]
+    assert plan.summary.left_out == (LeftOut(at, RULE, 3),)
+
+
+def test_each_source_has_its_own_rule(write: Write) -> None:
+    recipients = f'[{{number: "{CARLO}", vip: "yes"}}, {{number: "{DORA}", vip: "no"}}]'
+    audience = f"""audience:
+  - {{file: people.csv, where: country == "FR"}}
+  - {{file: people.csv, where: country == "IT"}}
+  - {{recipients: {recipients}, where: vip == "yes"}}"""
+    people = f"number,name,country\n{ANNA},Anna,IT\n{BEA},Bea,FR\n"
+    plan = plan_recipients(checked(write(audience, people=people)))
+
+    assert [(row.number, row.line) for row in plan if row.state is S.PENDING] == [(BEA, 3), (ANNA, 2), (CARLO, 1)]
+    assert [(each.source, each.rows) for each in plan.summary.left_out] == [
+        ("people.csv", 1),
+        ("people.csv", 1),
+        ("recipients", 1),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ('contry == "IT"', "uses contry, which 'people.csv' does not have (did you mean country?)"),
+        ('name | default("") == contry', "uses contry, which 'people.csv' does not have (did you mean country?)"),
+        ('country = "IT"', "cannot be understood from = on (compare with two signs: ==)"),
+        ('country == "IT" AND points > 1', "cannot be understood from AND on (write and in small letters)"),
+        ("country", 'asks whether country is true, and every cell is a text (compare it: country == "yes", or '),
+        ("country == true", 'compares with true, and every cell is a text (write it in quotes: == "true")'),
+        ('country in ["IT"]', "compares with a list, which is not understood (write country == "),
+        ('"country" == "IT"', "uses no column, and so says the same of every row (write columns without quotes"),
+        ("points | intt > 1", "there is no filter intt (did you mean int?)"),
+        ("country.upper() == 1", "functions cannot be called"),
+        ("country == ", "cannot be understood: unexpected 'end of template'"),
+        ("(" * 900, "is too complex to be understood"),
+        ("country == 1" + " " * 1_000 + "or country == 2", "is over 1,000 characters long"),
+    ],
+)
+def test_a_rule_that_cannot_be_meant_is_a_mistake_with_its_place(write: Write, rule: str, said: str) -> None:
+    found = problems(write(f"audience:\n  file: people.csv\n  where: '{rule}'", people=PEOPLE))
+
+    assert [(line, column) for line, column, _ in found] == [(6, 10)]
+    assert f"audience.where {said}" in found[0][2]
+
+
+def test_a_rule_over_several_lines_has_its_mistake_in_the_right_one(write: Write) -> None:
+    audience = """audience:
+  - file: people.csv
+    where: >
+      country == "contry" and
+      contry == "IT" """
+
+    assert [each[:2] for each in problems(write(audience, people=PEOPLE))] == [(8, 7)]
+
+
+def test_where_says_which_recipients_and_lists_it_is_not_for(write: Write) -> None:
+    inline = write(f'audience: {{recipients: [{{number: "{ANNA}"}}], where: vip == "yes"}}')
+    assert "audience.where uses vip, which no recipient has" in problems(inline)[0][2]
+
+    (found,) = problems(write('audience: {contact_list: 12, where: vip == "yes"}'))
+    assert "audience.where cannot be used with a contact list: the gateway does not reveal who is in it" in found[2]
+
+    (found,) = problems(write("exclude: {file: people.csv, where: vip}\naudience: {file: people.csv}", people=PEOPLE))
+    assert "exclude.where is not a known key" in found[2]
+
+
+def test_a_table_that_lost_the_column_of_a_rule_cannot_be_planned(write: Write) -> None:
+    """Each run of a campaign that repeats reads the tables as they are then: a rule that is true of nothing by
+    accident, or of everybody, is worse than none."""
+    definition = checked(write("audience: {file: people.csv, where: country != 'IT'}", people=PEOPLE))
+    write("", people=f"number,land\n{ANNA},IT\n")
+
+    with pytest.raises(AudienceProblem, match=r"people\.csv: there is no column country, which `where` uses"):
+        list(plan_recipients(definition))
+
+
+def test_the_hash_of_a_file_without_a_rule_is_what_it_was(write: Write) -> None:
+    plain = load_definition(write("audience: {file: people.csv}"), timezone="UTC", region=None)
+    ruled = load_definition(write("audience: {file: people.csv, where: a == '1'}"), timezone="UTC", region=None)
+
+    assert plain.content_hash == "bdb0972c33601ebd49ce39fa3b194ff2eb484b4f8e395acebcdb9488c7c54034"
+    assert ruled.content_hash != plain.content_hash
+    assert Definition.model_validate_json(ruled.model_dump_json()).content_hash == ruled.content_hash
+
+
+NUMBERS = [ANNA, BEA, CARLO, DORA, "333 1234567", "1", ""]
+rows_of_a_table = st.lists(
+    st.tuples(st.sampled_from(NUMBERS), st.sampled_from(["IT", "FR", ""]), st.sampled_from(["5", "200", "x", ""])),
+    max_size=12,
+)
+HOLDS: dict[str, Callable[[str, str], bool]] = {
+    'country == "IT"': lambda country, _points: country == "IT",
+    'country != "IT"': lambda country, _points: country != "IT",
+    'points | int(0) > 100 or country in "FR,DE"': lambda country, points: points == "200" or country == "FR",
+}
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(rows_of_a_table, st.sampled_from(list(HOLDS)))
+def test_it_plans_what_the_table_without_those_rows_would(
+    write: Write, table: list[tuple[str, str, str]], rule: str
+) -> None:
+    """Whatever the rows: with `where`, as if they had been deleted in the spreadsheet."""
+    holds = HOLDS[rule]
+    table = [row for row in table if any(row)]
+    split = "variants: [{name: a, share: 50, message: A}, {name: b, share: 50, message: B}]\nholdout: 10"
+
+    def planned(audience: str, rows: list[tuple[str, str, str]]) -> list[tuple[object, ...]]:
+        cells = "".join(f'"{number}",{country},{points}\n' for number, country, points in rows)
+        path = write(audience, people=f"number,country,points\n{cells}")
+        path.write_text(path.read_text().replace("message: Hi {{ name | default('you') }}", split))
+        found = list(plan_recipients(load_definition(path, timezone="UTC", region=None)))
+        assert len({(row.number, row.occurrence) for row in found}) == len(found)
+        shown = [(row.number, row.state, row.text, row.variant, not row.occurrence) for row in found]
+        return [row for row in shown if row[1] is not S.EXCLUDED]
+
+    ruled = planned(f"audience: {{file: people.csv, where: '{rule}'}}", table)
+    assert ruled == planned("audience: {file: people.csv}", [row for row in table if holds(*row[1:])])
+
+
+REMIND = "schedule: {remind: {column: at, before: [2h], key: id}}\n"
+
+
+def reminders(path: Path) -> list[PlannedRecipient]:
+    return list(plan_reminders(checked(path), NOW))
+
+
+def test_an_appointment_is_excluded_if_none_of_its_rows_is_in_the_audience(write: Write) -> None:
+    audience = REMIND + "audience: {file: visits.csv, where: room != 'closed'}"
+    visits = f"""number,at,id,room
+{ANNA},2026-12-02 10:00,1,closed
+{ANNA},2026-12-02 11:00,1,blue
+{BEA},2026-12-02 10:00,2,closed
+{BEA},2026-12-02 11:00,2,closed
+{ANNA},2026-12-02 10:00,3,red
+1,2026-12-02 10:00,4,closed
+"""
+    found = [(row.line, row.state, row.slot) for row in reminders(write(audience, visits=visits))]
+
+    assert found == [
+        (2, S.EXCLUDED, "1|left_out|1"),
+        (3, S.PENDING, "1|2h before|2026-12-02T11:00:00Z"),
+        (5, S.EXCLUDED, "2|left_out|1"),
+        (6, S.PENDING, "3|2h before|2026-12-02T10:00:00Z"),
+        (7, S.EXCLUDED, "4|left_out|1"),
+        (4, S.EXCLUDED, "2|excluded|"),
+    ]
+
+
+def test_a_row_that_is_left_out_of_a_later_table_withdraws_its_reminders(write: Write) -> None:
+    audience = REMIND + "audience: {file: visits.csv, where: room != 'closed'}"
+    head = "number,at,id,room\n"
+    before = reminders(write(audience, visits=f"{head}{ANNA},2026-12-02 10:00,1,blue\n{BEA},2026-12-02 10:00,2,blue\n"))
+    known = [
+        EarlierRow(
+            id, 1, 1, row.number, row.slot, 0, row.state, False, True, 0, row.text, "",
+            row.departure and row.departure.at, None,
+        )
+        for id, row in enumerate(before)
+    ]  # fmt: skip
+    rows = f"{head}{ANNA},2026-12-02 10:00,1,closed\n{BEA},2026-12-02 09:00,2,closed\n{BEA},2026-12-02 10:00,2,blue\n"
+    later = reminders(write(audience, visits=rows))
+    zone = checked(write(audience)).schedule.zone
+
+    changes = compare_reminders(later, known, zone=zone, now=NOW)
+
+    withdrawn = {reason: [row.number for row in rows] for reason, rows in changes.withdrawn.items()}
+    assert withdrawn == {"left out by `where`: room != 'closed'": [ANNA]}
+    assert [(row.number, row.state) for row in changes.new] == [(BEA, S.EXCLUDED)]
