@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from campaigns.answering import HELP_ANSWERS
 from campaigns.audience import AudienceProblem
 from campaigns.definition.document import Document, KeyPath, dotted
-from campaigns.definition.models import Definition
+from campaigns.definition.models import Definition, TextEncoding
 from campaigns.definition.reading import read_definition
 from campaigns.definition.sources import (
     ContactListSource,
@@ -25,10 +25,11 @@ from campaigns.definition.variants import MAX_VARIANTS
 from campaigns.message.filters import RenderError
 from campaigns.message.placeholders import foreign_placeholders, unknown_fields
 from campaigns.message.refusals import TemplateProblem
-from campaigns.message.segments import is_blank, segmentation
+from campaigns.message.segments import is_blank
 from campaigns.message.templates import MessageTemplate, compile_message, field_name
 from campaigns.message.text_places import line_that_fails, place_in_text, place_of, place_of_field
 from campaigns.message.texts import MAX_SEGMENTS
+from campaigns.message.transliteration import encoded
 from campaigns.messages import MESSAGES
 from campaigns.phone_numbers.numbers import InvalidNumber, Normaliser
 from campaigns.planning.tables import (
@@ -239,7 +240,7 @@ class _Check:
         if text.template.fields:
             return
         try:
-            segments = segmentation(text.template.render({})).segments
+            segments = encoded(text.template.render({}), _encoding_in(self.document))[1].segments
             problem = f"takes {segments} segments, but at most {MAX_SEGMENTS} are allowed" * (segments > MAX_SEGMENTS)
         except RenderError as error:
             problem = f"cannot be sent: {error.reason}"
@@ -289,3 +290,9 @@ class _Text:
     path: KeyPath
     message: str
     template: MessageTemplate
+
+
+def _encoding_in(document: Document) -> TextEncoding:
+    """Return what the file says of characters outside the GSM alphabet; a wrong word is reported elsewhere."""
+    written = str(document.value(("encoding",))).strip().casefold()
+    return next((each for each in TextEncoding if each == written), TextEncoding.AS_IS)

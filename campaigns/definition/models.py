@@ -49,6 +49,14 @@ class OnUnknown(StrEnum):
     RESEND = "resend"  # it is sent again at once
 
 
+class TextEncoding(StrEnum):
+    """Which characters of a text may become those of the GSM alphabet, if the text then takes fewer segments."""
+
+    AS_IS = "as_is"
+    GSM = "gsm"  # quotes, dashes, spaces and the like; never a letter
+    GSM_PLAIN = "gsm_plain"  # those, and letters without their accents
+
+
 def _read_slug(text: str) -> str:
     if re.fullmatch("[a-z0-9][a-z0-9-]{0,63}", text):
         return text
@@ -179,6 +187,11 @@ class Definition(Part):
         description="The text, with {{ fields }} of the audience.",
         examples=['Hi {{ first_name | default("there") }}, see you tomorrow.'],
         json_schema_extra=_without_default,
+    )
+    encoding: Annotated[TextEncoding, choice(TextEncoding)] = Field(
+        TextEncoding.AS_IS,
+        description="Characters outside the GSM alphabet: as they are, or replaced where that saves segments.",
+        examples=["gsm"],
     )
     holdout: Annotated[int, whole_number(0, 99)] = Field(
         0, description="Percent kept as a control group, never sent to.", examples=[5]

@@ -14,6 +14,8 @@ _BASIC: Final = (
     "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
 )
 _EXTENDED: Final = "\f^{}\\[~]|€"
+GSM: Final = frozenset(_BASIC + _EXTENDED)
+"""The characters of GSM-7."""
 _ONLY_BASIC: Final = re.compile(f"[{re.escape(_BASIC)}]*")
 _ONLY_GSM: Final = re.compile(f"[{re.escape(_BASIC + _EXTENDED)}]*")
 _EXTENDED_ONE: Final = re.compile(f"[{re.escape(_EXTENDED)}]")

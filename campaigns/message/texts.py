@@ -5,10 +5,12 @@ from datetime import tzinfo
 from functools import partial
 from typing import Final
 
+from campaigns.definition.models import TextEncoding
 from campaigns.definition.schedule import Schedule
 from campaigns.message.filters import RenderError
-from campaigns.message.segments import Segmentation, is_blank, segmentation
+from campaigns.message.segments import Segmentation, is_blank
 from campaigns.message.templates import MessageTemplate, compile_message
+from campaigns.message.transliteration import encoded
 from campaigns.timing.zones import ZONE_COLUMN, InvalidZone, clocks_of
 
 MAX_SEGMENTS: Final = 10
@@ -18,10 +20,16 @@ MAX_SEGMENTS: Final = 10
 class Texts:
     """The texts of a campaign: one, or one per variant."""
 
-    def __init__(self, messages: Mapping[str, str], schedule: Schedule) -> None:
-        """Take `messages` by variant name, and the `schedule` for the zone in which dates are shown."""
+    def __init__(
+        self, messages: Mapping[str, str], schedule: Schedule, encoding: TextEncoding = TextEncoding.AS_IS
+    ) -> None:
+        """Take `messages` by variant name, and the `schedule` for the zone in which dates are shown.
+
+        `encoding`: which characters may be replaced once a text is rendered.
+        """
         self.names = tuple(messages)
         self._schedule = schedule
+        self._encoding = encoding
         order = schedule.remind.format if schedule.remind else None
         self._templates: list[MessageTemplate] = [compile_message(text, order) for text in messages.values()]
         self._shows_dates = any(template.shows_dates for template in self._templates)
@@ -40,13 +48,11 @@ class Texts:
         """
         zone = partial(self._zone, number, fields) if self._shows_dates else None
         if len(self._templates) == 1:
-            text = self._templates[0].render(fields, zone)
-            return text, _checked(text)
+            return self._checked(self._templates[0].render(fields, zone))
         found: list[tuple[str, Segmentation]] = []
         for name, template in zip(self.names, self._templates, strict=True):
             try:
-                text = template.render(fields, zone)
-                found.append((text, _checked(text)))
+                found.append(self._checked(template.render(fields, zone)))
             except RenderError as error:
                 raise RenderError(f"variant {name}: {error.reason}") from error
         return found[index]
@@ -59,12 +65,11 @@ class Texts:
             raise RenderError(error.reason) from None
         return zones[0] if len(zones) == 1 else self._schedule.zone
 
-
-def _checked(text: str) -> Segmentation:
-    """Return the cost of a text that may be sent. Raises `RenderError` for any other."""
-    if is_blank(text):
-        raise RenderError("the text is empty")
-    cost = segmentation(text)
-    if cost.segments > MAX_SEGMENTS:
-        raise RenderError(f"the text takes {cost.segments} segments, but at most {MAX_SEGMENTS} are allowed")
-    return cost
+    def _checked(self, text: str) -> tuple[str, Segmentation]:
+        """Return the text as it is sent, and what it costs. Raises `RenderError` for one that may not be sent."""
+        if is_blank(text):
+            raise RenderError("the text is empty")
+        text, cost = encoded(text, self._encoding)
+        if cost.segments > MAX_SEGMENTS:
+            raise RenderError(f"the text takes {cost.segments} segments, but at most {MAX_SEGMENTS} are allowed")
+        return text, cost

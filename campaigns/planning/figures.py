@@ -6,12 +6,14 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Protocol
 from zoneinfo import ZoneInfo
 
+from campaigns.definition.models import TextEncoding
 from campaigns.display import utc
 from campaigns.forecast import Forecast
 from campaigns.lifecycle import RecipientState
 from campaigns.message.segments import Segmentation
 from campaigns.phone_numbers.masking import mask
 from campaigns.planning.repeats import Repeats
+from campaigns.planning.replacements import ReplacedTexts, Replacements
 
 _SAMPLES: Final = 3
 _FORCED_BY: Final = 10
@@ -55,6 +57,7 @@ class PlanSummary:
     was divided. `unread_exclusions` are rows under `exclude` without a number, `repeats` are people who got the same
     text from another campaign within a day. `to_look_at`: how many of both require approval, whatever the file says.
     `left_out` has an entry for each source with a condition; its rows are among the excluded.
+    `replaced`: what `encoding` replaced; None if texts are sent as written.
     """
 
     audience: int
@@ -72,6 +75,7 @@ class PlanSummary:
     repeats: int = 0
     to_look_at: int = 0
     left_out: tuple[LeftOut, ...] = ()
+    replaced: ReplacedTexts | None = None
 
 
 def summary_json(summary: PlanSummary, expected: Forecast | None) -> dict[str, Any]:
@@ -81,6 +85,9 @@ def summary_json(summary: PlanSummary, expected: Forecast | None) -> dict[str, A
         del texts["longest_text"]
         texts.pop("samples", None)
         texts.pop("sample", None)
+    del values["replaced"]
+    if summary.replaced is not None:
+        values["replaced"] = summary.replaced.to_json()
     values["counts"] = {state.value: count for state, count in summary.counts.items()}
     if expected is not None:
         ends = {"first_send_at": utc(expected.first_send_at), "last_send_at": utc(expected.last_send_at)}
@@ -111,7 +118,7 @@ class Countable(Protocol):
 class Tally:
     """The figures while they grow; `shares` by variant name, if there are variants."""
 
-    def __init__(self, zone: ZoneInfo, shares: Mapping[str, int]) -> None:
+    def __init__(self, zone: ZoneInfo, shares: Mapping[str, int], encoding: TextEncoding) -> None:
         self.warnings: list[str] = []
         self.cuts: tuple[int, ...] = ()
         self._counts: Counter[RecipientState] = Counter()
@@ -121,6 +128,7 @@ class Tally:
         self._zone = zone
         self._landlines = 0
         self._forced_by: Counter[str] = Counter()
+        self._replacements = Replacements(encoding)
         self._samples: list[SampleText] = []
         self._texts = {name: _TextTally() for name in shares or [""]}
         self._shares = shares
@@ -129,6 +137,7 @@ class Tally:
         self._counts.update([row.state for row, _ in chunk])
         sent = [(row, cost) for row, cost in chunk if cost]
         self._forced_by.update([cost.forced_by for _, cost in sent if cost.forced_by])
+        self._replacements.add([(row.text, cost) for row, cost in sent])
         self._landlines += sum(row.is_landline for row, _ in sent)
         self._samples.extend(SampleText(mask(row.number), row.text) for row, _ in sent[: _SAMPLES - len(self._samples)])
         for name, tally in self._texts.items():
@@ -162,6 +171,7 @@ class Tally:
             landlines=self._landlines,
             unread_exclusions=self.unread_exclusions,
             repeats=self.repeats.people,
+            replaced=self._replacements.found(),
             to_look_at=self.unread_exclusions + self.repeats.to_look_at(self._counts[RecipientState.PENDING]),
             left_out=self.left_out,
         )

@@ -62,10 +62,10 @@ class Plan:
         self._suppressed = suppressed
         self._already_told = already_told
         self._given_split = split
-        self._texts = Texts(definition.messages, definition.schedule)
+        self._texts = Texts(definition.messages, definition.schedule, definition.encoding)
         self._hash_of = PersonHash(definition.campaign).of
         self._shares = {variant.name: variant.share for variant in definition.variants}
-        self._tally = Tally(definition.schedule.zone, self._shares)
+        self._tally = self._new_tally()
         self._hash = ""
 
     @property
@@ -85,8 +85,11 @@ class Plan:
             raise ValueError("a plan has no hash before all of its rows were read: iterate it to the end")
         return self._hash
 
+    def _new_tally(self) -> Tally:
+        return Tally(self._definition.schedule.zone, self._shares, self._definition.encoding)
+
     def __iter__(self) -> Iterator[PlannedRecipient]:
-        self._tally, self._hash = Tally(self._definition.schedule.zone, self._shares), ""
+        self._tally, self._hash = self._new_tally(), ""
         digest = hashlib.sha256(self._definition.content_hash.encode())
         placer, split = self._surveyed()
         self._tally.cuts = split.cuts if split else ()

@@ -35,6 +35,12 @@ RULES: Final = (
         "remove it, or use a file as audience",
     ),
     Rule(
+        ("encoding",),
+        lambda case: case.has_contact_list and not case.is_as_written,
+        "cannot be used with a contact list: its text is sent as it is written",
+        "remove it, and write plain quotes and hyphens yourself",
+    ),
+    Rule(
         ("exclude",),
         lambda case: case.has_contact_list and case.has_exclusions,
         "cannot be used with a contact list: the gateway does not reveal its numbers and sends to all of them",

@@ -6,7 +6,7 @@ from itertools import islice, pairwise
 from typing import Final
 
 from campaigns.calendar.hours import Hours
-from campaigns.definition.models import Definition
+from campaigns.definition.models import Definition, TextEncoding
 from campaigns.definition.schedule import Keeper, LocalTime, Remind, Schedule
 from campaigns.timing.recurrence import Recurrence, recurrence_of
 
@@ -28,6 +28,7 @@ class ScheduleRules:
         self.has_exclusions = bool(definition.exclude)
         self.has_cap = definition.frequency_cap is not None
         self.is_kept_by_gateway = definition.schedule.by is Keeper.GATEWAY
+        self.is_as_written = definition.encoding is TextEncoding.AS_IS
         self.has_variants = bool(definition.variants)
         self.has_holdout = bool(definition.holdout)
         self.needs_approval = definition.approval

@@ -12,6 +12,7 @@ from campaigns.lifecycle import BatchState, RunState
 from campaigns.lifecycle import RecipientState as P
 from campaigns.optout import Meaning
 from campaigns.planning.approval import command
+from campaigns.planning.replacements import saving_words
 from scheduler.report.devices import stuck_words
 from scheduler.report.limits import Limit
 from scheduler.report.shown.shapes import ProgressShape, RunShape
@@ -34,6 +35,7 @@ def run_summary(
     """Return the object that ends `run --json` and `status --json`: its counts by state add up to the audience.
 
     Times are ISO 8601 in UTC, or None. `reason`, `moment`, `day`, `forecast` and `happened` are present only if known,
+    `replaced` only if characters of texts were,
     `variants` and `control` only with `groups`. `awaits`: the hash to approve before it starts; `approved`: by whom it
     was, and when.
     """
@@ -58,6 +60,8 @@ def run_summary(
             "first_send_at": expected["first_send_at"],
             "last_send_at": expected["last_send_at"],
         }
+    if (replaced := run.plan_summary.get("replaced")) and replaced["texts"]:
+        summary["replaced"] = {"texts": replaced["texts"], "segments_saved": replaced["segments_saved"]}
     if run.sent_at is not None and books.first_send_at is not None:
         summary["happened"] = {"first_send_at": utc(books.first_send_at), "last_send_at": utc(books.last_send_at)}
     summary = {**summary, **outcomes_json(groups)}
@@ -132,6 +136,13 @@ def alarm_words(seen: RunProgress) -> str:
         return ""
     who = amount(seen.reached, "person", "people")
     return f"{who} who had opted out were on the contact list anyway, and got the text"
+
+
+def saved_words(*runs: RunView) -> str:
+    """Return what replacing characters saves in these runs, in words; empty if nothing was replaced."""
+    stored = [replaced for run in runs if (replaced := run.plan_summary.get("replaced"))]
+    texts = sum(replaced["texts"] for replaced in stored)
+    return saving_words(texts, sum(replaced["segments_saved"] for replaced in stored)) if texts else ""
 
 
 def moment_words(run: RunView, zone: ZoneInfo) -> str:

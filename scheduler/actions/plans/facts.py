@@ -9,9 +9,16 @@ from campaigns.lifecycle import RecipientState
 from campaigns.planning.approval import command, is_needed, to_approve
 from campaigns.planning.batching import NO_LIMIT
 from campaigns.planning.figures import PlanSummary, VariantSummary
+from campaigns.planning.replacements import ReplacedTexts
 from scheduler.actions.plans.offsets import ReminderOffset
 from scheduler.actions.plans.preview import Preview
-from scheduler.actions.shapes.plans import ForcingCharacter, PlannedOffset, PlannedVariant, PlanPreview
+from scheduler.actions.shapes.plans import (
+    ForcingCharacter,
+    PlannedOffset,
+    PlannedReplacements,
+    PlannedVariant,
+    PlanPreview,
+)
 from scheduler.report.shown.seeing import words_for
 
 SPLIT_BY_GATEWAY: Final = "the gateway splits the texts, and all phones together keep the rate of one"
@@ -41,12 +48,39 @@ def forcing_characters(summary: PlanSummary) -> list[ForcingCharacter]:
     return [
         {
             "character": character,
-            "code": f"U+{ord(character):04X}",
-            "name": unicodedata.name(character, "a character without a name"),
+            "code": _code(character),
+            "name": _name(character),
             "texts": count,
         }
         for character, count in summary.forced_by
     ]
+
+
+def _code(character: str) -> str:
+    return f"U+{ord(character):04X}"
+
+
+def _name(character: str) -> str:
+    return unicodedata.name(character, "a character without a name")
+
+
+def replacements(found: ReplacedTexts, *, full: bool = True) -> PlannedReplacements:
+    """Return what was replaced, by code and name, with the example only if `full`."""
+    return {
+        "texts": found.texts,
+        "segments_saved": found.segments_saved,
+        "characters": [
+            {
+                "character": each.character,
+                "code": _code(each.character),
+                "name": _name(each.character),
+                "written": each.written,
+                "texts": each.texts,
+            }
+            for each in found.characters
+        ],
+        "example": {"as_written": found.example[0], "text": found.example[1]} if full and found.example else None,
+    }
 
 
 def counts_of(summary: PlanSummary) -> dict[RecipientState, int]:
@@ -102,6 +136,8 @@ def preview_json(seen: Preview, *, full: bool = True) -> PlanPreview:
             if group.zones
         ],
     }
+    if summary.replaced is not None:
+        shown["replaced"] = replacements(summary.replaced, full=full)
     if summary.variants:
         shown["variants"] = [_variant_json(variant, full=full) for variant in summary.variants]
     if approval:

@@ -6,7 +6,7 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from campaigns.take_up import Taken
-from scheduler.report.shown.shapes import Counts, Encodings, Moment, RunStateWord, ToApprove, words
+from scheduler.report.shown.shapes import Counts, Encodings, Moment, RunStateWord, Saving, ToApprove, words
 
 
 class DayShape(TypedDict):
@@ -45,6 +45,14 @@ class RowsLeftOut(TypedDict):
     rows: int
 
 
+class StoredReplacements(Saving):
+    """What is sent in GSM characters instead of those in the file, what that saves, and the most frequent of them."""
+
+    characters: Annotated[
+        list[list[str | int]], Field(description="Each a character, what is written for it, and in how many texts.")
+    ]
+
+
 class PlanFigures(TypedDict):
     """The figures of a plan, as they are stored once it has been made."""
 
@@ -53,6 +61,7 @@ class PlanFigures(TypedDict):
     forced_by: NotRequired[Annotated[list[list[str | int]], Field(description="Each a character, and in how many.")]]
     landlines: NotRequired[int]
     left_out: NotRequired[list[RowsLeftOut]]
+    replaced: NotRequired[StoredReplacements]
     variants: NotRequired[list[StoredVariant]]
     warnings: NotRequired[list[str]]
 
@@ -86,6 +95,30 @@ class ForcingCharacter(TypedDict):
     code: str
     name: str
     texts: int
+
+
+class ReplacedShape(TypedDict):
+    """A character that is replaced by `written` (empty: it is left out), and in how many texts."""
+
+    character: str
+    code: str
+    name: str
+    written: str
+    texts: int
+
+
+class ReplacedExample(TypedDict):
+    """The text of one person as it was written, and as it would be sent."""
+
+    as_written: str
+    text: str
+
+
+class PlannedReplacements(Saving):
+    """What would be sent in GSM characters instead of those in the file. `example` is null without `read:numbers`."""
+
+    characters: list[ReplacedShape]
+    example: ReplacedExample | None
 
 
 class SampleShape(TypedDict):
@@ -134,6 +167,7 @@ class PlanPreview(TypedDict):
     longest_text: str | None
     landlines: int
     left_out: list[RowsLeftOut]
+    replaced: NotRequired[PlannedReplacements]
     variants: NotRequired[list[PlannedVariant]]
     not_sent: list[str]
     warnings: list[str]

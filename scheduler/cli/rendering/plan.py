@@ -13,11 +13,12 @@ from campaigns.message.segments import segmentation
 from campaigns.planning.approval import command, is_needed, to_approve
 from campaigns.planning.batching import NO_LIMIT
 from campaigns.planning.figures import PlanSummary, VariantSummary
+from campaigns.planning.replacements import saving_words
 from campaigns.values.durations import format_duration
-from scheduler.actions.plans.facts import counts_of, device_words, forcing_characters
+from scheduler.actions.plans.facts import counts_of, device_words, forcing_characters, replacements
 from scheduler.actions.plans.offsets import ReminderOffset
 from scheduler.actions.plans.preview import Preview
-from scheduler.actions.shapes.plans import ForcingCharacter
+from scheduler.actions.shapes.plans import ForcingCharacter, ReplacedShape
 from scheduler.cli.rendering.output import local_time, print_counts, print_facts, print_table, say
 
 ZONES: Final = 12
@@ -45,6 +46,7 @@ def print_preview(seen: Preview) -> None:
             ("requests", _requests(seen)),
             *_timing(seen),
             ("cost", _cost(seen)),
+            *_replaced(summary),
             *(("UCS-2 because", _because(entry)) for entry in forcing_characters(summary)),
             *(("nothing for", reason) for reason in seen.reasons),
             *(
@@ -73,6 +75,9 @@ def print_preview(seen: Preview) -> None:
 
 
 def _print_texts(summary: PlanSummary) -> None:
+    if summary.replaced and summary.replaced.example:
+        as_written, text = summary.replaced.example
+        say(f"\none text as it is written\n  {as_written}\nand as it is sent\n  {text}")
     if not summary.variants:
         for sample in summary.samples:
             say(f"\nto {sample.number}\n  {sample.text}")
@@ -206,6 +211,21 @@ def _cost(seen: Preview) -> str:
         return f"segments: {segments} for each contact of list {list_id}; only the gateway knows how many they are"
     encodings = _encodings(seen.summary)
     return f"segments: {seen.summary.segments:,}" + (f" ({encodings})" if encodings else "")
+
+
+def _replaced(summary: PlanSummary) -> Iterator[tuple[str, str]]:
+    """Yield what `encoding` saves, and the characters that it replaces."""
+    if summary.replaced is None:
+        return
+    found = replacements(summary.replaced)
+    yield "saved", saving_words(found["texts"], found["segments_saved"])
+    for entry in found["characters"]:
+        yield "replaced", _instead(entry)
+
+
+def _instead(entry: ReplacedShape) -> str:
+    becomes = f"by {entry['written']!r}" if entry["written"] else "by nothing"
+    return f"{entry['code']} {entry['name']} {becomes} in {amount(entry['texts'], 'text')}"
 
 
 def _because(entry: ForcingCharacter) -> str:

@@ -19,6 +19,7 @@ from scheduler.report.summary import (
     phone_lines,
     rehearsal_words,
     run_summary,
+    saved_words,
     waits_for,
 )
 from scheduler.report.variants import outcome_table
@@ -71,6 +72,7 @@ def show_one(entry: RunProgress, zone: ZoneInfo) -> None:
             ("file", entry.run.source),
             ("rehearsal", rehearsal_words(entry.run)),
             ("approved", approved_words(entry, zone)),
+            ("saved", saved_words(entry.run)),
             ("batches", ", ".join(f"{n:,} {state_words(state)}" for state, n in sorted(batches.items()))),
             ("in flight", f"{entry.in_flight:,} of them" if entry.in_flight else ""),
             ("now", waits_for(entry, zone)),

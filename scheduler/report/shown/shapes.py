@@ -186,6 +186,13 @@ class ApprovedBy(TypedDict):
     at: Moment
 
 
+class Saving(TypedDict):
+    """How many texts are sent in GSM characters instead of those in the file, and what that saves."""
+
+    texts: int
+    segments_saved: int
+
+
 class Requests(TypedDict):
     """How many requests were made to the gateway."""
 
@@ -203,6 +210,7 @@ class RunShape(OutcomesShape):
     state: RunStateWord
     recipients: Counts
     segments: int
+    replaced: NotRequired[Saving]
     requests: Requests
     started_at: Moment | None
     finished_at: Moment | None

@@ -16,6 +16,7 @@ from markupsafe import Markup
 from campaigns.access import Scope, roles_allowed
 from campaigns.counting import amount
 from campaigns.display import phone_words, shown_time, state_words
+from campaigns.planning.replacements import saving_words
 from scheduler.actions.reading.lists import at_least
 from scheduler.report.meanings import explained
 from scheduler.report.shown.seeing import number_for, words_for
@@ -127,7 +128,7 @@ def _environment() -> Environment:
         "moment": lambda text: datetime.fromisoformat(text) if text else None,
         "query": _query,
     }
-    made.globals["rehearsal"] = REHEARSAL
+    made.globals |= {"rehearsal": REHEARSAL, "saving_words": saving_words}
     return made
 
 

@@ -8,6 +8,7 @@ from campaigns.lifecycle import RecipientState
 from scheduler.actions.reading.exports import CampaignReport
 from scheduler.report.meanings import MEANINGS
 from scheduler.report.page_figures import MOST_REASONS
+from scheduler.report.summary import saved_words
 from scheduler.report.variants import groups_of
 from scheduler.web.desk.charts import LOOKS
 from scheduler.web.desk.rendering import render_file
@@ -56,4 +57,6 @@ def _facts(report: CampaignReport) -> list[str]:
         parts.append("a rehearsal in the sandbox")
     if len(report.runs) > 1:
         parts.append(f"{len(report.runs):,} runs")
+    if saved := saved_words(*report.runs):
+        parts.append(saved)
     return parts

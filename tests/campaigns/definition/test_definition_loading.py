@@ -177,6 +177,8 @@ def test_any_text_comes_back_from_the_database(message: str, size: int, seconds:
         (SMALLEST.replace("Hello", "hello"), False),
         (SMALLEST + "schedule: {window: {from: '09:00', to: '20:00'}}\n", False),
         (SMALLEST + "default_region: IT\n", False),
+        (SMALLEST + "encoding: as_is\nmobile_only: false\n", True),
+        (SMALLEST + "encoding: gsm\n", False),
     ],
 )
 def test_the_hash_changes_with_what_is_said_and_not_with_how(load: Load, text: str, same: bool) -> None:

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
+import phonenumbers
 import pytest
 
 from campaigns.definition import Definition
@@ -123,6 +124,16 @@ def test_a_landline_is_sent_to_and_counted_unless_the_campaign_is_for_mobiles_al
     assert planned(mobiles) == ["landline, but the campaign is mobile_only", "+393331234567"]
     assert mobiles.summary.landlines == 0
     assert mobiles.summary.counts == {RecipientState.INVALID: 1, RecipientState.PENDING: 1}
+
+
+def test_a_number_that_may_be_a_mobile_or_a_landline_counts_as_a_mobile(tmp_path: Path) -> None:
+    us = phonenumbers.parse("+12025550199")
+    assert phonenumbers.number_type(us) == phonenumbers.PhoneNumberType.FIXED_LINE_OR_MOBILE
+    table = "phone,first_name\n+1 202-555-0199,Anna\n"
+
+    plan = plan_recipients(campaign(tmp_path, table, more="mobile_only: true\n"))
+
+    assert planned(plan) == ["+12025550199"]
 
 
 def test_a_reminder_to_a_landline_is_counted(tmp_path: Path) -> None:

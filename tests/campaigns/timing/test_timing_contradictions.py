@@ -32,6 +32,7 @@ CAP = "\nfrequency_cap: {messages: 1, per: 7d}"
 CASES = [
     pytest.param("start: now", LIST + "\nexclude: {file: gone.csv}", "exclude", "sends to all of them", id="exclude"),
     pytest.param("start: now", LIST + CAP, "frequency_cap", "cannot be used with a contact list", id="cap and a list"),
+    pytest.param("start: now", LIST + "\nencoding: gsm", "encoding", "sent as it is written", id="encoding and a list"),
     pytest.param("by: gateway", FILE, "by", "needs a start", id="handed over, without a start"),
     pytest.param(
         KEPT + ", window: {from: '08:00', to: '10:00'}", FILE, "window", "no sending hours", id="and a window"

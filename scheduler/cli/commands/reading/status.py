@@ -19,7 +19,15 @@ MOST_FILES: Final = 10
 COLUMNS: Final = (
     *("campaign", "run", "moment", "day", "state", "reason", "recipients.audience"),
     *(f"recipients.{state}" for state in RecipientState),
-    *("segments", "requests.send", "requests.read", "started_at", "finished_at"),
+    *(
+        "segments",
+        "replaced.texts",
+        "replaced.segments_saved",
+        "requests.send",
+        "requests.read",
+        "started_at",
+        "finished_at",
+    ),
     *(f"{times}.{name}" for times in ("forecast", "happened") for name in ("first_send_at", "last_send_at")),
     *("variants", "control", "approval.plan", "approval.command", "replies", "reached_though_opted_out", "resends"),
 )

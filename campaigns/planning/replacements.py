@@ -1,0 +1,81 @@
+"""What `encoding` replaced in the texts of a plan, for how many people, and what that saves."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from campaigns.counting import amount
+from campaigns.definition.models import TextEncoding
+from campaigns.message.segments import Segmentation
+from campaigns.message.transliteration import Transliterated, replacement
+
+_CHARACTERS: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class ReplacedCharacter:
+    """A character that was replaced, by `written` (empty: it was left out), and in how many texts."""
+
+    character: str
+    written: str
+    texts: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReplacedTexts:
+    """How many texts are sent in other characters than they were written in, and how many segments that saves.
+
+    The most frequent `characters` come first. `example`: the text of one of these people as it was written, and as it
+    is sent.
+    """
+
+    texts: int
+    segments_saved: int
+    characters: tuple[ReplacedCharacter, ...]
+    example: tuple[str, str] | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it without texts, as it is stored with a plan."""
+        characters = [[each.character, each.written, each.texts] for each in self.characters]
+        return {"texts": self.texts, "segments_saved": self.segments_saved, "characters": characters}
+
+
+def saving_words(texts: int, segments_saved: int) -> str:
+    """Return what replacing saves, as people read it."""
+    if not texts:
+        return "no text takes fewer segments in GSM characters, so all are sent as written"
+    takes = "takes" if texts == 1 else "take"
+    return f"{amount(texts, 'text')} {takes} {amount(segments_saved, 'segment')} less in GSM characters"
+
+
+class Replacements:
+    """The figures while they grow."""
+
+    def __init__(self, encoding: TextEncoding) -> None:
+        self._encoding = encoding
+        self._texts = 0
+        self._saved = 0
+        self._characters: Counter[str] = Counter()
+        self._example: tuple[str, str] | None = None
+
+    def add(self, sent: Sequence[tuple[str, Segmentation]]) -> None:
+        """Count texts that are sent, each with what it costs."""
+        if self._encoding is TextEncoding.AS_IS:
+            return
+        for text, cost in sent:
+            if isinstance(cost, Transliterated):
+                self._texts += 1
+                self._saved += cost.saved
+                self._characters.update(cost.replaced)
+                self._example = self._example or (cost.as_written, text)
+
+    def found(self) -> ReplacedTexts | None:
+        """Return the figures; None if the campaign's texts are sent as they are written."""
+        if self._encoding is TextEncoding.AS_IS:
+            return None
+        characters = tuple(
+            ReplacedCharacter(each, replacement(each, self._encoding), count)
+            for each, count in self._characters.most_common(_CHARACTERS)
+        )
+        return ReplacedTexts(self._texts, self._saved, characters, self._example)
