@@ -30,19 +30,17 @@ def syntax_problem(source: str, message: str) -> tuple[str, str]:
 def refusal(node: nodes.Node) -> TemplateProblem:
     """Return the problem of a construct that no message may contain."""
     if isinstance(node, nodes.Call):
-        return TemplateProblem(
-            "functions cannot be called in a message", node.lineno, "use a filter: {{ field | upper }}"
-        )
+        return TemplateProblem("functions cannot be called", node.lineno, "use a filter: field | upper")
     if isinstance(node, nodes.Getattr):
         hint = 'a column "Customer.Name" is written customer_name'
         return TemplateProblem(f"a field has no parts such as .{node.attr}", node.lineno, hint)
     if isinstance(node, nodes.Getitem):
-        return TemplateProblem("a field has no parts such as [...]", node.lineno, "{{ field[:1] }} is its first letter")
+        return TemplateProblem("a field has no parts such as [...]", node.lineno, "field[:1] is its first letter")
     if isinstance(node, nodes.Test):
-        return TemplateProblem(f'"is {node.name}" is not understood', node.lineno, 'use {{ field | default("...") }}')
+        return TemplateProblem(f'"is {node.name}" is not understood', node.lineno, 'use field | default("...")')
     if isinstance(node, (nodes.Mul, nodes.Pow, nodes.Mod)):
         return TemplateProblem(f"the operator {node.operator} is not understood", node.lineno, "use + - / or a filter")
-    return TemplateProblem(f"{type(node).__name__} is not understood", node.lineno, "use {{ field }} with filters")
+    return TemplateProblem(f"{type(node).__name__} is not understood", node.lineno, "use fields with filters")
 
 
 def refuse_shape(date: nodes.Filter) -> None:

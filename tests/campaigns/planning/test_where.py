@@ -1,6 +1,7 @@
 """Who is in the audience by `where`, and what becomes of the rows that it leaves out."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,6 +14,9 @@ from campaigns.checking import check_file
 from campaigns.definition import Definition
 from campaigns.definition.reading import load_definition
 from campaigns.lifecycle import RecipientState
+from campaigns.message.conditions import compile_condition
+from campaigns.message.filters import RenderError
+from campaigns.message.refusals import TemplateProblem
 from campaigns.planning.figures import LeftOut
 from campaigns.planning.planned import PlannedRecipient
 from campaigns.planning.planner import plan_recipients
@@ -198,6 +202,60 @@ def test_it_plans_what_the_table_without_those_rows_would(
 
     ruled = planned(f"audience: {{file: people.csv, where: '{rule}'}}", table)
     assert ruled == planned("audience: {file: people.csv}", [row for row in table if holds(*row[1:])])
+
+
+@given(
+    st.one_of(st.text(), st.text(alphabet="{}%#|()[]'\"ab.~+-_=<>!0 \n", max_size=60)),
+    st.dictionaries(st.sampled_from("ab"), st.text(max_size=20)),
+)
+def test_any_text_is_a_condition_or_a_mistake_and_fails_for_one_row_alone(source: str, row: dict[str, str]) -> None:
+    with suppress(TemplateProblem, RenderError):
+        condition = compile_condition(source)
+
+        assert condition.fields
+        assert condition.holds(row) in (True, False)
+
+
+@pytest.mark.parametrize(
+    ("rule", "row", "holds"),
+    [
+        ("points > 9", {"points": "10"}, True),
+        ("9 < points | int < 11", {"points": "10"}, True),
+        ("points | default(0) | int >= 0", {}, True),
+        ("country == ''", {"country": "  "}, True),
+        ("country != 'IT'", {}, True),
+        ("not (country == 'IT' or country == 'FR')", {"country": "DE"}, True),
+        ("country in 'IT, FR'", {"country": "FR"}, True),
+        ("country in 'IT, FR'", {}, False),
+        ("country not in 'IT, FR'", {}, True),
+        ("Country | upper | trim == 'IT'", {"country": "it"}, True),
+        ("postcode[:2] == '10'", {"postcode": "10115"}, True),
+        ("day | date('%Y-%m') == '2026-12'", {"day": "2026-12-05"}, True),
+        ("seen | date('%Y-%m-%d') < '2026-12-01'", {"seen": "2026-11-30 10:00"}, True),
+    ],
+)
+def test_what_a_condition_says_of_a_row(rule: str, row: dict[str, str], holds: bool) -> None:
+    assert compile_condition(rule).holds(row) is holds
+
+
+@pytest.mark.parametrize(
+    ("rule", "row", "why"),
+    [
+        ("points > 9", {"points": "many"}, "'points' is not a number"),
+        ("points | int > 9", {}, "'points' is not a number"),
+        ("points < limit", {"points": "1", "limit": "2"}, "it compares two texts, and as text 9 is more than 10; "),
+        ("day | date('%Y') == '2026'", {"day": "soon"}, "'day' is not a date that can be read"),
+        ("10 / points > 1", {"points": "0"}, "it adds to a text"),
+        ("10 / (points | int) > 1", {"points": "0"}, "it divides by zero"),
+    ],
+)
+def test_a_condition_that_cannot_be_computed_says_why_and_shows_no_cell(
+    rule: str, row: dict[str, str], why: str
+) -> None:
+    with pytest.raises(RenderError) as caught:
+        compile_condition(rule).holds(row)
+
+    assert str(caught.value).startswith(f"`where` cannot be computed: {why}")
 
 
 REMIND = "schedule: {remind: {column: at, before: [2h], key: id}}\n"

@@ -358,3 +358,18 @@ def test_a_run_that_breaks_a_later_rule_fails_and_sends_nothing(
     assert failed.state is RunState.FAILED
     assert failed.reason.startswith(reason)
     assert bench.gateway.stored == []
+
+
+def test_a_table_that_lost_the_column_of_a_rule_ends_one_run_and_not_the_next(bench: Installation) -> None:
+    table = bench.folder / "people.csv"
+    table.write_text(f"number,country\n{ROME},IT\n{TOKYO},JP\n")
+    drop(bench, "repeat: {cron: '0 * * * *'}", "file: people.csv, where: country == 'IT'")
+    table.write_text(f"number,land\n{ROME},IT\n{TOKYO},JP\n")
+    bench.live_until(at("01T10:30"))
+
+    table.write_text(f"number,country\n{ROME},FR\n{TOKYO},IT\n")
+    bench.live_until(at("01T11:30"))
+
+    assert [state for _, state in shown(bench)] == [RunState.FAILED, RunState.COMPLETED, RunState.SCHEDULED]
+    assert "people.csv: there is no column country, which `where` uses" in runs_of(bench)[0].reason
+    assert bench.gateway.copies() == {TOKYO: 1}

@@ -132,3 +132,18 @@ def test_plan_shows_three_who_get_nothing_and_how_many_more(run: Run, campaign_f
     assert sum(line.startswith("nothing for invalid: ") for line in shown) == 4
     assert "nothing for invalid: 1 more row" in shown
     assert any(line.startswith("approval needed before anything is sent: campaigns approve sale") for line in shown)
+
+
+def test_plan_says_how_many_rows_a_condition_leaves_out(run: Run, campaign_file: Path) -> None:
+    people = '{number: "+393331112223", vip: "yes"}, {number: "+393331112224", vip: "no"}, {number: "+393331112225"}'
+    campaign_file.write_text(
+        f"campaign: sale\nmessage: Ciao\naudience: {{recipients: [{people}], where: vip == 'yes'}}\n"
+    )
+
+    shown = [" ".join(line.split()) for line in run("plan", campaign_file.name, SANDBOX).stdout.splitlines()]
+    said = json.loads(run("plan", campaign_file.name, SANDBOX, "--json").stdout)
+
+    assert "left out 2 rows of recipients, where vip == 'yes'" in shown
+    assert said["left_out"] == [{"source": "recipients", "where": "vip == 'yes'", "rows": 2}]
+    assert said["not_sent"] == ["excluded: left out by `where`: vip == 'yes'"]
+    assert run("run", campaign_file.name, SANDBOX).exit_code == 0
