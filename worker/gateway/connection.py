@@ -7,14 +7,14 @@ a session at a time; its redirects, proxies from the environment and INFO log of
 
 import socket
 import ssl
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import IntEnum
-from typing import cast
+from typing import Final, cast
 
-import httpcore
+import httptools
 import httpx
 
 from campaigns.clock import Clock
@@ -23,7 +23,14 @@ from worker.gateway.errors import Aborted
 Resolver = Callable[[str, int], Sequence[str]]
 """Maps a host name and port to the addresses to connect to, in the order to try them. Raises `OSError`."""
 
-_SocketOptions = Iterable[tuple[int, int, int] | tuple[int, int, bytes | bytearray] | tuple[int, int, None, int]]
+_PORTS: Final = {"http": 80, "https": 443}
+_READ_BYTES: Final = 65_536
+_FINAL: Final = 200
+"""The lowest status of a reply; 100 and the like come before one."""
+_FRAMING: Final = frozenset({b"content-length", b"transfer-encoding"})
+"""Headers that say where the body ends. Without one, it ends with the connection."""
+_MOST_BESIDE_BODY: Final = 131_072
+"""Bytes: the parser keeps a header until it is whole."""
 
 
 class Phase(IntEnum):
@@ -109,30 +116,48 @@ class DirectTransport(httpx.BaseTransport):
     def __init__(self, ssl_context: ssl.SSLContext | None, *, resolve: Resolver = addresses_of) -> None:
         self._ssl_context = ssl_context
         self._resolve = resolve
+        if ssl_context is not None:
+            ssl_context.set_alpn_protocols(["http/1.1"])
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         exchange = cast(Exchange, request.extensions["exchange"])
-        url = httpcore.URL(
-            scheme=request.url.raw_scheme,
-            host=request.url.raw_host,
-            port=request.url.port,
-            target=request.url.raw_path,
-        )
-        outgoing = httpcore.Request(request.method, url, headers=request.headers.raw, content=request.content)
-        connection = httpcore.HTTPConnection(
-            url.origin, self._ssl_context, network_backend=_Backend(exchange, self._resolve)
-        )
+        head = _head_of(request)
+        reply = _Reply(exchange.take)
+        connected = self._connect(exchange, request.url)
         try:
-            reply = connection.handle_request(outgoing)
-            if exchange.take is not None:
-                for part in cast(Iterable[bytes], reply.stream):
-                    exchange.take(part)
-        except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError) as error:
-            raise as_httpx(error) from error
+            _write(connected, exchange, head + request.content)
+            while not reply.is_read:
+                reply.feed(_read(connected, exchange))
         finally:
-            connection.close()
+            connected.close()
         exchange.phase = Phase.DONE
         return httpx.Response(reply.status, headers=_not_encoded(reply.headers))
+
+    def _connect(self, exchange: Exchange, url: httpx.URL) -> socket.socket:
+        host = url.raw_host.decode("ascii")
+        failure: OSError = OSError("The name has no address.")
+        with _named(httpx.ConnectTimeout, httpx.ConnectError):
+            # One by one, because socket.create_connection gives every address of a name the whole timeout.
+            for address in self._resolve(host, url.port or _PORTS[url.scheme]):
+                try:
+                    seconds = exchange.allowed_seconds(exchange.timeouts.connect)
+                    connected = socket.create_connection((address, url.port or _PORTS[url.scheme]), seconds)
+                except OSError as error:
+                    failure = error
+                    continue
+                connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                return connected if url.scheme == "http" else self._secured(connected, exchange, host)
+            raise failure
+
+    def _secured(self, connected: socket.socket, exchange: Exchange, host: str) -> socket.socket:
+        exchange.phase = Phase.TLS
+        context = self._ssl_context or ssl.create_default_context()
+        try:
+            connected.settimeout(exchange.allowed_seconds(exchange.timeouts.connect))
+            return context.wrap_socket(connected, server_hostname=host)
+        except BaseException:
+            connected.close()
+            raise
 
 
 class CheckedTransport(httpx.BaseTransport):
@@ -155,95 +180,109 @@ class CheckedTransport(httpx.BaseTransport):
         self._inner.close()
 
 
-def as_httpx(error: Exception) -> Exception:
-    """Return the httpx exception with the name of httpcore's, or of its nearest base; otherwise the error itself."""
-    for kind in type(error).__mro__:
-        named = getattr(httpx, kind.__name__, None)
-        if isinstance(named, type) and issubclass(named, httpx.TransportError):
-            return named(str(error))
-    return error
+class _Reply:
+    """A reply as it arrives, read by llhttp. `status` and `headers` are known once `is_read`."""
+
+    def __init__(self, take: Callable[[bytes], None] | None) -> None:
+        self.status = 0
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.is_read = False  # all of it, or its head if nobody takes the body
+        self._take = take
+        self._has_head = False
+        self._body: list[bytes] = []
+        self._beside_body = 0  # bytes since the last one of the body
+        self._parser = httptools.HttpResponseParser(self)
+
+    def feed(self, received: bytes) -> None:
+        """Read on; nothing received: the server has closed the connection. Raises httpx.RemoteProtocolError."""
+        if not received:
+            self._end()
+            return
+        try:
+            self._parser.feed_data(received)
+        except httptools.HttpParserUpgrade:
+            raise httpx.RemoteProtocolError("The server answered in another protocol.") from None
+        except httptools.HttpParserError as error:
+            if not self.is_read:  # what follows a whole reply is nobody's
+                self._give()
+                raise httpx.RemoteProtocolError(f"The reply is not HTTP ({error}).") from None
+        self._beside_body = 0 if self._body else self._beside_body + len(received)
+        self._give()
+        if self._beside_body > _MOST_BESIDE_BODY:
+            raise httpx.RemoteProtocolError("The head of the reply, or what stands between its parts, is too long.")
+
+    def _give(self) -> None:
+        # Not in the parser's callback, which replaces whatever `take` raises.
+        body, self._body = self._body, []
+        if self._take is not None:
+            for part in body:
+                self._take(part)
+
+    def _end(self) -> None:
+        if not self._has_head:
+            raise httpx.RemoteProtocolError("The server closed the connection without a reply.")
+        if any(name.lower() in _FRAMING for name, _ in self.headers):
+            raise httpx.RemoteProtocolError("The server closed the connection in the middle of its reply.")
+        self.is_read = True
+
+    # Called by the parser, also for whatever follows the reply.
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._has_head:  # no trailer
+            self.headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        if self._has_head:
+            return
+        self.status = self._parser.get_status_code()
+        self._has_head = self.status >= _FINAL
+        if not self._has_head:
+            self.headers.clear()
+        self.is_read = self._has_head and self._take is None
+
+    def on_body(self, part: bytes) -> None:
+        if not self.is_read:
+            self._body.append(part)
+
+    def on_message_complete(self) -> None:
+        self.is_read = self._has_head
+
+
+def _head_of(request: httpx.Request) -> bytes:
+    lines = [b"%s %s HTTP/1.1" % (request.method.encode(), request.url.raw_path)]
+    lines += [b"%s: %s" % header for header in request.headers.raw]
+    if any(b"\r" in line or b"\n" in line for line in lines):
+        raise httpx.LocalProtocolError("A header of the request contains a line break.")
+    return b"\r\n".join([*lines, b"", b""])
+
+
+def _write(connected: socket.socket, exchange: Exchange, request: bytes) -> None:
+    """Write the request after its last check. A server that reads no more may still have answered: no error."""
+    exchange.begin_writing()
+    rest = memoryview(request)
+    with suppress(httpx.WriteError), _named(httpx.WriteTimeout, httpx.WriteError):
+        while rest:
+            connected.settimeout(exchange.allowed_seconds(exchange.timeouts.write))
+            # Counted before the bytes are handed over: a count of 0 is proof even if `send` fails half-way.
+            exchange.bytes_written += len(rest)
+            written = connected.send(rest)
+            rest = rest[written:]
+            exchange.bytes_written -= len(rest)
+
+
+def _read(connected: socket.socket, exchange: Exchange) -> bytes:
+    exchange.phase = max(exchange.phase, Phase.WAIT)
+    with _named(httpx.ReadTimeout, httpx.ReadError):
+        connected.settimeout(exchange.allowed_seconds(exchange.timeouts.read))
+        received = connected.recv(_READ_BYTES)
+    if received:
+        exchange.phase = Phase.READ
+    return received
 
 
 def _not_encoded(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     # We ask for no encoding. If a server compresses anyway, httpx must not unpack 64 MiB into 64 GiB.
     return [(name, value) for name, value in headers if name.lower() != b"content-encoding"]
-
-
-class _Backend(httpcore.NetworkBackend):
-    def __init__(self, exchange: Exchange, resolve: Resolver) -> None:
-        self._exchange = exchange
-        self._resolve = resolve
-
-    def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,  # noqa: ARG002  httpcore's signature; the exchange has the times
-        local_address: str | None = None,  # noqa: ARG002  httpcore's signature
-        socket_options: _SocketOptions | None = None,  # noqa: ARG002  httpcore's signature
-    ) -> httpcore.NetworkStream:
-        failure: OSError = OSError("The name has no address.")
-        with _named(httpcore.ConnectTimeout, httpcore.ConnectError):
-            # One by one, because socket.create_connection gives every address of a name the whole timeout.
-            for address in self._resolve(host, port):
-                try:
-                    seconds = self._exchange.allowed_seconds(self._exchange.timeouts.connect)
-                    connected = socket.create_connection((address, port), seconds)
-                except OSError as error:
-                    failure = error
-                    continue
-                connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                return _Stream(connected, self._exchange)
-            raise failure
-
-
-class _Stream(httpcore.NetworkStream):
-    def __init__(self, connected: socket.socket, exchange: Exchange) -> None:
-        self._socket = connected
-        self._exchange = exchange
-
-    def start_tls(
-        self,
-        ssl_context: ssl.SSLContext,
-        server_hostname: str | None = None,
-        timeout: float | None = None,  # noqa: ARG002  httpcore's signature; the exchange has the times
-    ) -> httpcore.NetworkStream:
-        self._exchange.phase = Phase.TLS
-        with _named(httpcore.ConnectTimeout, httpcore.ConnectError):
-            try:
-                self._socket.settimeout(self._exchange.allowed_seconds(self._exchange.timeouts.connect))
-                wrapped = ssl_context.wrap_socket(self._socket, server_hostname=server_hostname)
-            except BaseException:
-                self.close()
-                raise
-        return _Stream(wrapped, self._exchange)
-
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002  httpcore's signature
-        exchange = self._exchange
-        if exchange.phase < Phase.WRITE:
-            exchange.begin_writing()
-        rest = memoryview(buffer)
-        with _named(httpcore.WriteTimeout, httpcore.WriteError):
-            while rest:
-                self._socket.settimeout(exchange.allowed_seconds(exchange.timeouts.write))
-                # Counted before the bytes are handed over: a count of 0 is proof even if `send` fails half-way.
-                exchange.bytes_written += len(rest)
-                written = self._socket.send(rest)
-                rest = rest[written:]
-                exchange.bytes_written -= len(rest)
-
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002  httpcore's signature
-        exchange = self._exchange
-        exchange.phase = max(exchange.phase, Phase.WAIT)
-        with _named(httpcore.ReadTimeout, httpcore.ReadError):
-            self._socket.settimeout(exchange.allowed_seconds(exchange.timeouts.read))
-            received = self._socket.recv(max_bytes)
-        if received:
-            exchange.phase = Phase.READ
-        return received
-
-    def close(self) -> None:
-        self._socket.close()
 
 
 @contextmanager

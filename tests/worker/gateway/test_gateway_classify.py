@@ -2,7 +2,6 @@
 
 import json
 
-import httpcore
 import httpx
 import pytest
 from hypothesis import given
@@ -11,7 +10,6 @@ from hypothesis import strategies as st
 from tests.worker.gateway.gateway_cases import ANNA, row, success
 from worker.gateway import ConnectFailed, GatewayError, ReplyLost, SendOutcome
 from worker.gateway.classify import classify, missing_numbers
-from worker.gateway.connection import as_httpx
 from worker.gateway.reading import reply_of
 from worker.gateway.seen import EXCEPTIONS, LEARNABLE, Seen, error_fingerprint
 from worker.gateway.wire import parse_messages
@@ -19,7 +17,7 @@ from worker.gateway.wire import parse_messages
 
 def leaves(kind: type[Exception]) -> set[type[Exception]]:
     """The exceptions below `kind` that libraries raise as such: those without further subclasses."""
-    below = [sub for sub in kind.__subclasses__() if sub.__module__.partition(".")[0] in {"httpx", "httpcore"}]
+    below = [sub for sub in kind.__subclasses__() if sub.__module__.partition(".")[0] == "httpx"]
     return set().union(*(leaves(sub) for sub in below)) if below else {kind}
 
 
@@ -46,19 +44,6 @@ def test_not_sent_is_said_of_connecting_alone() -> None:
 def test_no_exception_is_a_proof_once_a_byte_was_written(kind: type[Exception]) -> None:
     error = kind.__new__(kind)
     assert classify(Seen(error=error, bytes_written=1, is_send=True)).outcome is SendOutcome.UNKNOWN
-
-
-def test_every_exception_of_httpcore_has_its_name_in_httpx() -> None:
-    kinds = [getattr(httpcore, name) for name in httpcore.__all__]
-    errors = {kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Exception)}
-    never_left = {httpcore.ConnectionNotAvailable}  # a signal between httpcore's own parts
-    for kind in errors - never_left:
-        assert type(as_httpx(kind("why"))) is getattr(httpx, kind.__name__)
-
-
-def test_an_exception_with_no_name_in_httpx_stays_what_it_is() -> None:
-    error = KeyError("x")
-    assert as_httpx(error) is error
 
 
 def test_what_is_in_no_table_is_unknown() -> None:

@@ -21,6 +21,7 @@ from worker.gateway import (
     GatewayClient,
     ReplyLost,
     ReplyUnreadable,
+    SendOutcome,
     SendReply,
     Timeouts,
     TooBig,
@@ -63,6 +64,63 @@ def test_a_send_over_a_socket(reply: bytes) -> None:
     assert b"s3cr3t" not in head
     for header in [b"connection: close", b"accept-encoding: identity", b"user-agent: sms-campaign-worker"]:
         assert header in head.lower()
+
+
+HEAD = b"HTTP/1.1 200 OK\r\n"
+CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n"
+CHUNK = b"%x;a=b\r\n%b\r\n" % (len(ACCEPTED), ACCEPTED)
+IN_CHUNKS = HEAD + CHUNKED + CHUNK + b"0\r\nX-Trailer: Retry-After: 9\r\n\r\n"
+
+
+def in_pieces(reply: bytes, size: int) -> Script:
+    def script(connection: Connection) -> None:
+        connection.read_request()
+        for start in range(0, len(reply), size):
+            connection.write(reply[start : start + size])
+
+    return script
+
+
+@pytest.mark.parametrize("size", [1, 7, 10_000])
+@pytest.mark.parametrize(
+    "reply",
+    [
+        WITH_LENGTH,
+        TO_THE_END,
+        IN_CHUNKS,
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + WITH_LENGTH,
+        WITH_LENGTH.replace(b"HTTP/1.1", b"HTTP/1.0"),
+        WITH_LENGTH + b"HTTP/1.1 500 Another Reply\r\n\r\n\0",
+    ],
+    ids=["length", "until the end", "chunks", "after others", "1.0", "with more behind"],
+)
+def test_a_reply_in_any_framing_and_pieces(reply: bytes, size: int) -> None:
+    with TcpServer(in_pieces(reply, size)) as server:
+        assert [message.id for message in send(server.url).messages] == [7]
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        HEAD + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\n" + ACCEPTED,
+        HEAD + b"Content-Length: %d\r\n" % len(ACCEPTED) + CHUNKED + CHUNK + b"0\r\n\r\n",
+        HEAD + CHUNKED + CHUNK,  # the last chunk never came
+        HEAD + CHUNKED + b"zz\r\n",
+        b"HTTP/2 200\r\n\r\n" + ACCEPTED,
+        b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n",
+        HEAD + b"X-Long: " + b"x" * 200_000 + b"\r\n\r\n" + ACCEPTED,
+        HEAD + b"X-Many: 1\r\n" * 20_000 + b"\r\n" + ACCEPTED,
+        b"HTTP/1.1 100 Continue\r\n\r\n" * 10_000 + WITH_LENGTH,
+        HEAD + CHUNKED + b"1" + b";x" * 100_000 + b"\r\n{\r\n",
+        HEAD + CHUNKED + CHUNK + b"0\r\nX-Trailer: " + b"x" * 200_000 + b"\r\n\r\n",
+    ],
+    ids=range(11),
+)
+def test_a_reply_that_breaks_http_is_not_believed(reply: bytes) -> None:
+    with TcpServer(in_pieces(reply, 16_384)) as server:
+        error = caught(lambda: send(server.url))
+    assert isinstance(error, ReplyLost)
+    assert error.outcome is SendOutcome.UNKNOWN
 
 
 def test_every_request_has_its_own_connection_and_brings_no_cookie_back() -> None:
