@@ -15,7 +15,9 @@ from worker.servers.troubles import Troubles
 from worker.store.connections.commits import Commits, Version
 from worker.store.connections.engines import postgresql_engine, sqlite_engine, sqlite_file
 from worker.store.connections.group_commit import Writers
+from worker.store.connections.kept import KeptConnections
 from worker.store.connections.replica import READ_SETTING, Replica, Written
+from worker.store.connections.short_sessions import alone, in_savepoint
 from worker.store.errors import DatabaseLost, StoreError
 from worker.store.same_database import Belonging, Loss, SameDatabase
 
@@ -52,14 +54,14 @@ class Store:
                 sqlite_engine(self.url, self._same, immediate=True),
                 sqlite_engine(self.url, self._same, immediate=False),
             )
-            self._looker = self._reader
+            self._looks = KeptConnections(self._reader)
             self._commits: Commits | None = Commits(self._reader)
             # SQLite allows one writer at a time and lets the others sleep and look again. Threads of one process queue
             # up instead, which sent a quarter more in a measurement with four threads.
             self._writers: Writers | None = Writers(self._writer)
         else:
             self._writer = self._reader = postgresql_engine(self.url, self._same)
-            self._looker = self._reader.execution_options(isolation_level="AUTOCOMMIT")
+            self._looks = KeptConnections(self._reader.execution_options(isolation_level="AUTOCOMMIT"))
             self._writers = self._commits = None
         self._fence: Callable[[Session], None] | None = None
 
@@ -100,7 +102,7 @@ class Store:
         """
         self._written = None  # whoever wrote reads what it wrote
         with self._watched():
-            with self._writing(is_short) as session, session.begin():
+            with self._writing(is_short) as session:
                 if self._fence is not None:
                     self._fence(session)
                 yield session
@@ -112,14 +114,15 @@ class Store:
 
     @contextmanager
     def _writing(self, is_short: bool) -> Iterator[Session]:
-        if self._writers is not None and is_short:
-            with (
-                self._writers.together() as connection,
-                Session(connection, join_transaction_mode="create_savepoint") as session,
-            ):
+        if not is_short:
+            turn = self._writers.alone() if self._writers is not None else nullcontext(self._writer)
+            with turn as bind, Session(bind) as session, session.begin():
+                yield session
+        elif self._writers is not None:
+            with self._writers.together() as connection, in_savepoint(connection) as session:
                 yield session
         else:
-            with self._writers.alone() if self._writers else nullcontext(), Session(self._writer) as session:
+            with alone(self._writer) as session:
                 yield session
 
     @contextmanager
@@ -155,7 +158,7 @@ class Store:
             with self.read() as session:
                 yield session.connection()
             return
-        with self._watched(), self._looker.connect() as connection:
+        with self._watched(), self._looks.one() as connection:
             yield connection
 
     def version(self) -> Version | None:
@@ -208,6 +211,9 @@ class Store:
         """Close every connection."""
         if self._commits is not None:
             self._commits.close()
+        if self._writers is not None:
+            self._writers.close()
+        self._looks.close()
         self._writer.dispose()
         self._reader.dispose()
         if self.replica is not None:

@@ -48,13 +48,18 @@ class Writers:
         self._lock = threading.Lock()
         self._waiting: deque[None] = deque()  # its ends are changed atomically
         self._open: _Group | None = None
+        self._kept: sa.Connection | None = None  # a pool resets and wraps it each time, and another has another cache
 
     @contextmanager
-    def alone(self) -> Iterator[None]:
+    def alone(self) -> Iterator[sa.Connection]:
         """Keep the others out until the block ends, for a transaction of its own."""
         with self._turn():
             self._commit()
-            yield
+            try:
+                yield self._connection()
+            except BaseException:
+                self._drop()
+                raise
 
     @contextmanager
     def together(self) -> Iterator[sa.Connection]:
@@ -63,7 +68,7 @@ class Writers:
         The block must use a savepoint, and be short: the others of its group are answered only after it.
         """
         with self._turn():
-            group = self._open = self._open or _Group(self._engine.connect())
+            group = self._open = self._open or _Group(self._connection())
             group.members += 1
             try:
                 yield group.connection
@@ -84,6 +89,25 @@ class Writers:
             self._waiting.pop()
             yield
 
+    def close(self) -> None:
+        """Give the connection back, unless somebody writes right now."""
+        if self._lock.acquire(blocking=False):
+            try:
+                self._commit()
+                self._drop()
+            finally:
+                self._lock.release()
+
+    def _connection(self) -> sa.Connection:
+        if self._kept is None:
+            self._kept = self._engine.connect()
+        return self._kept
+
+    def _drop(self) -> None:
+        kept, self._kept = self._kept, None
+        if kept is not None:
+            kept.close()
+
     def _commit(self) -> None:
         group, self._open = self._open, None
         if group is None:
@@ -98,7 +122,8 @@ class Writers:
                 group.connection.connection.rollback()
         finally:
             try:
-                group.connection.close()
+                if group.error is not None:
+                    self._drop()
             finally:
                 group.ended.set()
 
