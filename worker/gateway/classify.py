@@ -190,8 +190,10 @@ class Classification:
 def classify(seen: Seen) -> Classification:
     """Return the verdict of the first row that matches. Never raises, whatever the bytes."""
     row = next(row for row in ROWS if row.when(seen))
-    cause = without_numbers(seen.certificate_problem or str(seen.error))  # in the words of the system
-    sentence = row.says.replace("{cause}", cause)
+    sentence = row.says
+    if seen.error is not None:
+        cause = without_numbers(seen.certificate_problem or str(seen.error))  # in the words of the system
+        sentence = sentence.replace("{cause}", cause)
     if row.raises is None or isinstance(row.raises, type):
         return Classification(row.raises, sentence)
     return Classification(row.raises(seen), sentence)
@@ -199,6 +201,8 @@ def classify(seen: Seen) -> Classification:
 
 def missing_numbers(messages: Sequence[Message], sent: Sequence[str]) -> tuple[str, ...]:
     """Return the numbers that a complete reply leaves out, in the order and spelling of the request."""
+    if has_numbers(messages, sent):
+        return ()
     left = Counter(same_number(message.number) for message in messages)
     missing = []
     for number in sent:
@@ -210,6 +214,13 @@ def missing_numbers(messages: Sequence[Message], sent: Sequence[str]) -> tuple[s
     return tuple(missing)
 
 
+def has_numbers(messages: Sequence[Message], sent: Sequence[str]) -> bool:
+    """Return whether the messages are to exactly these numbers, in this order and spelling, as in most replies."""
+    return [message.number for message in messages] == list(sent)
+
+
 def _foreign(messages: Sequence[Message], sent: Sequence[str]) -> bool:
+    if has_numbers(messages, sent):
+        return False
     reported = Counter(same_number(message.number) for message in messages)
     return bool(reported - Counter(same_number(number) for number in sent))

@@ -25,6 +25,7 @@ Resolver = Callable[[str, int], Sequence[str]]
 
 _PORTS: Final = {"http": 80, "https": 443}
 _READ_BYTES: Final = 65_536
+_NO_BODY: Final = httpx.ByteStream(b"")
 _FINAL: Final = 200
 """The lowest status of a reply; 100 and the like come before one."""
 _FRAMING: Final = frozenset({b"content-length", b"transfer-encoding"})
@@ -131,7 +132,7 @@ class DirectTransport(httpx.BaseTransport):
         finally:
             connected.close()
         exchange.phase = Phase.DONE
-        return httpx.Response(reply.status, headers=_not_encoded(reply.headers))
+        return httpx.Response(reply.status, headers=_not_encoded(reply.headers), stream=_NO_BODY)
 
     def _connect(self, exchange: Exchange, url: httpx.URL) -> socket.socket:
         host = url.raw_host.decode("ascii")

@@ -17,6 +17,7 @@ from campaigns.protocol.matching import same_number
 from campaigns.sending.backoff import reconnect_after
 from worker import metrics
 from worker.gateway import GatewayError, SendOutcome, SendReply
+from worker.gateway.classify import has_numbers
 from worker.gateway.results import Message
 from worker.logs import get_logger
 from worker.servers.conditions import detail_of
@@ -219,6 +220,10 @@ class Outcomes:
 
 def place(addressees: Sequence[Addressee], messages: Sequence[Message]) -> tuple[list[Placed], list[int]]:
     """Match every message of a reply to its recipient, by number; also return the recipients that it left out."""
+    if has_numbers(messages, [a.number for a in addressees]):
+        return [placed_of(a.id, message) for a, message in zip(addressees, messages, strict=True)], []
+    if has_numbers(messages, [a.number for a in addressees]):
+        return [placed_of(a.id, message) for a, message in zip(addressees, messages, strict=True)], []
     waiting = {same_number(a.number): a.id for a in addressees}
     placed = [placed_of(waiting.pop(key), m) for m in messages if (key := same_number(m.number)) in waiting]
     return placed, list(waiting.values())

@@ -30,6 +30,32 @@ def at_end(session: Session) -> list[Callable[[Session], None]]:
     return queued
 
 
+class _Watch:
+    """Lets nothing be read from or written to a database that is not the one that was opened.
+
+    A class: as a generator it took twice as long, and there are four for each request.
+    """
+
+    def __init__(self, url: sa.URL, same: SameDatabase) -> None:
+        self._url = url
+        self._same = same
+
+    def __enter__(self) -> None:
+        if (loss := self._same.loss()) is not None:
+            raise DatabaseLost(self._url, loss)
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        if not isinstance(error, sa.exc.DatabaseError):
+            return
+        code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF  # the upper bits give the exact kind
+        if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
+            # Reported as what happened to the file, if that shows: a thread that met it as damage reported it twice.
+            loss = self._same.loss() or Loss.DAMAGED
+            self._same.lose(loss)
+            self._same.loss()  # this reports it
+            raise DatabaseLost(self._url, loss) from error
+
+
 class Store:
     """The database: `write()` opens a transaction that commits at its end, `read()` one that only reads.
 
@@ -63,6 +89,7 @@ class Store:
             self._writer = self._reader = postgresql_engine(self.url, self._same)
             self._looks = KeptConnections(self._reader.execution_options(isolation_level="AUTOCOMMIT"))
             self._writers = self._commits = None
+        self._watch = _Watch(self.url, self._same)
         self._fence: Callable[[Session], None] | None = None
 
     def fenced(self, fence: Callable[[Session], None]) -> Self:
@@ -80,12 +107,12 @@ class Store:
         if self.replica is None:
             return self
         view = copy.copy(self)
-        view._written = None if self.replica.rests else Written.of(self._looker)
+        view._written = None if self.replica.rests else Written.of(self._looks)
         return view
 
     def replica_lag_seconds(self) -> float | None:
         """Return how far the replica is behind; 0: it has everything. None: there is none, or nobody knows."""
-        return None if self.replica is None else self.replica.lag_seconds(self._looker)
+        return None if self.replica is None else self.replica.lag_seconds(self._looks)
 
     @property
     def sqlite_path(self) -> Path | None:
@@ -101,7 +128,7 @@ class Store:
         and `look`, if the database is not the one that was opened.
         """
         self._written = None  # whoever wrote reads what it wrote
-        with self._watched():
+        with self._watch:
             with self._writing(is_short) as session:
                 if self._fence is not None:
                     self._fence(session)
@@ -128,7 +155,7 @@ class Store:
     @contextmanager
     def read(self) -> Iterator[Session]:
         """Open a consistent view of the database; it never blocks a writer."""
-        with self._watched(), self._reading() as session:
+        with self._watch, self._reading() as session:
             yield session
             if not self.is_sqlite:
                 # psycopg forgets its prepared statements at each ROLLBACK: all were parsed and planned every time,
@@ -158,14 +185,14 @@ class Store:
             with self.read() as session:
                 yield session.connection()
             return
-        with self._watched(), self._looks.one() as connection:
+        with self._watch, self._looks.one() as connection:
             yield connection
 
     def version(self) -> Version | None:
         """Return what changes with every commit; None if the database does not tell. Raises as `look`."""
         if self._commits is None:
             return None
-        with self._watched():
+        with self._watch:
             return self._commits.version()
 
     def belongs(self, belonging: Belonging, on_loss: Callable[[Loss], None]) -> None:
@@ -176,22 +203,6 @@ class Store:
         """Mark this database as no longer the one that it was: nothing more is read from it or written to it."""
         self._same.lose(loss)
         return DatabaseLost(self.url, loss)
-
-    @contextmanager
-    def _watched(self) -> Iterator[None]:
-        if (loss := self._same.loss()) is not None:
-            raise DatabaseLost(self.url, loss)
-        try:
-            yield
-        except sa.exc.DatabaseError as error:
-            code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF  # the upper bits give the exact kind
-            if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
-                # Reported as what happened to the file, if that shows: a thread that met it as damage reported it
-                # twice.
-                lost = self.lose(self._same.loss() or Loss.DAMAGED)
-                self._same.loss()  # this reports it
-                raise lost from error
-            raise
 
     def renew_statistics(self) -> None:
         """Let PostgreSQL renew its statistics after a large plan.

@@ -37,9 +37,10 @@ def rows_given(columns: Mapping[str, TypeEngine[Any]]) -> Mapping[str, Mapping[s
 
 class _Written(NamedTuple):
     sql: str
-    names: tuple[str, ...] | None  # of the parameters in order, where the driver takes them by place
+    names: tuple[str, ...]  # of the parameters, in order
+    is_by_place: bool  # the driver takes them by place
     constants: dict[str, Any]  # those that cannot stand in the text
-    binds: tuple[tuple[str, Process | None], ...]
+    binds: dict[str, Process | None]
     results: tuple[tuple[int, Process], ...]  # the columns that the driver does not read as they are meant
 
 
@@ -78,12 +79,12 @@ class Statement:
         written = self._written.get(name)
         if written is None:
             written = self._written[name] = _write(self.clause, connection.dialect)
-        bound = dict(written.constants)
-        for parameter, process in written.binds:
-            value = values[parameter]
-            bound[parameter] = value if process is None else process(value)
-        names = written.names
-        by_place = bound if names is None else tuple([bound[parameter] for parameter in names])
+        given = {**values, **written.constants} if written.constants else values
+        binds, bound = written.binds, []
+        for parameter in written.names:
+            process = binds[parameter]
+            bound.append(given[parameter] if process is None else process(given[parameter]))
+        by_place = bound if written.is_by_place else dict(zip(written.names, bound, strict=True))
         return execute(connection, written.sql, by_place), written.results
 
 
@@ -123,12 +124,14 @@ def _write(clause: Any, dialect: Dialect) -> _Written:
             binds[name] = process
         else:
             constants[name] = parameter.effective_value if process is None else process(parameter.effective_value)
+            binds[name] = None
     columns = [column.type.dialect_impl(dialect).result_processor(dialect, None) for column in _columns(clause)]
     return _Written(
         str(compiled),
-        None if compiled.positiontup is None else tuple(compiled.positiontup),
+        tuple(binds if compiled.positiontup is None else compiled.positiontup),
+        compiled.positiontup is not None,
         constants,
-        tuple(binds.items()),
+        binds,
         tuple((place, process) for place, process in enumerate(columns) if process is not None),
     )
 

@@ -12,6 +12,7 @@ from sqlmodel import Session
 from worker.servers.conditions import ServerTrouble, Trouble, detail_of
 from worker.servers.troubles import Troubles
 from worker.store.connections.engines import UNDEFINED_TABLE, postgresql_engine
+from worker.store.connections.kept import KeptConnections
 from worker.store.errors import StoreError
 from worker.store.same_database import SameDatabase
 
@@ -54,10 +55,10 @@ class Written:
     name: str | None
 
     @classmethod
-    def of(cls, primary: sa.Engine) -> "Written | None":
+    def of(cls, primary: KeptConnections) -> "Written | None":
         """Ask the primary; None if it does not say: whoever reads it then is told why."""
         try:
-            with primary.connect() as connection:
+            with primary.one() as connection:
                 return cls(*connection.execute(_ON_PRIMARY).one())
         except sa.exc.SQLAlchemyError:
             return None
@@ -114,7 +115,7 @@ class Replica:
             self._failed(error)
             raise
 
-    def lag_seconds(self, primary: sa.Engine) -> float | None:
+    def lag_seconds(self, primary: KeptConnections) -> float | None:
         """Return how far the replica is behind the primary; 0: it has everything. None: nobody knows."""
         written = None if self.rests else Written.of(primary)
         if written is None:
