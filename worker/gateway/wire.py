@@ -144,7 +144,7 @@ def clean_text(value: object) -> str:
         return "" if whole is None else str(whole)  # a phone number without quotes
     if not value.isascii():
         value = value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return value.replace("\0", "\ufffd")
+    return value.replace("\0", "\ufffd") if "\0" in value else value
 
 
 def refuse_constant(name: str) -> object:
