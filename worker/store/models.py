@@ -493,6 +493,7 @@ class Suppression(SQLModel, table=True):
             sqlite_where=sa.text("ended_at IS NULL"),
             postgresql_where=sa.text("ended_at IS NULL"),
         ),
+        sa.Index("ix_suppression_number", "number"),  # with the ended ones, for `why`
     )
 
     id: int = Field(default=None, primary_key=True, sa_type=BigId)
