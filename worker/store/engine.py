@@ -15,7 +15,7 @@ from worker.servers.troubles import Troubles
 from worker.store.connections.commits import Commits, Version
 from worker.store.connections.engines import postgresql_engine, sqlite_engine, sqlite_file
 from worker.store.connections.group_commit import Writers
-from worker.store.connections.kept import KeptConnections
+from worker.store.connections.kept import MOST_KEPT, KeptConnections
 from worker.store.connections.replica import READ_SETTING, Replica, Written
 from worker.store.connections.short_sessions import alone, in_savepoint
 from worker.store.errors import DatabaseLost, StoreError
@@ -80,14 +80,14 @@ class Store:
                 sqlite_engine(self.url, self._same, immediate=True),
                 sqlite_engine(self.url, self._same, immediate=False),
             )
-            self._looks = KeptConnections(self._reader)
+            self._looks = KeptConnections(self._reader, MOST_KEPT)
             self._commits: Commits | None = Commits(self._reader)
             # SQLite allows one writer at a time and lets the others sleep and look again. Threads of one process queue
             # up instead, which sent a quarter more in a measurement with four threads.
             self._writers: Writers | None = Writers(self._writer)
         else:
             self._writer = self._reader = postgresql_engine(self.url, self._same)
-            self._looks = KeptConnections(self._reader.execution_options(isolation_level="AUTOCOMMIT"))
+            self._looks = KeptConnections(self._reader.execution_options(isolation_level="AUTOCOMMIT"), 0)
             self._writers = self._commits = None
         self._watch = _Watch(self.url, self._same)
         self._fence: Callable[[Session], None] | None = None

@@ -9,17 +9,19 @@ from typing import Final
 import sqlalchemy as sa
 
 MOST_KEPT: Final = 4
-"""As many as there are threads that send, by default."""
+"""On SQLite: as many as there are threads that send, by default. On PostgreSQL none, because all uses of a thread should
+share a connection, with all statements of a send prepared."""
 
 KEPT_SECONDS: Final = 1.0
-"""An idle one goes back to its pool, which checks whether the server is still there before it is used again."""
+"""How long one is kept idle."""
 
 
 class KeptConnections:
     """Connections without a transaction, the last used one first."""
 
-    def __init__(self, engine: sa.Engine) -> None:
+    def __init__(self, engine: sa.Engine, most: int) -> None:
         self._engine = engine
+        self._most = most
         self._kept: deque[tuple[sa.Connection, float]] = deque()  # its ends are changed atomically
 
     @contextmanager
@@ -33,7 +35,7 @@ class KeptConnections:
         except BaseException:
             connection.close()
             raise
-        if len(self._kept) < MOST_KEPT:
+        if len(self._kept) < self._most:
             self._kept.append((connection, time.monotonic()))
         else:
             connection.close()
