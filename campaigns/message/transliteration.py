@@ -80,9 +80,9 @@ class Transliterated(Segmentation):
     saved: int = 0
 
     @property
-    def replaced(self) -> frozenset[str]:
-        """The characters that were replaced: all that the alphabet lacks."""
-        return frozenset(self.as_written) - GSM
+    def replaced(self) -> list[str]:
+        """The characters that were replaced, each once, in the order of the text: all that the alphabet lacks."""
+        return [character for character in dict.fromkeys(self.as_written) if character not in GSM]
 
 
 def encoded(text: str, encoding: TextEncoding) -> tuple[str, Segmentation]:
