@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from itertools import chain
-from typing import Annotated, Any, Final, NoReturn, TypeAlias
+from typing import Annotated, Any, Final, TypeAlias
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, WithJsonSchema
 from pydantic.json_schema import SkipJsonSchema
@@ -100,17 +100,13 @@ class InlineSource(Part):
     where: Where = None
 
 
-def _refuse_where(_value: object) -> NoReturn:
-    refuse("cannot be used with a contact list: the gateway does not reveal who is in it", "use a file as audience")
-
-
 class ContactListSource(Part):
     """A list kept by the gateway: one request, sent by its id; no fields, no exclusions."""
 
     contact_list: Annotated[int, whole_number(1, 2_147_483_647)] = Field(
         description="The id of the list at the gateway.", examples=[12]
     )
-    where: SkipJsonSchema[Annotated[None, BeforeValidator(_refuse_where)]] = None
+    where: SkipJsonSchema[Where] = None  # a check refuses it, with all else that a list cannot have
 
 
 KINDS: Final[Mapping[str, str]] = {

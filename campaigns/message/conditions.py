@@ -22,8 +22,9 @@ MAX_CHARACTERS: Final = 1_000
 """The longest condition: a comparison with each of 40 countries."""
 
 _SHOWN: Final = 200  # characters of a condition in the reason of every row that it leaves out
-_LONG_NUMBER: Final = re.compile(r"\d{7,}")  # of a person, perhaps: a reason is seen by people who may see none
-_EXAMPLE: Final = 'write it such as country == "IT" and points | int > 100'
+_PHONE_NUMBER: Final = re.compile(r"(?<=\+)\d(?:[ ().-]?\d){6,}|\d{10,}")  # readers of a reason may see none
+_EXAMPLE: Final = 'write it like this: country == "IT" and points | int > 100'
+_EITHER: Final = 'write country == "IT" or country == "FR"'
 
 
 class RowCondition:
@@ -66,7 +67,9 @@ def compile_condition(source: str, order: DayOrder | None = None) -> RowConditio
     """
     if len(source) > MAX_CHARACTERS:
         raise TemplateProblem(f"is over {MAX_CHARACTERS:,} characters long", 1, "add a column to the table instead")
-    if source.lstrip().startswith(("{{", "{%")):
+    if source.lstrip().startswith("{%") or source.rstrip().endswith("%}"):
+        raise TemplateProblem("contains {%, but a condition is a comparison", 1, _EXAMPLE)
+    if source.lstrip().startswith("{{") or source.rstrip().endswith("}}"):
         raise TemplateProblem("is written without {{ }}", 1, _EXAMPLE)
     environment = _environment()
     try:
@@ -74,16 +77,19 @@ def compile_condition(source: str, order: DayOrder | None = None) -> RowConditio
         _check_truth(condition)
         shown = nodes.CondExpr(condition, nodes.Const("1"), nodes.Const(""), lineno=1)
         tree = nodes.Template([nodes.Output([shown], lineno=1)], lineno=1)
+        _check_in(tree)
         fields, _ = check_nodes(tree)
         if not fields:
             hint = "write columns without quotes, and texts in quotes"
-            raise TemplateProblem("uses no column, and so says the same of every row", 1, hint)
+            raise TemplateProblem("uses no column, so it is the same for every row", 1, hint)
         pieces = environment.from_string(Exact().visit(tree)).root_render_func
     except TemplateSyntaxError as error:
-        raise TemplateProblem(f"cannot be understood: {error.message}", error.lineno, _EXAMPLE) from error
+        too_early = re.search("unexpected '?end of", error.message or "")
+        problem = "ends too early" if too_early else f"cannot be understood: {error.message}"
+        raise TemplateProblem(problem, error.lineno, _EXAMPLE) from error
     except (RecursionError, MemoryError, SyntaxError, ValueError) as error:
         raise TemplateProblem("is too complex to be understood", 1, "use fewer brackets and shorter numbers") from error
-    rule = _LONG_NUMBER.sub("…", " ".join(source.split()))
+    rule = _PHONE_NUMBER.sub("…", " ".join(source.split()))
     rule = rule if len(rule) <= _SHOWN else f"{rule[: _SHOWN - 1]}…"
     return RowCondition(cast("Pieces", pieces), fields=fields, rule=rule, order=order)
 
@@ -103,11 +109,11 @@ def _left_over(token: Token) -> TemplateProblem:
         hint = "compare with two signs: =="
     elif words.lower() in ("and", "or", "not"):
         hint = f"write {words.lower()} in small letters"
-    return TemplateProblem(f"cannot be understood from {words[:40]} on", token.lineno, hint)
+    return TemplateProblem(f"contains an unexpected {words[:40]}", token.lineno, hint)
 
 
 def _check_truth(node: nodes.Node | None) -> None:
-    """Refuse what is no comparison: of a text that is no comparison nobody knows whether "no" or "0" means yes."""
+    """Refuse what is not a comparison: nobody knows whether a text such as "no" or "0" means yes."""
     match node:
         case nodes.And() | nodes.Or():
             _check_truth(node.left)
@@ -117,17 +123,25 @@ def _check_truth(node: nodes.Node | None) -> None:
         case nodes.Compare():
             for side in (node.expr, *(operand.expr for operand in node.ops)):
                 if isinstance(side, nodes.List | nodes.Tuple):
-                    hint = 'write country == "IT" or country == "FR"'
-                    raise TemplateProblem("compares with a list, which is not understood", node.lineno, hint)
+                    raise TemplateProblem("compares with a list, which is not understood", node.lineno, _EITHER)
                 if is_word(side):
                     word = str(side.value).lower()
-                    problem = f"compares with {word}, and every cell is a text"
+                    problem = f"compares with {word}, but every cell is a text"
                     raise TemplateProblem(problem, node.lineno, f'write it in quotes: == "{word}"')
         case nodes.Name():
             hint = f'compare it: {node.name} == "yes", or {node.name} != ""'
-            raise TemplateProblem(f"asks whether {node.name} is true, and every cell is a text", node.lineno, hint)
+            raise TemplateProblem(f"asks whether {node.name} is true, but every cell is a text", node.lineno, hint)
         case _:
-            raise TemplateProblem("is no comparison", node.lineno if node else 1, _EXAMPLE)
+            raise TemplateProblem("is not a comparison", node.lineno if node else 1, _EXAMPLE)
+
+
+def _check_in(tree: nodes.Template) -> None:
+    """Refuse `country in "IT, FR"`: it looks like a list, and is true of "I" as well."""
+    for side in tree.find_all(nodes.Operand):
+        if side.op in ("in", "notin") and not (isinstance(side.expr, nodes.Name) or side.expr.find(nodes.Name)):
+            hint = _EITHER if side.op == "in" else 'write country != "IT" and country != "FR"'
+            problem = 'looks for a cell in a text, and "I" is in "IT, FR", too'
+            raise TemplateProblem(problem, side.lineno, hint)
 
 
 def _is_in(part: object, whole: object, *_names: str) -> bool:

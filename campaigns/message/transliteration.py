@@ -74,7 +74,7 @@ _TRAILING: Final = "".join(TYPOGRAPHIC.values())
 
 @dataclass(frozen=True, slots=True)
 class Transliterated(Segmentation):
-    """What a text costs after characters were replaced. `as_written`: the text before; `saved`: its segments less."""
+    """What a text costs after characters were replaced. `as_written`: the text before; `saved`: segments."""
 
     as_written: str = ""
     saved: int = 0

@@ -10,7 +10,8 @@ from campaigns.definition.models import TextEncoding
 from campaigns.message.segments import Segmentation
 from campaigns.message.transliteration import Transliterated, replacement
 
-_CHARACTERS: Final = 10
+_CHARACTERS: Final = 100
+"""As many as `gsm` can replace at all. `gsm_plain` knows over 2,000 letters and accents."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,19 +27,25 @@ class ReplacedCharacter:
 class ReplacedTexts:
     """How many texts are sent in other characters than they were written in, and how many segments that saves.
 
-    The most frequent `characters` come first. `example`: the text of one of these people as it was written, and as it
-    is sent.
+    `characters`: letters first, then the most frequent; `more_characters` counts those after the first 100. `example`:
+    the text of one of these people as it was written, and as it is sent.
     """
 
     texts: int
     segments_saved: int
     characters: tuple[ReplacedCharacter, ...]
     example: tuple[str, str] | None
+    more_characters: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """Return it without texts, as it is stored with a plan."""
         characters = [[each.character, each.written, each.texts] for each in self.characters]
-        return {"texts": self.texts, "segments_saved": self.segments_saved, "characters": characters}
+        return {
+            "texts": self.texts,
+            "segments_saved": self.segments_saved,
+            "characters": characters,
+            "more_characters": self.more_characters,
+        }
 
 
 def saving_words(texts: int, segments_saved: int) -> str:
@@ -46,7 +53,7 @@ def saving_words(texts: int, segments_saved: int) -> str:
     if not texts:
         return "no text takes fewer segments in GSM characters, so all are sent as written"
     takes = "takes" if texts == 1 else "take"
-    return f"{amount(texts, 'text')} {takes} {amount(segments_saved, 'segment')} less in GSM characters"
+    return f"{amount(texts, 'text')} {takes} {amount(segments_saved, 'fewer segment')} in GSM characters"
 
 
 class Replacements:
@@ -74,8 +81,9 @@ class Replacements:
         """Return the figures; None if the campaign's texts are sent as they are written."""
         if self._encoding is TextEncoding.AS_IS:
             return None
+        counted = sorted(self._characters.items(), key=lambda item: (not item[0].isalpha(), -item[1], item[0]))
         characters = tuple(
-            ReplacedCharacter(each, replacement(each, self._encoding), count)
-            for each, count in self._characters.most_common(_CHARACTERS)
+            ReplacedCharacter(each, replacement(each, self._encoding), count) for each, count in counted[:_CHARACTERS]
         )
-        return ReplacedTexts(self._texts, self._saved, characters, self._example)
+        more = len(counted) - len(characters)
+        return ReplacedTexts(self._texts, self._saved, characters, self._example, more)

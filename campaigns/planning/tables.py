@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from campaigns.audience import AudienceProblem, open_source, read_to_end
 from campaigns.definition.document import Data, Document, KeyPath
 from campaigns.definition.schedule import LocalTime
-from campaigns.definition.sources import MAX_SOURCES, ExcludedFile, Source
+from campaigns.definition.sources import MAX_SOURCES, ContactListSource, ExcludedFile, Source
 from campaigns.message.conditions import compile_condition
 from campaigns.message.placeholders import unknown_fields
 from campaigns.message.refusals import TemplateProblem
@@ -77,6 +77,12 @@ def valid_sources(document: Document, key: str, adapter: TypeAdapter[_Kind]) -> 
 def asked_in_condition(document: Document, path: KeyPath, source: Source) -> tuple[frozenset[str], Problem | None]:
     """Return the fields that the condition of the source at `path` uses, if any, and what is wrong with it."""
     where = (*path, "where")
+    entry, place = document.value(path), document.value_place(where)
+    if isinstance(entry, dict) and "where" in entry and isinstance(source, ContactListSource):
+        problem = "cannot be used with a contact list: the gateway does not reveal who is in it"
+        return frozenset(), place.problem(where, problem, "use a file as audience")
+    if isinstance(entry, dict) and entry.get("where", "") is None:
+        return frozenset(), place.problem(where, "is empty", "write a text, or remove the key")
     try:
         return compile_condition(source.where).fields if source.where else frozenset(), None
     except TemplateProblem as error:

@@ -41,6 +41,12 @@ RULES: Final = (
         "remove it, and write plain quotes and hyphens yourself",
     ),
     Rule(
+        ("mobile_only",),
+        lambda case: case.has_contact_list and case.is_mobile_only,
+        "cannot be used with a contact list: the gateway does not reveal its numbers and sends to all of them",
+        "remove it, or use a file as audience",
+    ),
+    Rule(
         ("exclude",),
         lambda case: case.has_contact_list and case.has_exclusions,
         "cannot be used with a contact list: the gateway does not reveal its numbers and sends to all of them",

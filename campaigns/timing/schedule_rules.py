@@ -25,6 +25,7 @@ class ScheduleRules:
         self.begins = max(now, self.start or now)
         self.recurrence: Recurrence | None = recurrence_of(self.schedule)
         self.has_contact_list = definition.contact_list is not None
+        self.is_mobile_only = definition.mobile_only
         self.has_exclusions = bool(definition.exclude)
         self.has_cap = definition.frequency_cap is not None
         self.is_kept_by_gateway = definition.schedule.by is Keeper.GATEWAY

@@ -162,7 +162,7 @@ _CAUSES: Final[Mapping[RecipientState, Callable[[Chapter, ZoneInfo], str]]] = {
     P.INVALID: _by_rule("not sent: no text can be sent to this row"),
     P.DUPLICATE: _by_rule("not sent a second time"),
     P.SUPPRESSED: lambda _chapter, _zone: "not sent: this number opted out",  # when and why it did is said once, above
-    P.EXCLUDED: _by_rule("not sent: the campaign's file excludes it"),
+    P.EXCLUDED: _by_rule("not sent"),  # the reason says by which key of the campaign's file
     P.CAPPED: _by_rule("not sent: the frequency cap is reached"),
     P.HOLDOUT: _by_rule("not sent: this person is in the control group"),
 }

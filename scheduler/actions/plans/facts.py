@@ -79,6 +79,7 @@ def replacements(found: ReplacedTexts, *, full: bool = True) -> PlannedReplaceme
             }
             for each in found.characters
         ],
+        "more_characters": found.more_characters,
         "example": {"as_written": found.example[0], "text": found.example[1]} if full and found.example else None,
     }
 

@@ -115,9 +115,13 @@ class ReplacedExample(TypedDict):
 
 
 class PlannedReplacements(Saving):
-    """What would be sent in GSM characters instead of those in the file. `example` is null without `read:numbers`."""
+    """What would be sent in GSM characters instead of those in the file. `example` is null without `read:numbers`.
+
+    `characters`: letters first, then the most frequent; `more_characters` counts those after the first 100.
+    """
 
     characters: list[ReplacedShape]
+    more_characters: int
     example: ReplacedExample | None
 
 

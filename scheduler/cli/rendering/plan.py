@@ -29,6 +29,10 @@ DAYS: Final = 14
 """How many days are shown one by one."""
 
 
+CHARACTERS: Final = 10
+"""How many replaced characters are shown; `--json` has more."""
+
+
 TOO_FAR: Final = "more than a year later"
 
 
@@ -208,7 +212,9 @@ def _requests(seen: Preview) -> str:
 def _cost(seen: Preview) -> str:
     if (list_id := seen.definition.contact_list) is not None:
         segments = segmentation(seen.definition.message).segments
-        return f"segments: {segments} for each contact of list {list_id}; only the gateway knows how many they are"
+        return (
+            f"segments: {segments} for each contact of list {list_id}; only the gateway knows how many people that is"
+        )
     encodings = _encodings(seen.summary)
     return f"segments: {seen.summary.segments:,}" + (f" ({encodings})" if encodings else "")
 
@@ -219,13 +225,15 @@ def _replaced(summary: PlanSummary) -> Iterator[tuple[str, str]]:
         return
     found = replacements(summary.replaced)
     yield "saved", saving_words(found["texts"], found["segments_saved"])
-    for entry in found["characters"]:
-        yield "replaced", _instead(entry)
+    for entry in found["characters"][:CHARACTERS]:
+        yield ("replaced" if entry["written"] else "removed"), _instead(entry)
+    if more := len(found["characters"][CHARACTERS:]) + found["more_characters"]:
+        yield "replaced", f"and {amount(more, 'more character')}"
 
 
 def _instead(entry: ReplacedShape) -> str:
-    becomes = f"by {entry['written']!r}" if entry["written"] else "by nothing"
-    return f"{entry['code']} {entry['name']} {becomes} in {amount(entry['texts'], 'text')}"
+    by = f" by {entry['written']!r}" if entry["written"] else ""
+    return f"{entry['code']} {entry['name']}{by} in {amount(entry['texts'], 'text')}"
 
 
 def _because(entry: ForcingCharacter) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from unicodedata import decomposition
 
 import pytest
 
@@ -57,15 +58,15 @@ def test_a_plan_replaces_what_saves_and_counts_it(load: Load) -> None:
     assert (summary.replaced.texts, summary.replaced.segments_saved) == (1, 1)
     assert summary.replaced.example == (f"Hi Anna, {LONG}", f"Hi Anna, {sent}")
     assert summary.replaced.characters == (
-        ReplacedCharacter("’", "'", 1),
         ReplacedCharacter("–", "-", 1),
+        ReplacedCharacter("’", "'", 1),
         ReplacedCharacter("…", "...", 1),
     )
     assert (summary.segments, summary.encodings) == (7, {"GSM-7": 1, "UCS-2": 3})
     assert dict(summary.forced_by) == {"Ž": 1, "ë": 1, "👍": 1}
     stored = summary_json(summary, None)["replaced"]
     assert (stored["texts"], stored["segments_saved"]) == (1, 1)
-    assert stored["characters"] == [["’", "'", 1], ["–", "-", 1], ["…", "...", 1]]
+    assert stored["characters"] == [["–", "-", 1], ["’", "'", 1], ["…", "...", 1]]
     assert "Anna" not in str(stored)
 
 
@@ -106,6 +107,19 @@ def test_a_text_that_is_short_enough_once_replaced_may_be_sent(load: Load) -> No
     assert {row.state for row in plan_recipients(load(message=f"message: {long}"))} == {RecipientState.INVALID}
     plan = plan_recipients(load("encoding: gsm", f"message: {long}"))
     assert {(row.state, row.segments) for row in plan} == {(RecipientState.PENDING, 5)}
+
+
+def test_letters_come_first_and_only_a_hundred_characters_are_named(load: Load, tmp_path: Path) -> None:
+    letters = [chr(code) for code in range(0x100, 0x17F) if decomposition(chr(code))[:1] not in "<"]
+    texts = "".join(f'+3933312345{place:02},"“{LONG}{letter}"\n' for place, letter in enumerate(letters[:99]))
+    (tmp_path / "people.csv").write_text(f"number,first_name\n{texts}", encoding="utf-8")
+
+    replaced = plan_recipients(load("encoding: gsm_plain", "message: '{{ first_name }}'"))
+    assert len(list(replaced)) == 99
+    found = replaced.summary.replaced
+    assert found
+    assert [each.character for each in found.characters] == [*letters[:99], "–"]
+    assert found.more_characters == 3
 
 
 def test_reminders_are_replaced_too(load: Load, tmp_path: Path) -> None:

@@ -149,7 +149,7 @@ def test_why_somebody_still_waits(known: dict[str, Any], sentence: str) -> None:
         ({"state": P.SUPPRESSED, "reason": "opted out"}, "this number opted out"),
         (
             {"state": P.EXCLUDED, "reason": "listed in bought.csv"},
-            "the campaign's file excludes it: listed in bought.csv",
+            "not sent: listed in bought.csv",
         ),
         ({"state": P.CAPPED, "reason": "2 in 7 days"}, "the frequency cap is reached: 2 in 7 days"),
         ({"state": P.HOLDOUT}, "this person is in the control group"),

@@ -135,7 +135,7 @@ def expected(chapter: Chapter, entries: list[dict[str, Any]], *, is_second_row: 
     """The state and the words that are true of a row of the mixed campaign, by the ledger and the files alone."""
     by_rule = {
         SUPPRESSED: (P.SUPPRESSED, "opted out"),
-        EXCLUDED: (P.EXCLUDED, "the campaign's file excludes it"),
+        EXCLUDED: (P.EXCLUDED, "not sent: listed in "),
         NOT_A_NUMBER: (P.INVALID, "no text can be sent to this row"),
         WITHOUT_NAME: (P.INVALID, "first_name"),
     }

@@ -47,13 +47,19 @@ def test_a_plan_its_status_and_its_report_say_what_is_replaced(
     shown = run("plan", str(campaign_file))
     plan = json.loads(run("plan", str(campaign_file), "--json").stdout)
 
-    assert "saved        2 texts take 2 segments less in GSM characters\n" in shown.stdout
+    assert "saved        2 texts take 2 fewer segments in GSM characters\n" in shown.stdout
     assert 'replaced     U+2019 RIGHT SINGLE QUOTATION MARK by "\'" in 2 texts\n' in shown.stdout
     assert f"one text as it is written\n  {LONG} Hi Anna\n" in shown.stdout
     assert f"and as it is sent\n  {LONG.replace('’', chr(39))} Hi Anna\n" in shown.stdout
     quote = {"character": "’", "code": "U+2019", "name": "RIGHT SINGLE QUOTATION MARK", "written": "'", "texts": 2}
     example = {"as_written": f"{LONG} Hi Anna", "text": f"{LONG.replace('’', chr(39))} Hi Anna"}
-    assert plan["replaced"] == {"texts": 2, "segments_saved": 2, "characters": [quote], "example": example}
+    assert plan["replaced"] == {
+        "texts": 2,
+        "segments_saved": 2,
+        "characters": [quote],
+        "more_characters": 0,
+        "example": example,
+    }
 
     migrated(campaign_file.parent)
     clock = FakeClock(START - timedelta(days=1))
@@ -62,8 +68,22 @@ def test_a_plan_its_status_and_its_report_say_what_is_replaced(
     runtime.close()
     page = campaign_file.with_name("page.html")
 
-    assert "saved    2 texts take 2 segments less in GSM characters\n" in run("status", "spring-sale").stdout
+    assert "saved    2 texts take 2 fewer segments in GSM characters\n" in run("status", "spring-sale").stdout
     status = json.loads(run("status", "spring-sale", "--json").stdout)
     assert status["replaced"] == {"texts": 2, "segments_saved": 2}
     run("export", "spring-sale", "--format", "html", "--output", str(page))
-    assert "2 texts take 2 segments less in GSM characters" in page.read_text(encoding="utf-8")
+    assert "2 texts take 2 fewer segments in GSM characters" in page.read_text(encoding="utf-8")
+
+
+def test_a_plan_says_how_many_replaced_characters_it_does_not_show(run: Run, campaign_file: Path) -> None:
+    signs = "‘’‛‹›′“”„‟\u200b"
+    message = f"{signs} Our spring sale begins on Saturday at nine, in all our shops. Come!"
+    campaign_file.write_text(FILE.format(message=message, encoding="gsm"), encoding="utf-8")
+
+    shown = run("plan", str(campaign_file)).stdout
+    characters = json.loads(run("plan", str(campaign_file), "--json").stdout)["replaced"]["characters"]
+
+    assert "removed      U+200B ZERO WIDTH SPACE in 2 texts\n" in shown
+    assert shown.count("\nreplaced  ") == 10
+    assert "replaced     and 1 more character\n" in shown
+    assert [each["character"] for each in characters] == sorted(signs)

@@ -397,14 +397,14 @@ def test_what_is_replaced_is_shown_before_and_after_it_is_submitted(
     page = author.send("/submit", ("t.csv", TABLE), text=text, do="plan").text
     seen = operator.send(text=text, do="plan").text
     for each in (page, seen):
-        assert "<p>2 texts take 2 segments less in GSM characters.</p>" in each
+        assert "<p>2 texts take 2 fewer segments in GSM characters.</p>" in each
         assert "<kbd>’</kbd> U+2019 RIGHT SINGLE QUOTATION MARK by <kbd>&#39;</kbd>, in 2 texts" in each
     assert ("One text, as it is written" in page, "One text, as it is written" in seen) == (False, True)
     assert re.search(r"as it is sent</figcaption><blockquote>Ciao Anna, it&#39;s time", seen)
     author.send("/submit/exactly", text=hidden(page, "text"), seen=hidden(page, "seen"))
     stored = author.get("/campaigns/x/plan").text
-    assert "2 texts take 2 segments less in GSM characters. Replaced: <kbd>’</kbd> by <kbd>&#39;</kbd> in 2" in stored
-    assert "<small>2 texts take 2 segments less in GSM characters</small>" in author.get("/campaigns/x").text
+    assert "2 texts take 2 fewer segments in GSM characters. Replaced: <kbd>’</kbd> by <kbd>&#39;</kbd> in 2" in stored
+    assert "<small>2 texts take 2 fewer segments in GSM characters</small>" in author.get("/campaigns/x").text
 
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site", "none", ""])
