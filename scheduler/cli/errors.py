@@ -26,6 +26,12 @@ KNOWN: Final = (
 )
 """(module, class, exit code). By name: importing them all would make a command a second slower."""
 
+MISSING: Final = ("no such table", "no such column")
+"""How SQLite begins to say so."""
+
+MISSING_CODES: Final = frozenset({"42P01", "42703"})
+"""PostgreSQL's codes for a missing table and a missing column."""
+
 FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 """The errors of a disk, quota or device that accepts no more data."""
 
@@ -58,8 +64,10 @@ def tell(error: BaseException, *, debug: bool) -> Exit:
         return Exit.BAD_INPUT
     if _is_database_error(error):
         problem = str(getattr(error, "orig", "")).strip().partition("\n")[0]
-        advice = "check CAMPAIGNS_DATABASE_URL, and bring the schema up to date with: campaigns migrate"
-        warn(f"the database cannot be used ({problem}); {advice}")
+        if problem.startswith(MISSING) or getattr(getattr(error, "orig", None), "sqlstate", "") in MISSING_CODES:
+            warn(f"the database was not made by this version ({problem}); bring it up to date with: campaigns migrate")
+        else:
+            warn(f"the database cannot be used ({problem}); check CAMPAIGNS_DATABASE_URL")
         return Exit.BAD_INPUT
     # The message of an unknown error may contain a number or a text: only its kind is shown.
     advice = "it is shown above" if debug else "run the command again with --debug and report what it shows"

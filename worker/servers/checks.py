@@ -42,7 +42,7 @@ def look_at_database(store: Store) -> None:
     if store.is_sqlite:
         _look_at_folder(store.sqlite_path)
         return
-    with store.look() as connection:
+    with store.primary().look() as connection:  # a replica takes none either, and need not
         if connection.execute(sa.text("SELECT current_setting('transaction_read_only')")).scalar_one() == "on":
             raise ServerTrouble(Trouble.DATABASE_READ_ONLY)
 

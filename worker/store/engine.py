@@ -110,6 +110,12 @@ class Store:
         view._written = None if self.replica.rests else Written.of(self._looks)
         return view
 
+    def primary(self) -> Self:
+        """Return the same database, never read from the replica."""
+        view = copy.copy(self)
+        view._written = None
+        return view
+
     def replica_lag_seconds(self) -> float | None:
         """Return how far the replica is behind; 0: it has everything. None: there is none, or nobody knows."""
         return None if self.replica is None else self.replica.lag_seconds(self._looks)

@@ -4,11 +4,12 @@ import importlib
 import json
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 import typer
-from sqlalchemy.exc import DatabaseError, IntegrityError
+from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError
 from typer.testing import CliRunner, Result
 
 from campaigns.problems import CampaignFileError, Problem
@@ -25,7 +26,16 @@ from worker.store.errors import StoreError
 
 Cli = Callable[..., Result]
 
-DATABASE_ADVICE = "check CAMPAIGNS_DATABASE_URL, and bring the schema up to date with: campaigns migrate"
+DATABASE_ADVICE = "check CAMPAIGNS_DATABASE_URL"
+MIGRATE = "bring it up to date with: campaigns migrate"
+
+
+def missing_column() -> Exception:
+    """SQLite's own error, with its code."""
+    with pytest.raises(sqlite3.OperationalError) as raised, closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute("SELECT x")
+    return raised.value
+
 
 COMMANDS = [
     *("init", "check", "plan", "schema", "run", "up", "worker", "scheduler", "dashboard", "test", "status", "top"),
@@ -85,6 +95,11 @@ def failing(error: BaseException) -> typer.Typer:
             DatabaseError(None, None, sqlite3.DatabaseError("file is not a database")),
             2,
             f"the database cannot be used (file is not a database); {DATABASE_ADVICE}\n",
+        ),
+        (
+            OperationalError(None, None, missing_column()),
+            2,
+            f"the database was not made by this version (no such column: x); {MIGRATE}\n",
         ),
         (
             IntegrityError(None, None, sqlite3.IntegrityError("+393331000001")),

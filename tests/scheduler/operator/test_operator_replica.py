@@ -78,6 +78,8 @@ def test_commands_that_report_read_the_replica_and_say_if_they_could_not(
     await_replica(world)
     exported = cli("export", "spring-sale", "--json")
     assert (exported.exit_code, exported.stderr) == (0, "")
+    shown = cli("status", "spring-sale")
+    assert (shown.exit_code, shown.stderr) == (0, ""), "a replica that takes no changes is no trouble"
     examined = {each["says"] for each in json.loads(cli("doctor", "--json").stdout)["findings"]}
     assert any(says.startswith("the database's replica shows what was committed") for says in examined)
     # when the replica does not catch up
