@@ -4,6 +4,8 @@ from datetime import UTC, datetime
 from typing import overload
 from zoneinfo import ZoneInfo
 
+from campaigns.counting import amount
+
 
 @overload
 def utc(moment: datetime) -> str: ...
@@ -34,3 +36,11 @@ def phone_words(device: int, slot: int | None = None) -> str:
 def target_words(target: str) -> str:
     """Return the phones of a request as people read them: `2|0` is `phone 2 (SIM slot 0)`."""
     return ", ".join(phone_words(*map(int, each.split("|"))) for each in target.split(","))
+
+
+def saving_words(texts: int, segments_saved: int) -> str:
+    """Return what `encoding` saves, as people read it."""
+    if not texts:
+        return "no text takes fewer segments in GSM characters, so all are sent as written"
+    takes = "takes" if texts == 1 else "take"
+    return f"{amount(texts, 'text')} {takes} {amount(segments_saved, 'fewer segment')} in GSM characters"

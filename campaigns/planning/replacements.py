@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from campaigns.counting import amount
 from campaigns.definition.models import TextEncoding
 from campaigns.message.segments import Segmentation
 from campaigns.message.transliteration import Transliterated, replacement
@@ -46,14 +45,6 @@ class ReplacedTexts:
             "characters": characters,
             "more_characters": self.more_characters,
         }
-
-
-def saving_words(texts: int, segments_saved: int) -> str:
-    """Return what replacing saves, as people read it."""
-    if not texts:
-        return "no text takes fewer segments in GSM characters, so all are sent as written"
-    takes = "takes" if texts == 1 else "take"
-    return f"{amount(texts, 'text')} {takes} {amount(segments_saved, 'fewer segment')} in GSM characters"
 
 
 class Replacements:

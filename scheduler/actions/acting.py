@@ -121,7 +121,7 @@ def joined(session: Session) -> Iterator[None]:
 def seeing(store: Store) -> Iterator[Session]:
     """A view of the database that has what joined actions did already."""
     session = _joined.get()
-    if session is None or session.get_bind() is not store.engine:
+    if session is None or session.get_bind().engine is not store.engine:
         with store.read() as own:
             yield own
         return
@@ -132,7 +132,7 @@ def seeing(store: Store) -> Iterator[Session]:
 @contextmanager
 def _transaction(store: Store, name: str) -> Iterator[Session]:
     session = _joined.get()
-    if session is None or session.get_bind() is not store.engine:
+    if session is None or session.get_bind().engine is not store.engine:
         with store.write(name) as own:
             yield own
         return

@@ -7,12 +7,11 @@ from typing import Final, cast
 from zoneinfo import ZoneInfo
 
 from campaigns.counting import amount
-from campaigns.display import shown_time, state_words, utc
+from campaigns.display import saving_words, shown_time, state_words, utc
 from campaigns.lifecycle import BatchState, RunState
 from campaigns.lifecycle import RecipientState as P
 from campaigns.optout import Meaning
 from campaigns.planning.approval import command
-from campaigns.planning.replacements import saving_words
 from scheduler.report.devices import stuck_words
 from scheduler.report.limits import Limit
 from scheduler.report.shown.shapes import ProgressShape, RunShape

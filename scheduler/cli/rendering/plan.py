@@ -8,12 +8,12 @@ from zoneinfo import ZoneInfo
 from campaigns.counting import amount
 from campaigns.definition.models import OverCap as WhenOver
 from campaigns.definition.schedule import Otherwise
+from campaigns.display import saving_words
 from campaigns.forecast import Day, Forecast
 from campaigns.message.segments import segmentation
 from campaigns.planning.approval import command, is_needed, to_approve
 from campaigns.planning.batching import NO_LIMIT
 from campaigns.planning.figures import PlanSummary, VariantSummary
-from campaigns.planning.replacements import saving_words
 from campaigns.values.durations import format_duration
 from scheduler.actions.plans.facts import counts_of, device_words, forcing_characters, replacements
 from scheduler.actions.plans.offsets import ReminderOffset

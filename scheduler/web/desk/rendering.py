@@ -15,8 +15,7 @@ from markupsafe import Markup
 
 from campaigns.access import Scope, roles_allowed
 from campaigns.counting import amount
-from campaigns.display import phone_words, shown_time, state_words
-from campaigns.planning.replacements import saving_words
+from campaigns.display import phone_words, saving_words, shown_time, state_words
 from scheduler.actions.reading.lists import at_least
 from scheduler.report.meanings import explained
 from scheduler.report.shown.seeing import number_for, words_for

@@ -39,7 +39,7 @@ WITHOUT: Final = (
     (("check", "spring.yaml"), NEVER | DATABASE | SHOWN | {"holidays", "openpyxl"}),
     (("plan", "spring.yaml", "--json"), NEVER | SHOWN | {"holidays", "openpyxl"}),
     (("pause", "spring-sale"), (NEVER | READING | {"phonenumbers"}) - LOGS),
-    (("worker",), READING | WEB | {"phonenumbers", "apscheduler"}),
+    (("worker",), READING | WEB - {"httptools"} | {"phonenumbers", "apscheduler"}),
     (("scheduler",), {"fastapi", "openpyxl", "holidays"}),
     (("up",), SERVERS | {"fastapi", "openpyxl", "holidays"}),
 )  # fmt: skip

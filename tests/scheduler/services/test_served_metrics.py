@@ -4,9 +4,12 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from urllib.request import urlopen
+
+from sqlalchemy import make_url
 
 from tests.deploy.test_deploy_monitoring import RECORDED, expressions, grouped, matchers
 from tests.prove.world.product import Product
@@ -14,7 +17,7 @@ from tests.scheduler.services.test_services import make_product, running, said, 
 from tests.support.nursery import Sandbox
 from tests.support.receiver import Receiver
 from tests.support.scraping import Scrape, scrape
-from tests.support.servers import PostgresServer, RedisServer
+from tests.support.servers import PostgresServer, RedisServer, StandbyServer
 from worker import metrics
 from worker.metrics import METRICS
 from worker.sandbox.exchange import RequestKind
@@ -157,7 +160,9 @@ def test_rules_and_dashboards_find_what_they_ask_for_in_what_is_served(
     inbox = tmp_path / "inbox"
     series: set[tuple[str, frozenset[tuple[str, str]]]] = set()
 
-    with Receiver(500) as receiver, Sandbox.start(options) as gateway:
+    standby = StandbyServer(postgres_server)
+    standby.start()
+    with closing(standby), Receiver(500) as receiver, Sandbox.start(options) as gateway:
 
         def put(plan: FaultPlan) -> None:
             body = json.dumps({**asdict(plan), "key": SECRET}).encode()
@@ -167,7 +172,7 @@ def test_rules_and_dashboards_find_what_they_ask_for_in_what_is_served(
         fleet = make_product(
             tmp_path, gateway, database_url=postgres_url, redis_url=redis_url, metrics_http="127.0.0.1:0",
             report_webhook=receiver.url, reply_poll_seconds="0.3", settle_seconds="8",
-            stuck_after_seconds="60",
+            stuck_after_seconds="60", read_database_url=standby.url(str(make_url(postgres_url).database)),
         )  # fmt: skip
         with running(fleet, "scheduler", "--json"):
             addresses = [opened(fleet.outputs[-1])]
@@ -186,6 +191,7 @@ def test_rules_and_dashboards_find_what_they_ask_for_in_what_is_served(
                 (inbox / "code.yaml").write_text(CODE, encoding="utf-8")
                 wait_until(lambda: has("texts_total", result="delivered") and has("device_waiting"), seconds=120)
                 wait_until(lambda: has("budget_left_ratio"))
+                wait_until(lambda: has("replica_lag_seconds"))
                 wait_until((inbox / "spring.report.csv").exists, seconds=120)
                 put(LOST)
                 lost = CODE.replace("campaign: code", "campaign: lost").replace("few.csv", "lost.csv")
