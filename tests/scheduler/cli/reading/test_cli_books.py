@@ -202,7 +202,7 @@ def test_a_database_of_another_make_is_told_in_one_sentence(run: Cli, folder: Pa
     result = run("status")
 
     assert result.exit_code == 2
-    assert "the database cannot be used" in result.stderr
+    assert "the database was not made by this version" in result.stderr
     assert result.stderr.count("\n") == 1
 
 
