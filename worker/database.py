@@ -3,9 +3,9 @@
 from worker.marker import FileMarker, Marker, NoMarker, beside
 from worker.servers.troubles import Troubles
 from worker.settings.settings import Settings
+from worker.store.connections.same_database import MIXED, Belonging
 from worker.store.engine import Store
 from worker.store.migrate import migrate
-from worker.store.same_database import MIXED, Belonging
 
 
 def open_store(settings: Settings, troubles: Troubles | None = None) -> Store:

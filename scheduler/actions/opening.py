@@ -9,9 +9,8 @@ from scheduler.actions.refusals import Refusal, Refused
 from worker.marker import FileMarker, beside
 from worker.settings.settings import Settings
 from worker.store.engine import Store
-from worker.store.errors import DatabaseLost
+from worker.store.errors import DatabaseLost, Loss
 from worker.store.relocation.handover import require_here
-from worker.store.same_database import Loss
 
 NOTHING_YET = "there are no campaigns yet; drop a file into the inbox, or run one: campaigns run FILE"
 

@@ -3,7 +3,8 @@
 import threading
 from pathlib import Path
 
-from worker.store.same_database import Loss, SameDatabase
+from worker.store.connections.same_database import SameDatabase
+from worker.store.errors import Loss
 
 
 def test_a_file_that_grows_while_many_look_at_it_is_still_the_same(tmp_path: Path) -> None:

@@ -8,9 +8,8 @@ import sqlalchemy as sa
 
 from tests.store.store_world import World, new_run
 from worker.store.engine import Store
-from worker.store.errors import DatabaseLost
+from worker.store.errors import DatabaseLost, Loss
 from worker.store.migrate import migrate
-from worker.store.same_database import Loss
 from worker.store.sending import accounts
 
 

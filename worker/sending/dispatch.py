@@ -24,8 +24,7 @@ from worker.sending.slots import SHORT_WAIT, GrantedSlot, Slots, Wait
 from worker.servers.troubles import Troubles
 from worker.settings.settings import Settings
 from worker.store.engine import Store
-from worker.store.errors import DatabaseLost, is_away
-from worker.store.same_database import Loss
+from worker.store.errors import DatabaseLost, Loss, is_away
 from worker.store.sending import accepted_before, frequency_caps, grants, queue
 from worker.store.sending.claim import COME_BACK, NoIntent, Work, load_work
 from worker.store.sending.intent import FoundMatch, Intent, may_still_send, record_intent

@@ -17,9 +17,9 @@ from worker.store.connections.engines import postgresql_engine, sqlite_engine, s
 from worker.store.connections.group_commit import Writers
 from worker.store.connections.kept import MOST_KEPT, KeptConnections
 from worker.store.connections.replica import READ_SETTING, Replica, Written
+from worker.store.connections.same_database import Belonging, SameDatabase
 from worker.store.connections.short_sessions import alone, in_savepoint
-from worker.store.errors import DatabaseLost, StoreError
-from worker.store.same_database import Belonging, Loss, SameDatabase
+from worker.store.errors import DatabaseLost, Loss, StoreError
 
 _AT_END: Final = "at_end"
 

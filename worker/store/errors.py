@@ -1,11 +1,22 @@
 """How a database fails, and whether it may soon do what it was asked to."""
 
+from enum import StrEnum
 from typing import Final
 
 import sqlalchemy as sa
 
 from worker.servers.conditions import ServerTrouble, Trouble, trouble_of
-from worker.store.same_database import Loss
+
+
+class Loss(StrEnum):
+    """What happened to the database, in the words for people."""
+
+    GONE = "is no longer there"
+    ANOTHER = "is not the one that was opened"
+    OVERWRITTEN = "was overwritten by another program"
+    NO_LOG = "has lost its write-ahead log (-wal)"
+    OLDER = "has forgotten what was sent from it"
+    DAMAGED = "is damaged"
 
 
 class StoreError(Exception):

@@ -1,19 +1,16 @@
 """The tables. Rows are read as plain values and written in sets; `table=True` models validate nothing."""
 
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.engine import Dialect
-from sqlalchemy.ext.compiler import compiles
 from sqlmodel import Field, SQLModel
-from sqlmodel.sql.sqltypes import UTCDateTime
 
 from campaigns.access import Role
 from campaigns.codes import PausedBy, RunType, WaitsFor
 from campaigns.lifecycle import BatchState, RecipientState, RunState
+from worker.store.column_types import BigId, Json, UnixTime, by_value
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -23,59 +20,6 @@ NAMING = {
     "pk": "pk_%(table_name)s",
 }
 SQLModel.metadata.naming_convention = NAMING
-
-BigId = sa.BigInteger().with_variant(sa.Integer, "sqlite")  # SQLite auto-increments only an INTEGER PRIMARY KEY
-Json = sa.JSON().with_variant(JSONB(), "postgresql")
-
-
-class UnixTime(sa.TypeDecorator[datetime]):
-    """A moment of a table with a row for each text: on SQLite in seconds since 1970, exact to the microsecond.
-
-    SQLite keeps a whole number of seconds in 4 bytes and others in 8. As text, every moment takes 26.
-    """
-
-    impl = UTCDateTime
-    cache_ok = True
-
-    def load_dialect_impl(self, dialect: Dialect) -> sa.types.TypeEngine[Any]:
-        return dialect.type_descriptor(sa.REAL() if dialect.name == "sqlite" else UTCDateTime())
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
-        return value.timestamp() if value is not None and dialect.name == "sqlite" else value
-
-    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
-        return datetime.fromtimestamp(value, UTC) if value is not None and dialect.name == "sqlite" else value
-
-
-class AsUnixTime(sa.sql.functions.FunctionElement[datetime]):
-    """A moment of another table as a `UnixTime`, to compare both: to SQLite, any text is later than a number."""
-
-    type = UnixTime()
-    inherit_cache = True
-
-
-@compiles(AsUnixTime)
-def _as_it_is(element: AsUnixTime, compiler: Any, **how: Any) -> str:
-    return str(compiler.process(element.clauses, **how))
-
-
-@compiles(AsUnixTime, "sqlite")
-def _of_text(element: AsUnixTime, compiler: Any, **how: Any) -> str:
-    moment = compiler.process(element.clauses, **how)
-    return f"(strftime('%s', {moment}) + substr({moment}, 20))"  # `2026-12-01 09:00:00.250000`
-
-
-def _by_value(enum: type[StrEnum]) -> sa.Enum:
-    """An enum column that stores values, checked by the database (SQLModel's default stores names, unchecked)."""
-    name = "".join("_" + c.lower() if c.isupper() else c for c in enum.__name__).lstrip("_")
-    return sa.Enum(
-        enum,
-        values_callable=lambda e: [m.value for m in e],
-        native_enum=False,
-        create_constraint=True,
-        length=20,
-        name=name,
-    )
 
 
 class AttemptState(StrEnum):
@@ -91,7 +35,7 @@ class Account(SQLModel, table=True):
 
     id: int = Field(default=None, primary_key=True, sa_type=sa.Integer)
     key: str = Field(unique=True, max_length=64)  # fingerprint of gateway address and API key, or "sandbox"
-    paused_by: PausedBy = Field(default=PausedBy.NOBODY, sa_type=_by_value(PausedBy))  # nobody: texts may be sent
+    paused_by: PausedBy = Field(default=PausedBy.NOBODY, sa_type=by_value(PausedBy))  # nobody: texts may be sent
     paused_reason: str = ""  # for people, where the code alone does not say it (`campaigns.codes`)
     paused_at: datetime | None = None
     next_probe_at: datetime | None = None
@@ -150,12 +94,12 @@ class Run(SQLModel, table=True):
     campaign_id: int = Field(foreign_key="campaign.id")
     account_id: int = Field(foreign_key="account.id")
     definition_id: int = Field(foreign_key="definition.id")
-    type: RunType = Field(sa_type=_by_value(RunType))
+    type: RunType = Field(sa_type=by_value(RunType))
     moment: str = Field(max_length=40)  # its unique name within the campaign; its meaning depends on `type`
     kind: str = Field(default="", max_length=20)  # marketing, reminder, transactional: what caps and opt-outs go by
     parent_id: int | None = Field(default=None, foreign_key="run.id")  # the run whose failed texts this one resends
-    state: RunState = Field(sa_type=_by_value(RunState))
-    paused_by: PausedBy = Field(default=PausedBy.NOBODY, sa_type=_by_value(PausedBy))
+    state: RunState = Field(sa_type=by_value(RunState))
+    paused_by: PausedBy = Field(default=PausedBy.NOBODY, sa_type=by_value(PausedBy))
     reason: str = ""  # for people: why it waits, is paused, was cancelled or failed
     resume_to: str = ""  # the state to which `resume` returns a paused run
     starts_at: datetime
@@ -210,7 +154,7 @@ class Batch(SQLModel, table=True):
     id: int = Field(default=None, primary_key=True, sa_type=BigId)
     run_id: int = Field(foreign_key="run.id")
     ordinal: int
-    state: BatchState = Field(sa_type=_by_value(BatchState))
+    state: BatchState = Field(sa_type=by_value(BatchState))
     zones: str = Field(default="", sa_type=sa.Text)  # whose clocks its window opens by; empty: the campaign's
     moment: datetime  # its people's own; however long it waits for a limit or a window, it is never sent earlier
     latest: datetime | None = None  # after this its people are late
@@ -222,7 +166,7 @@ class Batch(SQLModel, table=True):
     list_id: int | None = None  # a contact list kept by the gateway: its recipients are known from the reply
     avoid_device: int | None = None  # a text that failed there is tried on another device, if there is one
     target: str = Field(default="", max_length=20)  # the device or SIM to send it by; empty: as its campaign says
-    waits_for: WaitsFor = Field(default=WaitsFor.NOTHING, sa_type=_by_value(WaitsFor))  # for a planned or queued one
+    waits_for: WaitsFor = Field(default=WaitsFor.NOTHING, sa_type=by_value(WaitsFor))  # for a planned or queued one
     reason: str = ""  # for people, if no code says it
 
 
@@ -287,7 +231,7 @@ class Recipient(SQLModel, table=True):
     slot: str = Field(default="", max_length=120)  # for a reminder: which appointment, and how long before or after it
     source_id: int  # of `AudienceSource`
     line: int
-    state: RecipientState = Field(sa_type=_by_value(RecipientState))
+    state: RecipientState = Field(sa_type=by_value(RecipientState))
     reason: str = ""
     # Not sent, because an earlier text to this person was sent after all: that text's row is the one that counts.
     is_superseded: bool = Field(default=False, sa_column_kwargs={"server_default": sa.false()})
@@ -376,7 +320,7 @@ class Attempt(SQLModel, table=True):
     run_id: int = Field(foreign_key="run.id")
     batch_id: int = Field(sa_type=sa.BigInteger)
     number: int  # 1 for the first POST of the batch
-    state: AttemptState = Field(sa_type=_by_value(AttemptState))
+    state: AttemptState = Field(sa_type=by_value(AttemptState))
     started_at: datetime
     send_by: datetime  # no byte is written later
     id_floor: int = Field(sa_type=sa.BigInteger)  # the highest gateway ID seen before: its messages are above it
@@ -681,7 +625,7 @@ class AppUser(SQLModel, table=True):
 
     id: int = Field(default=None, primary_key=True, sa_type=sa.Integer)
     name: str = Field(max_length=64)
-    role: Role = Field(sa_type=_by_value(Role))
+    role: Role = Field(sa_type=by_value(Role))
     password_hash: str = Field(max_length=255)  # argon2id, with its parameters and salt
     created_at: datetime
     created_by: str = Field(max_length=100)
@@ -719,7 +663,7 @@ class WebSession(SQLModel, table=True):
     digest: str = Field(primary_key=True, max_length=64)  # SHA-256, hexadecimal
     user_id: int | None = Field(default=None, foreign_key="app_user.id")  # None: the first-run link or a proxy's header
     name: str = Field(max_length=100)
-    role: Role = Field(sa_type=_by_value(Role))
+    role: Role = Field(sa_type=by_value(Role))
     created_at: datetime
     seen_at: datetime
     ended_at: datetime | None = None

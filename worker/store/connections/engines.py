@@ -11,8 +11,8 @@ from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from worker.servers.conditions import SQLITE_CODES, Trouble
-from worker.store.errors import DatabaseLost, StoreError
-from worker.store.same_database import Loss, SameDatabase
+from worker.store.connections.same_database import SameDatabase
+from worker.store.errors import DatabaseLost, Loss, StoreError
 
 if TYPE_CHECKING:
     import psycopg  # 9 MiB that no process on SQLite needs

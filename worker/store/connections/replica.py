@@ -13,8 +13,8 @@ from worker.servers.conditions import ServerTrouble, Trouble, detail_of
 from worker.servers.troubles import Troubles
 from worker.store.connections.engines import UNDEFINED_TABLE, postgresql_engine
 from worker.store.connections.kept import KeptConnections
+from worker.store.connections.same_database import SameDatabase
 from worker.store.errors import StoreError
-from worker.store.same_database import SameDatabase
 
 READ_SETTING: Final = "CAMPAIGNS_READ_DATABASE_URL"
 

@@ -19,7 +19,7 @@ from campaigns.codes import WAITING, PausedBy, WaitsFor
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from campaigns.planning.frequency_cap import Cap, EarlierText
 from worker.store.bulk import in_parts
-from worker.store.models import AsUnixTime
+from worker.store.column_types import AsUnixTime
 from worker.store.people.suppressions import lower_totals
 from worker.store.sending.batch_splits import branch_off
 from worker.store.statements import rows_given

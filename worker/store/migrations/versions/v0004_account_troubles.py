@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from worker.store.models import Json
+from worker.store.column_types import Json
 
 revision = "0004"
 down_revision = "0003"

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlmodel.sql import sqltypes
 
-from worker.store.models import BigId, Json
+from worker.store.column_types import BigId, Json
 
 revision = "0006"
 down_revision = "0005"

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlmodel.sql import sqltypes
 
-from worker.store.models import BigId
+from worker.store.column_types import BigId
 
 revision = "0014"
 down_revision = "0013"

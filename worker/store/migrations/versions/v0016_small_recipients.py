@@ -13,8 +13,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlmodel.sql import sqltypes
 
+from worker.store.column_types import UnixTime
 from worker.store.kept import counting, phones
-from worker.store.models import UnixTime
 
 revision = "0016"
 down_revision = "0015"

@@ -9,23 +9,12 @@ import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
+
+from worker.store.errors import Loss
 
 Stamp = tuple[int, int]
 """Device and inode."""
-
-
-class Loss(StrEnum):
-    """What happened to the database, in the words for people."""
-
-    GONE = "is no longer there"
-    ANOTHER = "is not the one that was opened"
-    OVERWRITTEN = "was overwritten by another program"
-    NO_LOG = "has lost its write-ahead log (-wal)"
-    OLDER = "has forgotten what was sent from it"
-    DAMAGED = "is damaged"
-
 
 MIXED = frozenset(Loss) - {Loss.GONE}
 """The next file opened may be part of one state and part of another: a new file picks up the log (-wal) of the old one.
