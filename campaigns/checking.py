@@ -12,9 +12,10 @@ from pydantic import TypeAdapter
 from campaigns.answering import HELP_ANSWERS
 from campaigns.audience import AudienceProblem
 from campaigns.definition.document import Document, KeyPath, dotted
-from campaigns.definition.models import Definition, TextEncoding
+from campaigns.definition.models import Definition
 from campaigns.definition.reading import read_definition
 from campaigns.definition.sources import (
+    CampaignSource,
     ContactListSource,
     ExcludedFile,
     FileSource,
@@ -31,14 +32,21 @@ from campaigns.message.text_places import line_that_fails, place_in_text, place_
 from campaigns.message.texts import MAX_SEGMENTS
 from campaigns.message.transliteration import encoded
 from campaigns.messages import MESSAGES
-from campaigns.phone_numbers.numbers import InvalidNumber, Normaliser
+from campaigns.phone_numbers.numbers import Normaliser
 from campaigns.planning.tables import (
+    EARLIER,
     NO_TABLE,
+    NUMBER,
+    EarlierProblem,
     Table,
     asked_in_condition,
+    campaign_problem,
     columns_of_schedule,
+    encoding_in,
+    nothing_known,
     read_table,
     unknown_in_condition,
+    unusable_numbers,
     valid_sources,
 )
 from campaigns.policy import NO_POLICY, Policy
@@ -47,8 +55,6 @@ from campaigns.timing.contradictions import contradictions
 from campaigns.values.scalars import nearest, shown
 
 MESSAGE: Final = "message"
-NUMBER: Final = "number"
-"""What a recipient in the file itself calls the phone number."""
 
 RESERVED: Final = {
     HELP_ANSWERS: "the answers to people who write HELP",
@@ -69,18 +75,20 @@ def check_file(
     policy: Policy = NO_POLICY,
     warnings: list[Problem] | None = None,
     inbox: Path | None = None,
+    earlier: EarlierProblem = nothing_known,
 ) -> Definition:
     """Return the definition in the file at `path`, after compiling its message and opening its audience files.
 
     `timezone` and `region` come from the settings. `now` (aware) is the moment at which the schedule has to make sense;
     None skips that check. `policy` is what the operator insists on. Possible mistakes are added to `warnings`. `inbox`
-    is as in `read_definition`. Raises CampaignFileError with all problems: those of the file itself, and those of its
-    message and files as far as they can be seen without a valid file.
+    is as in `read_definition`. `earlier` says what is wrong with a campaign whose people are in the audience. Raises
+    CampaignFileError with all problems: those of the file itself, and those of its message and files as far as they can
+    be seen without a valid file.
     """
     reading = read_definition(path, timezone=timezone, region=region, inbox=inbox)
     definition = reading.definition and policy.applied(reading.definition)
     forbidden = tuple(policy.problems(reading.definition, reading.document)) if reading.definition else ()
-    check = _Check(reading.document, reading.folder, definition.default_region if definition else region)
+    check = _Check(reading.document, reading.folder, definition.default_region if definition else region, earlier)
     contradicting = tuple(contradictions(definition, reading.document, now)) if definition and now else ()
     if forbidden and reading.definition:  # it names the setting: the file has no key that could be removed
         added = policy.added(reading.definition)
@@ -99,7 +107,8 @@ def check_file(
 class _Check:
     """One check of one document. It works on the raw file, so that a wrong key elsewhere hides nothing."""
 
-    def __init__(self, document: Document, folder: Path, region: str | None) -> None:
+    def __init__(self, document: Document, folder: Path, region: str | None, earlier: EarlierProblem) -> None:
+        self.earlier = earlier
         self.document = document
         self.folder = folder
         self.warnings: list[Problem] = []
@@ -128,24 +137,29 @@ class _Check:
             asked, objection = asked_in_condition(self.document, path, source)
             if objection:
                 yield objection
-            if isinstance(source, FileSource):
-                table, problem = self._open(path, source, fields | asked)
+            if isinstance(source, FileSource | CampaignSource):
+                if isinstance(source, FileSource):
+                    table, problem = self._open(path, source, fields | asked)
+                    where, who = f"in {shown(source.file)}", f"{shown(source.file)} does not have"
+                else:
+                    table, problem = EARLIER, campaign_problem(self.document, path, source, self.earlier)
+                    where, who = f"in campaign {source.campaign}", f"the people of {source.campaign} do not have"
                 has_recipients |= table.has_rows or problem is not None
-                columns, number = table.columns, field_name(source.number)
-                who = f"{shown(source.file)} does not have"
+                columns, number = table.columns, field_name(source.number) if isinstance(source, FileSource) else NUMBER
                 if problem:
                     yield problem
                 else:
                     for text in texts:
                         yield from self._unknown_fields(text, who, columns, number)
-                        self._warn_of_fields(text, f"in {shown(source.file)}", columns, number)
+                        self._warn_of_fields(text, where, columns, number)
                         yield from self._foreign_placeholders(text, columns, number)
                     yield from self._unknown_columns(who, columns, number)
                     yield from unknown_in_condition(self.document, path, asked, who, columns, number)
             else:
                 has_recipients = True
                 if isinstance(source, InlineSource):
-                    self._warn_of_numbers(path, source)
+                    unusable = unusable_numbers(self.document, path, source, self.numbers)
+                    self.warnings += islice(unusable, max(0, MOST_PROBLEMS - len(self.warnings)))
                     known = tuple(sorted({field_name(key) for row in source.recipients for key in row}))
                     yield from self._unknown_columns("no recipient has", known, NUMBER)
                     yield from unknown_in_condition(self.document, path, asked, "no recipient has", known, NUMBER)
@@ -212,19 +226,6 @@ class _Check:
             problem = f"no column {name} {where}: everybody there gets the default"
             self.warnings.append(place.problem(text.path, problem, hint))
 
-    def _warn_of_numbers(self, path: KeyPath, source: InlineSource) -> None:
-        """Of tables the plan says it; who writes a number here looks at it once more, and mostly at nothing else."""
-        for index, row in enumerate(source.recipients):
-            if len(self.warnings) >= MOST_PROBLEMS:
-                return
-            try:
-                self.numbers.textable(next((value for key, value in row.items() if field_name(key) == NUMBER), ""))
-            except InvalidNumber as error:
-                where = (*path, "recipients", index, NUMBER)
-                problem = f"this recipient gets nothing: {error}"
-                hint = "write the number with + and the country code"
-                self.warnings.append(self.document.value_place(where).problem(where, problem, hint))
-
     def _foreign_placeholders(self, text: "_Text", columns: tuple[str, ...], number: str) -> Iterator[Problem]:
         for written, name in foreign_placeholders(text.template.literal, columns):
             place = place_in_text(self.document, text.path, place_of(written))
@@ -240,7 +241,7 @@ class _Check:
         if text.template.fields:
             return
         try:
-            segments = encoded(text.template.render({}), _encoding_in(self.document))[1].segments
+            segments = encoded(text.template.render({}), encoding_in(self.document))[1].segments
             problem = f"takes {segments} segments, but at most {MAX_SEGMENTS} are allowed" * (segments > MAX_SEGMENTS)
         except RenderError as error:
             problem = f"cannot be sent: {error.reason}"
@@ -290,9 +291,3 @@ class _Text:
     path: KeyPath
     message: str
     template: MessageTemplate
-
-
-def _encoding_in(document: Document) -> TextEncoding:
-    """Return what the file says of characters outside the GSM alphabet; a wrong word is reported elsewhere."""
-    written = str(document.value(("encoding",))).strip().casefold()
-    return next((each for each in TextEncoding if each == written), TextEncoding.AS_IS)

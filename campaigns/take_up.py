@@ -9,6 +9,7 @@ The first row that fits decides. *Of its kind* means a run of the kind that this
 | any | a run of another kind that has sent | refused |
 | any | a run of another kind that has not sent | planned, in its place |
 | runs that repeat, or reminders | runs of its kind | planned: runs that have sent stay |
+| one run | it is planned and has not sent, the file says the same, and its audience is frozen | kept |
 | one run | it has not sent, and is not over | planned again |
 | one run | it is completed or cancelled | over; it may take more people |
 | one run | it has sent, and the file says the same | continued; it may take more people |
@@ -36,6 +37,7 @@ class Taken(StrEnum):
     """What becomes of a campaign whose file is picked up."""
 
     PLANNED = "planned"  # a new run, or a new plan of a run that has sent nothing
+    KEPT = "kept"  # its run has sent nothing, and its plan stays: its people are those of earlier campaigns
     CONTINUED = "continued"  # its run is under way and continues as planned
     TUNED = "tuned"  # the same, with the limits of the edited file
     EXTENDED = "extended"  # its run is under way or over; people new in its tables were added
@@ -82,6 +84,8 @@ class Existing(Protocol):
     @property
     def content_hash(self) -> str: ...
     @property
+    def planned_at(self) -> datetime | None: ...
+    @property
     def finished_at(self) -> datetime | None: ...
 
 
@@ -119,7 +123,7 @@ def decide(
         return _refused(_CHANGES_OF_KIND[existing.type, makes], definition.campaign, source) if has_sent else PLAN
     is_over = existing.state in {RunState.COMPLETED, RunState.CANCELLED}
     if makes is not RunType.ONCE or not (has_sent or is_over):
-        return PLAN
+        return TakeUp(Taken.KEPT) if _keeps_plan(existing, definition) else PLAN
     is_same_plan = planned is not None and _plan_hash(planned) == _plan_hash(definition)
     takes_more = is_same_plan and may_extend(definition) and _is_open(existing, dropped_at)
     if is_over:
@@ -132,9 +136,17 @@ def decide(
 
 
 def may_extend(definition: Definition) -> bool:
-    """Return whether people may be added after the plan. They may not if somebody approves exactly that plan, or if the
-    campaign goes to a contact list: the gateway has those people anyway."""
-    return not definition.approval and definition.contact_list is None
+    """Return whether people may be added after the plan. They may not if somebody approves exactly that plan, if the
+    campaign goes to a contact list, whose people the gateway has anyway, or if it reads no table."""
+    return not definition.approval and definition.contact_list is None and not definition.is_frozen
+
+
+def _keeps_plan(existing: Existing, definition: Definition) -> bool:
+    """Return whether the plan stays although nothing of it was sent. Planned again, it would have other people with
+    each receipt of the earlier campaign, and nobody could approve it before it is void."""
+    is_same = existing.type is RunType.ONCE and existing.content_hash == definition.content_hash
+    is_whole = existing.planned_at is not None and existing.state is not RunState.FAILED
+    return definition.is_frozen and is_same and is_whole
 
 
 def _is_open(existing: Existing, dropped_at: datetime | None) -> bool:

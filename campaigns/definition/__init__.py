@@ -6,13 +6,14 @@ The parts that read are not loaded with the values: they bring YAML, which a pro
 from campaigns.definition.devices import DeviceMode, Devices
 from campaigns.definition.models import Definition, Follow, Kind, OnUnknown, Throughput
 from campaigns.definition.schedule import Schedule
-from campaigns.definition.sources import ContactListSource, FileSource, InlineSource, Source
+from campaigns.definition.sources import CampaignSource, ContactListSource, FileSource, InlineSource, Source
 from campaigns.definition.variants import Variant
 from campaigns.definition.windows import Window
 from campaigns.values.rates import Rate
 from campaigns.values.targets import Target
 
 __all__ = [
+    "CampaignSource",
     "ContactListSource",
     "Definition",
     "DeviceMode",

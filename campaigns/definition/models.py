@@ -3,7 +3,6 @@
 import hashlib
 import json
 import re
-import unicodedata
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -18,8 +17,10 @@ from campaigns.definition.part import Part
 from campaigns.definition.schedule import Schedule
 from campaigns.definition.sources import (
     MAX_SOURCES,
+    CampaignSource,
     ContactListSource,
     ExcludedFile,
+    FileSource,
     Source,
     TaggedSource,
     as_list,
@@ -31,6 +32,7 @@ from campaigns.values.addresses import WebAddress
 from campaigns.values.durations import Duration
 from campaigns.values.rates import RateLimit
 from campaigns.values.scalars import Cell, Flag, Scalar, Text, choice, refuse, shown, whole_number
+from campaigns.values.slugs import Slug
 
 
 class Kind(StrEnum):
@@ -57,15 +59,6 @@ class TextEncoding(StrEnum):
     GSM_PLAIN = "gsm_plain"  # those, and letters without their accents
 
 
-def _read_slug(text: str) -> str:
-    if re.fullmatch("[a-z0-9][a-z0-9-]{0,63}", text):
-        return text
-    letters = unicodedata.normalize("NFKD", text.casefold()).encode("ascii", "ignore").decode()
-    slug = re.sub("[^a-z0-9]+", "-", letters).strip("-")[:64].strip("-")
-    problem = f"must be 1 to 64 of a-z, 0-9 and -, starting with a letter or digit, not {shown(text)}"
-    return refuse(problem, f"for example {slug}" if slug else "for example spring-sale")
-
-
 def read_region(text: str) -> str:
     """Return the country's two letters (ISO 3166). Also used for the setting."""
     import phonenumbers  # 12 ms that settings without a region do not need
@@ -89,9 +82,6 @@ def _without_default(schema: dict[str, Any]) -> None:
     schema.pop("default")
 
 
-Slug = Annotated[
-    str, Scalar(str, _read_slug, str, {"type": ["string", "integer"], "pattern": "^[a-z0-9][a-z0-9-]{0,63}$"})
-]
 Region = Annotated[str, Scalar(str, read_region, str, {"type": ["string", "boolean"], "pattern": "^[A-Za-z]{2}$"})]
 BatchSize = Annotated[
     int | None,
@@ -265,6 +255,12 @@ class Definition(Part):
         """The contact list that it goes to, if any. It is then the only source."""
         first = self.audience[0]
         return first.contact_list if isinstance(first, ContactListSource) else None
+
+    @property
+    def is_frozen(self) -> bool:
+        """Whether its plan stays until the file is edited: it has people of earlier campaigns, and reads no table."""
+        has_tables = self.exclude or any(isinstance(source, FileSource) for source in self.audience)
+        return not has_tables and any(isinstance(source, CampaignSource) for source in self.audience)
 
     @property
     def messages(self) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Where recipients come from: files, the campaign file itself, or a contact list at the gateway."""
+"""Where recipients come from: files, the campaign file itself, earlier campaigns, or a contact list at the gateway."""
 
 from collections.abc import Callable, Mapping
 from itertools import chain
@@ -9,6 +9,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from campaigns.definition.part import Part
 from campaigns.values.scalars import TEXTS, Cell, Text, nearest, refuse, whole_number
+from campaigns.values.slugs import Slug
 
 
 def as_list(value: Any) -> Any:
@@ -100,6 +101,22 @@ class InlineSource(Part):
     where: Where = None
 
 
+class CampaignSource(Part):
+    """The people of an earlier campaign, as they are when this one is planned."""
+
+    campaign: Slug = Field(
+        description="The name of a campaign that has run: its people, with what became of their texts.",
+        examples=["spring-sale"],
+    )
+    where: Annotated[
+        Where,
+        Field(
+            description="Who of them: state, replied, opted_out, variant, delivered_at and number.",
+            examples=['state == "delivered" and not replied'],
+        ),
+    ] = None
+
+
 class ContactListSource(Part):
     """A list kept by the gateway: one request, sent by its id; no fields, no exclusions."""
 
@@ -113,6 +130,7 @@ KINDS: Final[Mapping[str, str]] = {
     "file": FileSource.__name__,
     "recipients": InlineSource.__name__,
     "contact_list": ContactListSource.__name__,
+    "campaign": CampaignSource.__name__,
 }
 """The key that identifies the kind of source -> its class."""
 
@@ -128,10 +146,11 @@ def _kind(value: object) -> str:
     return FileSource.__name__
 
 
-Source: TypeAlias = FileSource | InlineSource | ContactListSource
+Source: TypeAlias = FileSource | InlineSource | CampaignSource | ContactListSource
 TaggedSource = Annotated[
     Annotated[FileSource, Tag("FileSource")]
     | Annotated[InlineSource, Tag("InlineSource")]
+    | Annotated[CampaignSource, Tag("CampaignSource")]
     | Annotated[ContactListSource, Tag("ContactListSource")],
     Discriminator(_kind),
 ]

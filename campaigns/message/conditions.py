@@ -16,6 +16,7 @@ from campaigns.message.filters import RenderError
 from campaigns.message.refusals import TemplateProblem, is_word
 from campaigns.message.segments import is_blank
 from campaigns.message.templates import CANNOT, Pieces, RowContext, check_nodes, joined, sandboxed
+from campaigns.message.vocabulary import ANYTHING, YES_OR_NO, Vocabulary
 from campaigns.timing.dates import DayOrder
 
 MAX_CHARACTERS: Final = 1_000
@@ -60,10 +61,11 @@ class _TextContext(RowContext):
 
 
 @lru_cache(maxsize=256)
-def compile_condition(source: str, order: DayOrder | None = None) -> RowCondition:
+def compile_condition(source: str, order: DayOrder | None = None, vocabulary: Vocabulary = ANYTHING) -> RowCondition:
     """Compile a condition. `order` says what dates such as 01/02/2026 mean. Raises `TemplateProblem`.
 
-    Nothing but comparisons, joined by `and`, `or` and `not`, is a condition: a cell that says "no" is not false.
+    Nothing but comparisons, joined by `and`, `or` and `not`, is a condition: a cell that says "no" is not false. Only
+    a field that says yes or no by the `vocabulary` is one by itself.
     """
     if len(source) > MAX_CHARACTERS:
         raise TemplateProblem(f"is over {MAX_CHARACTERS:,} characters long", 1, "add a column to the table instead")
@@ -73,8 +75,7 @@ def compile_condition(source: str, order: DayOrder | None = None) -> RowConditio
         raise TemplateProblem("is written without {{ }}", 1, _EXAMPLE)
     environment = _environment()
     try:
-        condition = _parsed(source, environment)
-        _check_truth(condition)
+        condition = _truth(_parsed(source, environment), vocabulary)
         shown = nodes.CondExpr(condition, nodes.Const("1"), nodes.Const(""), lineno=1)
         tree = nodes.Template([nodes.Output([shown], lineno=1)], lineno=1)
         _check_in(tree)
@@ -112,15 +113,16 @@ def _left_over(token: Token) -> TemplateProblem:
     return TemplateProblem(f"contains an unexpected {words[:40]}", token.lineno, hint)
 
 
-def _check_truth(node: nodes.Node | None) -> None:
-    """Refuse what is not a comparison: nobody knows whether a text such as "no" or "0" means yes."""
+def _truth(node: nodes.Expr, vocabulary: Vocabulary) -> nodes.Expr:
+    """Return a condition as it is computed. What is not a comparison is refused: nobody knows whether a text such as
+    "no" or "0" means yes."""
     match node:
         case nodes.And() | nodes.Or():
-            _check_truth(node.left)
-            _check_truth(node.right)
+            node.left, node.right = _truth(node.left, vocabulary), _truth(node.right, vocabulary)
         case nodes.Not():
-            _check_truth(node.node)
+            node.node = _truth(node.node, vocabulary)
         case nodes.Compare():
+            found = vocabulary.compared(node)
             for side in (node.expr, *(operand.expr for operand in node.ops)):
                 if isinstance(side, nodes.List | nodes.Tuple):
                     raise TemplateProblem("compares with a list, which is not understood", node.lineno, _EITHER)
@@ -128,11 +130,15 @@ def _check_truth(node: nodes.Node | None) -> None:
                     word = str(side.value).lower()
                     problem = f"compares with {word}, but every cell is a text"
                     raise TemplateProblem(problem, node.lineno, f'write it in quotes: == "{word}"')
+            return found
+        case nodes.Name() if vocabulary.is_flag(node):
+            return nodes.Compare(node, [nodes.Operand("eq", nodes.Const(YES_OR_NO[0]))], lineno=node.lineno)
         case nodes.Name():
             hint = f'compare it: {node.name} == "yes", or {node.name} != ""'
             raise TemplateProblem(f"asks whether {node.name} is true, but every cell is a text", node.lineno, hint)
         case _:
-            raise TemplateProblem("is not a comparison", node.lineno if node else 1, _EXAMPLE)
+            raise TemplateProblem("is not a comparison", node.lineno, _EXAMPLE)
+    return node
 
 
 def _check_in(tree: nodes.Template) -> None:

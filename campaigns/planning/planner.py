@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from itertools import islice
 from typing import Final
 
+from campaigns.audience.earlier import EarlierCampaigns, unknown_campaigns
 from campaigns.codes import OPTED_OUT
 from campaigns.definition import Definition
 from campaigns.lifecycle import RecipientState
@@ -31,14 +32,16 @@ def plan_recipients(
     suppressed: Suppressed | None = None,
     split: Split | None = None,
     already_told: AlreadyTold | None = None,
+    earlier: EarlierCampaigns = unknown_campaigns,
 ) -> "Plan":
     """Return the plan of a campaign's audience. Nothing is read before it is iterated.
 
     Without a `placer` nobody is placed in time. With a `split` (the `cuts` of an earlier plan), control group and
-    variants are those of that plan, also for new people; without one they are cut from this audience. Memory grows by
-    24 to 48 bytes per number seen. Raises `TemplateProblem` for a bad message.
+    variants are those of that plan, also for new people; without one they are cut from this audience. `earlier`: where
+    people of other campaigns come from. Memory grows by 24 to 48 bytes per number seen. Raises `TemplateProblem` for a
+    bad message.
     """
-    return Plan(definition, placer, suppressed, split, already_told=already_told)
+    return Plan(definition, placer, suppressed, split, already_told=already_told, earlier=earlier)
 
 
 class Plan:
@@ -55,8 +58,10 @@ class Plan:
         split: Split | None = None,
         judge: MakeJudge | None = None,
         already_told: AlreadyTold | None = None,
+        earlier: EarlierCampaigns = unknown_campaigns,
     ) -> None:
         self._make_judge = judge or RowPlanner
+        self._earlier = earlier
         self._definition = definition
         self._placer = placer
         self._suppressed = suppressed
@@ -131,7 +136,7 @@ class Plan:
     def _judged(self, placer: Placer | None, split: Split | None, warnings: list[str]) -> Iterator[list[Judged]]:
         """Yield every row of the audience, decided by itself and the rows before it."""
         part = None if split is None else lambda number: split.part(self._hash_of(number))
-        judge = self._make_judge(self._definition, self._texts, part, placer, warnings)
+        judge = self._make_judge(self._definition, self._texts, part, placer, warnings, self._earlier)
         rows = judge.rows()
         while chunk := list(islice(rows, _CHUNK_ROWS)):
             self._tally.unread_exclusions, self._tally.left_out = judge.unread.total(), judge.left_out()

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import NoReturn
 
 from campaigns.audience import AudienceRow
+from campaigns.audience.earlier import EarlierCampaigns, unknown_campaigns
 from campaigns.definition import Definition
 from campaigns.lifecycle import RecipientState
 from campaigns.message.filters import RenderError
@@ -27,7 +28,13 @@ INVALID, DUPLICATE, EXCLUDED, CANCELLED = "invalid", "duplicate", "excluded", "c
 """Slot labels of rows that get no text at all."""
 
 
-def plan_reminders(definition: Definition, now: datetime, *, suppressed: Suppressed | None = None) -> Plan:
+def plan_reminders(
+    definition: Definition,
+    now: datetime,
+    *,
+    suppressed: Suppressed | None = None,
+    earlier: EarlierCampaigns = unknown_campaigns,
+) -> Plan:
     """Return the reminders of a campaign's audience, as of `now` (aware). Nothing is read before it is iterated.
 
     (number, slot) is unique in it. A row that is cancelled or excluded gets that state: nothing more is to be sent for
@@ -40,10 +47,12 @@ def plan_reminders(definition: Definition, now: datetime, *, suppressed: Suppres
         part: Callable[[str], int] | None,
         placer: Placer | None,
         warnings: list[str],
+        earlier: EarlierCampaigns,
     ) -> "_ReminderJudge":
-        return _ReminderJudge(definition, texts, part, placer, warnings, Appointments(definition.schedule, now))
+        appointments = Appointments(definition.schedule, now)
+        return _ReminderJudge(definition, texts, part, placer, warnings, earlier, appointments)
 
-    return Plan(definition, suppressed=suppressed, judge=judge)
+    return Plan(definition, suppressed=suppressed, judge=judge, earlier=earlier)
 
 
 class _ReminderJudge(RowPlanner):
@@ -56,9 +65,10 @@ class _ReminderJudge(RowPlanner):
         part: Callable[[str], int] | None,
         placer: Placer | None,
         warnings: list[str],
+        earlier: EarlierCampaigns,
         appointments: Appointments,
     ) -> None:
-        super().__init__(definition, texts, part, placer, warnings)
+        super().__init__(definition, texts, part, placer, warnings, earlier)
         self._columns = texts.columns | appointments.columns
         self._appointments = appointments
         self._first: dict[int | tuple[int, str], str] = {}

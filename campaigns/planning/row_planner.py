@@ -1,27 +1,26 @@
 """Decides what becomes of each row of an audience: its text, or why it gets none."""
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
-from pathlib import Path
 from typing import Final, NamedTuple
 
-from campaigns.audience import AudienceProblem, AudienceRow, inline_rows, open_source
-from campaigns.definition import ContactListSource, Definition, FileSource, InlineSource, Source
+from campaigns.audience import AudienceRow, inline_rows
+from campaigns.audience.earlier import FIELDS, EarlierCampaigns
+from campaigns.definition import CampaignSource, ContactListSource, Definition, FileSource, InlineSource, Source
 from campaigns.definition.sources import ExcludedFile
 from campaigns.lifecycle import RecipientState
 from campaigns.message.conditions import RowCondition, compile_condition
 from campaigns.message.filters import RenderError
-from campaigns.message.placeholders import unknown_fields
 from campaigns.message.segments import Segmentation
 from campaigns.message.templates import field_name
 from campaigns.message.texts import Texts
-from campaigns.opening import named_in
 from campaigns.phone_numbers.numbers import InvalidNumber, Normaliser
 from campaigns.phone_numbers.seen import FirstRows
 from campaigns.phone_numbers.spellings import phone_key
 from campaigns.planning.figures import LeftOut
+from campaigns.planning.opened import excluded_numbers, open_table, warn_of_columns
 from campaigns.planning.planned import PlannedRecipient
-from campaigns.problems import MOST_PROBLEMS
+from campaigns.planning.tables import vocabulary_of
 from campaigns.timing.departures import Placement
 from campaigns.timing.placing import Placer
 from campaigns.timing.zones import InvalidZone
@@ -34,95 +33,6 @@ _new: Final = tuple.__new__
 """Makes a row from all of its values in a third of the time."""
 
 Judged = tuple[PlannedRecipient, Segmentation | None]
-
-
-def read_through(definition: Definition) -> int:
-    """Read every table of the campaign to its end. Return how many rows under `exclude` hold no number.
-
-    Raises `AudienceProblem` for an unusable table.
-    """
-    unread = Counter[str]()
-    normalise = Normaliser(definition.default_region).normalise
-    for excluded in definition.exclude:
-        rows = open_table(definition.folder, excluded, frozenset())
-        deque(excluded_numbers(excluded.file, rows, normalise, unread, []), maxlen=0)
-    for source in definition.audience:
-        if isinstance(source, FileSource):
-            deque(open_table(definition.folder, source, frozenset()), maxlen=0)
-    return unread.total()
-
-
-def open_table(
-    folder: Path,
-    source: ExcludedFile,
-    fields: Set[str],
-    warnings: list[str] | None = None,
-    expected: Set[str] = frozenset(),
-) -> Iterator[AudienceRow]:
-    """Yield the rows of a table in the campaign's `folder`, and warn about `expected` fields without a column.
-
-    Raises `AudienceProblem` with the table's name, also if a column is missing that its condition uses.
-    """
-    try:
-        path = named_in(folder, source.file)
-        where = source.where if isinstance(source, FileSource) else None
-        asked = compile_condition(where).fields if where else frozenset[str]()
-        reader = open_source(path, number_column=source.number, fields=fields | asked, folder=folder)
-        _refuse_unknown(asked, reader.columns)
-        if warnings is not None:
-            _warn_of_columns(warnings, source.file, expected, reader.columns)
-        yield from reader
-        if warnings is not None:
-            warnings.extend(reader.warnings)  # some are only known after all rows were read
-    except AudienceProblem as problem:
-        raise AudienceProblem(f"{source.file}: {problem.problem}", problem.hint) from problem
-
-
-def _refuse_unknown(asked: Set[str], columns: Sequence[str]) -> None:
-    for name, hint in unknown_fields(asked, columns):
-        raise AudienceProblem(f"there is no column {name}, which `where` uses", hint)
-
-
-def _warn_of_columns(warnings: list[str], where: str, fields: Set[str], columns: Sequence[str]) -> None:
-    if len(warnings) >= MOST_PROBLEMS:  # a file may name thousands of sources
-        return
-    for name, hint in unknown_fields(fields, columns):
-        warnings.append(f"no column {name} in {where} ({hint}): everybody there gets the default, if there is one")
-
-
-def excluded_numbers(
-    file: str, rows: Iterable[AudienceRow], normalise: Callable[[str], str], unread: Counter[str], warnings: list[str]
-) -> Iterator[int]:
-    """Yield the phones (`phone_key`) in a table of people who get nothing. `unread` counts the rows without one.
-
-    A row that can be read as two numbers excludes both.
-
-    Raises `AudienceProblem` for a table with rows but no number at all: everybody in it would get texts.
-    """
-    readable = unreadable = first = 0
-    for row in rows:
-        try:
-            numbers: tuple[str, ...] = (normalise(row.number),)
-        except InvalidNumber as error:
-            numbers = error.readings
-        if numbers:
-            readable += 1
-        else:
-            unreadable, first = unreadable + 1, first or row.line
-        yield from (int(phone_key(number)) for number in numbers)
-    if unreadable and not readable:
-        hint = "correct its numbers, or name the column that contains them with number:"
-        raise AudienceProblem(f"{file}: none of its rows contains a phone number, so it would exclude nobody", hint)
-    if not readable and not unreadable:
-        warnings.append(f"{file} has no rows and so excludes nobody")
-    if unreadable:
-        unread[file] += unreadable
-        one, many = (
-            f"1 row of {file} contains no phone number and so excludes",
-            f"{unreadable:,} rows of {file} contain",
-        )
-        who = one if unreadable == 1 else f"{many} no phone number and so exclude"
-        warnings.append(f"{who} nobody (first: row {first})")
 
 
 def nothing_for(row: PlannedRecipient, state: RecipientState, reason: str) -> Judged:
@@ -149,8 +59,10 @@ class RowPlanner:
         part: Callable[[str], int] | None,
         placer: Placer | None,
         warnings: list[str],
+        earlier: EarlierCampaigns,
     ) -> None:
         self._definition = definition
+        self._earlier = earlier
         self._texts = texts
         self._part = part
         self._place = placer.place if placer else _nowhere
@@ -178,11 +90,17 @@ class RowPlanner:
                 case InlineSource():
                     self._names.append("recipients")
                     columns = sorted({field_name(key) for recipient in source.recipients for key in recipient})
-                    _warn_of_columns(self._warnings, "recipients", self._texts.fields, columns)
+                    warn_of_columns(self._warnings, "recipients", self._texts.fields, columns)
                     condition = self._conditions[index]
                     wanted = self._columns | (condition.fields if condition else frozenset())
                     rows = inline_rows(source.recipients, fields=wanted)
                     yield from self.judged(rows, index, excluded)
+                case CampaignSource():
+                    self._names.append(f"campaign {source.campaign}")
+                    warn_of_columns(self._warnings, self._names[-1], self._texts.fields, FIELDS)
+                    people = self._earlier(source.campaign)
+                    self._warnings.extend(people.warnings)
+                    yield from self.judged(people, index, excluded)
                 case ContactListSource():
                     self._names.append(f"contact list {source.contact_list}")
                     self._warnings.append(f"only the gateway knows who is in {self._names[-1]}, until it has sent")
@@ -197,7 +115,8 @@ class RowPlanner:
 
     def _condition(self, source: Source) -> RowCondition | None:
         remind = self._definition.schedule.remind
-        return compile_condition(source.where, remind and remind.format) if source.where else None
+        order = remind and remind.format
+        return compile_condition(source.where, order, vocabulary_of(source)) if source.where else None
 
     def not_chosen(self, row: AudienceRow, index: int) -> NotChosen | None:
         """Return what becomes of a row that its source's condition leaves out, or that the condition fails for.
@@ -289,5 +208,7 @@ def _invalid(number: str, ordinal: int, source: str, line: int, why: str) -> Pla
     return PlannedRecipient(number, ordinal, source, line, RecipientState.INVALID, reason)
 
 
-MakeJudge = Callable[[Definition, Texts, Callable[[str], int] | None, Placer | None, list[str]], "RowPlanner"]
+MakeJudge = Callable[
+    [Definition, Texts, Callable[[str], int] | None, Placer | None, list[str], EarlierCampaigns], "RowPlanner"
+]
 """Makes the object that decides the rows of one pass: see `RowPlanner`."""

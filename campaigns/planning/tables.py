@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Final, TypeVar
@@ -10,16 +11,27 @@ from typing import Final, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from campaigns.audience import AudienceProblem, open_source, read_to_end
+from campaigns.audience.earlier import FIELDS, VOCABULARY
 from campaigns.definition.document import Data, Document, KeyPath
+from campaigns.definition.models import TextEncoding
 from campaigns.definition.schedule import LocalTime
-from campaigns.definition.sources import MAX_SOURCES, ContactListSource, ExcludedFile, Source
+from campaigns.definition.sources import (
+    MAX_SOURCES,
+    CampaignSource,
+    ContactListSource,
+    ExcludedFile,
+    InlineSource,
+    Source,
+)
 from campaigns.message.conditions import compile_condition
 from campaigns.message.placeholders import unknown_fields
 from campaigns.message.refusals import TemplateProblem
 from campaigns.message.templates import field_name
 from campaigns.message.text_places import line_that_fails, place_in_text, place_of_name
+from campaigns.message.vocabulary import ANYTHING, Vocabulary
 from campaigns.opening import named_in
-from campaigns.planning.row_planner import excluded_numbers
+from campaigns.phone_numbers.numbers import InvalidNumber, Normaliser
+from campaigns.planning.opened import excluded_numbers
 from campaigns.problems import Problem
 from campaigns.timing.appointments import CANCELLED_COLUMN
 from campaigns.timing.zones import ZONE_COLUMN
@@ -38,7 +50,20 @@ class Table:
 NOT_THERE: Final = "put it beside the campaign file, or correct the name"
 """The hint for a table that does not exist, where files lie in a folder."""
 
+NUMBER: Final = "number"
+"""What a recipient in the file itself calls the phone number."""
+
 NO_TABLE: Final = Table((), has_rows=False)
+
+EARLIER: Final = Table(FIELDS, has_rows=True)
+"""The people of an earlier campaign."""
+
+EarlierProblem = Callable[[str], tuple[str, str] | None]
+"""Returns what is wrong with a campaign of this name as an audience, and what to do; None: nothing that is known."""
+
+
+def nothing_known(_campaign: str) -> None:
+    """Say nothing of campaigns where nobody looks into the database: the plan will."""
 
 
 def read_table(
@@ -83,11 +108,33 @@ def asked_in_condition(document: Document, path: KeyPath, source: Source) -> tup
         return frozenset(), place.problem(where, problem, "use a file as audience")
     if isinstance(entry, dict) and entry.get("where", "") is None:
         return frozenset(), place.problem(where, "is empty", "write a text, or remove the key")
+    compiled = partial(compile_condition, vocabulary=vocabulary_of(source))
     try:
-        return compile_condition(source.where).fields if source.where else frozenset(), None
+        return compiled(source.where).fields if source.where else frozenset(), None
     except TemplateProblem as error:
-        place = place_in_text(document, where, line_that_fails(error.problem, compile_condition))
+        place = place_in_text(document, where, line_that_fails(error.problem, compiled))
         return frozenset(), place.problem(where, error.problem, error.hint)
+
+
+def vocabulary_of(source: Source) -> Vocabulary:
+    """Return what the fields of a source can say."""
+    return VOCABULARY if isinstance(source, CampaignSource) else ANYTHING
+
+
+def unusable_numbers(
+    document: Document, path: KeyPath, source: InlineSource, normaliser: Normaliser
+) -> Iterator[Problem]:
+    """Yield the recipients in the file at `path` who get nothing.
+
+    Of tables the plan says it; who writes a number here looks at it once more, and mostly at nothing else.
+    """
+    for index, row in enumerate(source.recipients):
+        try:
+            normaliser.textable(next((value for key, value in row.items() if field_name(key) == NUMBER), ""))
+        except InvalidNumber as error:
+            where = (*path, "recipients", index, NUMBER)
+            problem, hint = f"this recipient gets nothing: {error}", "write the number with + and the country code"
+            yield document.value_place(where).problem(where, problem, hint)
 
 
 def unknown_in_condition(
@@ -98,6 +145,23 @@ def unknown_in_condition(
     for name, hint in unknown_fields(asked, columns, number):
         place = place_in_text(document, where, place_of_name(name))
         yield place.problem(where, f"uses {name}, which {who}", hint)
+
+
+def campaign_problem(
+    document: Document, path: KeyPath, source: CampaignSource, earlier: EarlierProblem
+) -> Problem | None:
+    """Return what is wrong with the campaign that the source at `path` names."""
+    where = (*path, "campaign")
+    found: tuple[str, str] | None = ("is this campaign itself", "name one that was sent before")
+    if document.value(("campaign",)) != source.campaign:
+        found = earlier(source.campaign)
+    return document.value_place(where).problem(where, *found) if found else None
+
+
+def encoding_in(document: Document) -> TextEncoding:
+    """Return what the file says of characters outside the GSM alphabet; a wrong word is reported elsewhere."""
+    written = str(document.value(("encoding",))).strip().casefold()
+    return next((each for each in TextEncoding if each == written), TextEncoding.AS_IS)
 
 
 def columns_of_schedule(document: Document) -> frozenset[str]:

@@ -24,7 +24,7 @@ from scheduler.inbox.notices import (
 from scheduler.inbox.sidecars import Left
 from scheduler.inbox.uploads import SOURCE
 from scheduler.intake.outcome import EditRefused
-from scheduler.intake.taking import read_file, take_up
+from scheduler.intake.taking import read_known_file, take_up
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.store.runs import inbox_files as store
@@ -64,7 +64,7 @@ def judge(
         return FileVerdict(run_id, conflict_notice(path.name))
     copies: tuple[Path, ...] = ()
     try:
-        definition = read_file(path, runtime.settings, now=runtime.clock.now(), inbox=inbox.folder)
+        definition = read_known_file(runtime, path, now=runtime.clock.now(), inbox=inbox.folder)
         slug = definition.campaign
         known = _find_run(runtime, slug)
         others = [] if known is None else others_of(runtime, inbox, known.campaign_id, path, is_there)

@@ -8,13 +8,14 @@ from typing import Final
 
 from campaigns.access import Actor
 from campaigns.audience import AudienceProblem
-from campaigns.definition import Definition
+from campaigns.audience.earlier import unknown_campaigns
+from campaigns.definition import CampaignSource, Definition
 from campaigns.lifecycle import RecipientState
 from campaigns.planning.batching import BatchLimits, into_batches
+from campaigns.planning.opened import read_through
 from campaigns.planning.planned import PlannedRecipient
 from campaigns.planning.planner import Plan, plan_recipients
 from campaigns.planning.replanning import Numbered, new_people
-from campaigns.planning.row_planner import read_through
 from campaigns.planning.splitting import Split
 from campaigns.problems import CampaignFileError, Problem
 from campaigns.take_up import Taken
@@ -36,20 +37,23 @@ AT_ONCE: Final = 2_000
 def extend(runtime: Runtime, run: RunView, definition: Definition, *, source: str, by: Actor) -> int:
     """Add the new people in the tables of a campaign to its run; return the number of rows added.
 
-    People who are no longer in the tables stay as planned. Nobody is added while a row under `exclude` has no valid
-    number: it might be one of the new people. The audit has one entry, by `by`, with the first people who are added.
-    Raises `CampaignFileError` for a table that cannot be read; nothing has been added then.
+    People who are no longer in the tables stay as planned, and those of earlier campaigns are not read again. Nobody is
+    added while a row under `exclude` has no valid number: it might be one of the new people. The audit has one entry,
+    by `by`, with the first people who are added. Raises `CampaignFileError` for a table that cannot be read; nothing
+    has been added then.
     """
     now = runtime.clock.now()
     cuts = run.plan_summary.get("cuts")
+    tables = tuple(source for source in definition.audience if not isinstance(source, CampaignSource))
+    read_again = definition.model_copy(update={"audience": tables}).in_folder(definition.folder)
     plan = plan_recipients(
-        definition,
+        read_again,
         placer=Placer(definition.schedule, now),
         suppressed=suppressed_in(runtime.store, definition.kind),
         split=Split(tuple(cuts)) if cuts else None,
     )
     try:
-        unread = read_through(definition)
+        unread = read_through(read_again, unknown_campaigns)
     except AudienceProblem as error:
         raise CampaignFileError([Problem(source, 1, 1, "audience", str(error))]) from error
     if unread:

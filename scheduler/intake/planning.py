@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from campaigns.access import Actor
 from campaigns.audience import AudienceProblem
+from campaigns.audience.earlier import EarlierCampaigns
 from campaigns.definition import Definition, Kind
 from campaigns.definition.schedule import LocalTime, Schedule
 from campaigns.forecast import Agenda, forecast
@@ -23,6 +24,7 @@ from campaigns.planning.repeats import WITHIN, AlreadyTold, ToldBefore, literal_
 from campaigns.problems import CampaignFileError, Problem
 from campaigns.take_up import Taken
 from campaigns.timing.placing import Placer
+from scheduler.intake.earlier import earlier_in
 from scheduler.intake.outcome import QuotaSpent, count_people, note_submitted
 from worker import tracing
 from worker.limits.batch_limits import gates, limits_of
@@ -51,8 +53,11 @@ def plan_run(
 
     `firing` is the moment of a run that repeats. `submitted`: who asked for this plan, unless the service itself did.
     """
-    with tracing.span("plan", campaign=definition.campaign, run=run_id) as note:
-        note(recipients=_plan_run(runtime, run_id, definition, source, firing, submitted))
+    with (
+        tracing.span("plan", campaign=definition.campaign, run=run_id) as note,
+        earlier_in(runtime.store, definition, rehearsal=runtime.rehearsal) as earlier,
+    ):
+        note(recipients=_plan_run(runtime, run_id, definition, source, earlier, firing, submitted))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,20 +75,22 @@ def people_of(runtime: Runtime, definition: Definition) -> int | None:
     """
     if definition.contact_list:
         return None
-    plan = _plan(runtime, definition, Placer(definition.schedule, runtime.clock.now()))
-    try:
-        deque(plan, maxlen=0)
-    except (AudienceProblem, TemplateProblem):
-        return 0
+    with earlier_in(runtime.store, definition, rehearsal=runtime.rehearsal) as earlier:
+        plan = _plan(runtime, definition, Placer(definition.schedule, runtime.clock.now()), earlier)
+        try:
+            deque(plan, maxlen=0)
+        except (AudienceProblem, TemplateProblem):
+            return 0
     return plan.summary.counts.get(RecipientState.PENDING, 0)
 
 
-def _plan(runtime: Runtime, definition: Definition, placer: Placer) -> Plan:
+def _plan(runtime: Runtime, definition: Definition, placer: Placer, earlier: EarlierCampaigns) -> Plan:
     return plan_recipients(
         definition,
         placer=placer,
         suppressed=suppressed_in(runtime.store, definition.kind),
         already_told=already_told_in(runtime.store, definition, runtime.account_id, runtime.clock.now()),
+        earlier=earlier,
     )
 
 
@@ -92,6 +99,7 @@ def _plan_run(
     run_id: int,
     definition: Definition,
     source: str,
+    earlier: EarlierCampaigns,
     firing: datetime | None,
     submitted: Submission | None,
 ) -> int:
@@ -106,7 +114,7 @@ def _plan_run(
         )
     placer = Placer(definition.schedule, now, firing=firing)
     try:
-        plan = _plan(runtime, definition, placer)
+        plan = _plan(runtime, definition, placer, earlier)
     except TemplateProblem as error:  # an earlier version of this program accepted it
         raise _failed(
             runtime, run_id, definition, Problem(source, 1, 1, "message", error.problem, error.hint), submitted

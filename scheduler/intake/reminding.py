@@ -13,17 +13,19 @@ from sqlmodel import Session
 
 from campaigns.access import Actor
 from campaigns.audience import AudienceProblem
+from campaigns.audience.earlier import EarlierCampaigns
 from campaigns.codes import RunType
 from campaigns.definition import Definition
 from campaigns.lifecycle import RecipientState
 from campaigns.planning.batching import BatchLimits, into_batches
+from campaigns.planning.opened import read_through
 from campaigns.planning.planned import PlannedRecipient
 from campaigns.planning.planner import Plan
 from campaigns.planning.reminders import plan_reminders
 from campaigns.planning.replanning import Changes, compare_reminders
-from campaigns.planning.row_planner import read_through
 from campaigns.problems import CampaignFileError, Problem
 from campaigns.take_up import NO_DATE, PLAN, decide
+from scheduler.intake.earlier import earlier_in
 from scheduler.intake.outcome import Intake, accepted, note_submitted, run_of
 from scheduler.intake.planning import suppressed_in
 from worker.limits.batch_limits import limits_of
@@ -48,10 +50,15 @@ def take_up_reminders(runtime: Runtime, definition: Definition, *, source: str, 
 
     Raises `EditRefused`, or `CampaignFileError` while planning; nothing has changed then.
     """
+    with earlier_in(runtime.store, definition, rehearsal=runtime.rehearsal) as earlier:
+        return _take_up(runtime, definition, earlier, source=source, by=by)
+
+
+def _take_up(runtime: Runtime, definition: Definition, earlier: EarlierCampaigns, *, source: str, by: Actor) -> Intake:
     now = runtime.clock.now()
-    plan = plan_reminders(definition, now, suppressed=suppressed_in(runtime.store, definition.kind))
+    plan = plan_reminders(definition, now, suppressed=suppressed_in(runtime.store, definition.kind), earlier=earlier)
     try:
-        read_through(definition)
+        read_through(definition, earlier)
     except AudienceProblem as error:
         raise _refused(source, str(error)) from error
     with runtime.store.write("remind_register") as session:

@@ -9,6 +9,7 @@ from campaigns.checking import check_file
 from campaigns.codes import RunType
 from campaigns.definition import Definition
 from campaigns.take_up import TakeUp, decide
+from scheduler.intake.earlier import problem_in
 from scheduler.intake.once import take_up_once
 from scheduler.intake.outcome import Intake, accepted
 from scheduler.intake.reminding import take_up_reminders
@@ -31,6 +32,20 @@ def read_file(path: Path, settings: Settings, *, now: datetime | None = None, in
     """Read the definition in a campaign file, with `now` and `inbox` as in `check_file`. Raises `CampaignFileError`."""
     policy = settings.policy
     return check_file(path, timezone=settings.timezone, region=settings.region, now=now, policy=policy, inbox=inbox)
+
+
+def read_known_file(runtime: Runtime, path: Path, *, now: datetime, inbox: Path) -> Definition:
+    """Like `read_file`, and refuse a file whose audience is a campaign that has not begun."""
+    settings = runtime.settings
+    return check_file(
+        path,
+        timezone=settings.timezone,
+        region=settings.region,
+        now=now,
+        policy=settings.policy,
+        inbox=inbox,
+        earlier=problem_in(runtime.store, rehearsal=runtime.rehearsal),
+    )
 
 
 def take_up(

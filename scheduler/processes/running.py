@@ -57,6 +57,8 @@ def _submit_all(
                 told(f"{run.campaign}: {warning}")
         elif done.taken is Taken.OVER:
             told(f"{run.campaign} is already {run.state.value}; nothing is sent")
+        elif done.taken is Taken.KEPT:
+            told(f"{run.campaign} is planned already, and its plan stays as it is; edit the file for a new one")
         elif done.taken is Taken.EXTENDED:
             added = amount(done.added, "row that is", "rows that are")
             told(f"{run.campaign} continues with {added} new in its tables")

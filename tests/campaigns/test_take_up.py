@@ -39,6 +39,7 @@ class Run:
     planned: Definition = SALE
     state: RunState = RunState.RUNNING
     finished_at: datetime | None = None
+    planned_at: datetime | None = NOW
 
     @property
     def type(self) -> RunType:

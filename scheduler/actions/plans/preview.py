@@ -76,9 +76,15 @@ def preview(definition: Definition, settings: Settings, *, source: str, now: dat
     recurrence = recurrence_of(definition.schedule)
     runs = tuple(islice(recurrence.between(now, now + SEARCH), RUNS)) if recurrence else ()
     placer = Placer(definition.schedule, now, firing=runs[0] if runs else None)
-    plan = plan_recipients(definition, placer=placer, suppressed=people.suppressed, already_told=people.already_told)
+    plan = plan_recipients(
+        definition,
+        placer=placer,
+        suppressed=people.suppressed,
+        already_told=people.already_told,
+        earlier=people.earlier,
+    )
     if definition.schedule.remind is not None:
-        plan = plan_reminders(definition, now, suppressed=people.suppressed)
+        plan = plan_reminders(definition, now, suppressed=people.suppressed, earlier=people.earlier)
     offsets = Offsets()
     limits = limits_of(definition, settings)
     requests, reasons, agenda = 0, dict[RecipientState, list[str]](), Agenda(definition.schedule)

@@ -6,6 +6,7 @@ from datetime import timedelta
 from itertools import chain
 from typing import Final
 
+from campaigns.audience.earlier import EarlierCampaigns, unknown_campaigns
 from campaigns.codes import RunType
 from campaigns.definition import (
     ContactListSource,
@@ -58,11 +59,17 @@ class PlannedTest:
     earlier: tuple[int, ...]
 
 
-def choose_sample(definition: Definition, *, row: int | None = None, variant: str | None = None) -> Sample:
+def choose_sample(
+    definition: Definition,
+    *,
+    row: int | None = None,
+    variant: str | None = None,
+    earlier: EarlierCampaigns = unknown_campaigns,
+) -> Sample:
     """Return the text of the first row that can be sent to, or of the row with this number in its table.
 
-    With variants: the text of the named one, or of the first. Raises `Refused` if there is none, and `AudienceProblem`
-    for a table that cannot be read.
+    With variants: the text of the named one, or of the first. `earlier`: where people of other campaigns come from.
+    Raises `Refused` if there is none, and `AudienceProblem` for a table that cannot be read.
     """
     if variant is not None and variant not in definition.messages:
         names = ", ".join(name for name in definition.messages if name)
@@ -74,7 +81,7 @@ def choose_sample(definition: Definition, *, row: int | None = None, variant: st
         if row is not None:
             raise Refused(Refusal.INVALID, "a contact list has no rows here: leave --row out")
         return Sample(definition.message, "", f"contact list {first.contact_list}", None)
-    chosen = next((planned for planned in _planned(definition, name) if _is_wanted(planned, row)), None)
+    chosen = next((planned for planned in _planned(definition, name, earlier) if _is_wanted(planned, row)), None)
     if chosen is None:
         what = "nobody in the audience can be texted" if row is None else f"there is no row {row} in the audience"
         raise Refused(Refusal.INVALID, f"{what}; see: campaigns plan")
@@ -84,12 +91,12 @@ def choose_sample(definition: Definition, *, row: int | None = None, variant: st
     return Sample(chosen.text, name, chosen.source, chosen.line)
 
 
-def _planned(definition: Definition, variant: str) -> Iterator[PlannedRecipient]:
+def _planned(definition: Definition, variant: str, earlier: EarlierCampaigns) -> Iterator[PlannedRecipient]:
     """Yield the audience, everybody in this variant. Nobody is counted: a million rows are not read for one."""
     mine = [each for each in definition.variants if each.name == variant]
     others = [each for each in definition.variants if each.name != variant]
     first = definition.model_copy(update={"variants": tuple[Variant, ...](chain(mine, others)), "holdout": 0})
-    return iter(plan_recipients(first, split=Split(())))
+    return iter(plan_recipients(first, split=Split(()), earlier=earlier))
 
 
 def _is_wanted(planned: PlannedRecipient, row: int | None) -> bool:

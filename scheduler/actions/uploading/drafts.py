@@ -18,6 +18,7 @@ from campaigns.problems import CampaignFileError, Problem
 from scheduler.actions.acting import Actor
 from scheduler.actions.checking import Checked, check
 from scheduler.actions.plans.preview import Preview
+from scheduler.actions.reading.names import MOST_OFFERED
 from scheduler.actions.reading.plans import StoredPlan, read_plan
 from scheduler.actions.refusals import Refusal, Refused
 from scheduler.actions.submitting import Submitted
@@ -38,6 +39,7 @@ from scheduler.actions.uploading.tables import SUFFIXES, StoredTable, keep_table
 from scheduler.inbox.uploads import Upload, as_header, open_uploads, sole
 from scheduler.intake.taking import Prospect
 from worker.runtime import Runtime
+from worker.store.people.earlier_people import known_campaigns
 
 NAMELESS: Final = "campaign"
 """What a file is called whose campaign has no usable name yet."""
@@ -95,6 +97,12 @@ def look(runtime: Runtime, text: str, *, refused: Set[str] = frozenset(), now: d
             warnings=tuple(told(checked.warnings, name or NAMELESS, upload)),
         )
     return Looked(name, checked, tables, missing)
+
+
+def begun_names(runtime: Runtime) -> list[str]:
+    """Return the campaigns whose people can be the audience of a draft, the newest first."""
+    with runtime.store.read() as session:
+        return known_campaigns(session, rehearsal=runtime.rehearsal)[:MOST_OFFERED]
 
 
 def foresee(runtime: Runtime, text: str, *, now: datetime) -> Prospect:

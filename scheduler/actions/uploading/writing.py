@@ -26,6 +26,8 @@ class FilledIn:
 
     name: str
     message: str
+    earlier: str
+    who: str
     table: str
     column: str
     country: str
@@ -40,15 +42,14 @@ class FilledIn:
 def compose(wanted: FilledIn) -> str:
     """Return the campaign file. What is wrong in it is told when it is checked.
 
-    Raises `Refused` for what no file would show: a window with one end, and no table.
+    Raises `Refused` for what no file would show: a window with one end, and no audience.
     """
-    if not wanted.table:
-        raise Refused(Refusal.INVALID, "choose a table: bring one under Files, or name one that was brought before")
+    if not wanted.table and not wanted.earlier:
+        sentence = "choose a table: bring one under Files, or name one that was brought before; or an earlier campaign"
+        raise Refused(Refusal.INVALID, sentence)
     if bool(wanted.window_from) != bool(wanted.window_to):
         raise Refused(Refusal.INVALID, "fill in both Send from and until, or neither")
-    lines = [f"campaign: {_scalar(wanted.name)}", *_message(wanted.message.strip()), "audience:"]
-    lines.append(f"  file: {_scalar(wanted.table)}")
-    lines += [f"  number: {_scalar(wanted.column)}"] if wanted.column else []
+    lines = [f"campaign: {_scalar(wanted.name)}", *_message(wanted.message.strip()), "audience:", *_sources(wanted)]
     lines += [f"default_region: {json.dumps(wanted.country.upper(), ensure_ascii=False)}"] if wanted.country else []
     lines += ["throughput:", f"  rate: {_quoted(wanted.rate)}"] if wanted.rate else []
     schedule = [f"  start: {_quoted(wanted.start.replace('T', ' '))}"] if wanted.start else []
@@ -58,6 +59,16 @@ def compose(wanted: FilledIn) -> str:
         lines += ["schedule:", *schedule, f"  timezone: {_scalar(wanted.zone)}"]
     lines += ["approval: true"] if wanted.approval else []
     return "\n".join(lines) + "\n"
+
+
+def _sources(wanted: FilledIn) -> list[str]:
+    earlier = [f"campaign: {_scalar(wanted.earlier)}"] if wanted.earlier else []
+    earlier += [f"where: {_quoted(wanted.who)}"] if wanted.earlier and wanted.who else []
+    table = [f"file: {_scalar(wanted.table)}"] if wanted.table else []
+    table += [f"number: {_scalar(wanted.column)}"] if wanted.table and wanted.column else []
+    if not earlier or not table:
+        return [f"  {line}" for line in earlier or table]
+    return [f"  {'  ' if place else '- '}{line}" for source in (earlier, table) for place, line in enumerate(source)]
 
 
 def with_column(text: str, name: str, column: str, *, is_number: bool) -> str:

@@ -52,6 +52,7 @@ def exists_words(prospect: Prospect | None) -> str:
 
 _TO_EXISTING: Final[Mapping[Taken, str]] = {
     Taken.PLANNED: "what it has sent stays, and the rest is planned anew from this file",
+    Taken.KEPT: "its plan stays as it is",
     Taken.CONTINUED: "it has begun to send, and continues as planned",
     Taken.TUNED: "it has begun to send, and continues with the limits of this file",
     Taken.OVER: "it has run, and nobody gets its text again",
@@ -63,6 +64,7 @@ def done_words(done: Submitted, asked: "Visit") -> str:
     run = done.run
     follows = {
         Taken.PLANNED: f"Its texts are sent from {shown_time(run.starts_at, asked.zone)} on.",
+        Taken.KEPT: "It is planned already, and its plan stays as it is.",
         Taken.CONTINUED: "It is under way already, and goes on as planned.",
         Taken.TUNED: "It is under way already, and goes on with the limits of this file.",
         Taken.EXTENDED: f"Its tables have {amount(done.added, 'new person', 'new people')}, who get the text, too.",

@@ -39,10 +39,12 @@ def send_test(
 
     from campaigns.clock import SystemClock
     from scheduler.actions.numbers import normalised
+    from scheduler.actions.opening import existing_store
     from scheduler.actions.texts.test_message import choose_sample
     from scheduler.cli.rendering.live import LiveProgress
     from scheduler.cli.settings import sending_settings
     from scheduler.cli.user import this_user
+    from scheduler.intake.earlier import earlier_in
     from scheduler.intake.taking import read_file
     from scheduler.processes.rehearsal import private_sandbox, rehearsal_settings
     from scheduler.processes.testing import send_sample
@@ -54,7 +56,8 @@ def send_test(
         settings = rehearsal_settings(settings)
     definition = read_file(file, settings, now=SystemClock().now())
     number = normalised(to, definition.default_region or settings.region)
-    sample = choose_sample(definition, row=row, variant=variant)
+    with existing_store(settings) as store, earlier_in(store, definition, rehearsal=sandbox) as earlier:
+        sample = choose_sample(definition, row=row, variant=variant, earlier=earlier)
     if not json:
         _announce(definition, sample, number)
     console = Console(stderr=True)

@@ -17,6 +17,7 @@ from scheduler.actions.uploading.columns import Missing, TableRows
 from scheduler.actions.uploading.drafts import (
     Looked,
     Planned,
+    begun_names,
     foresee,
     is_table,
     keep_file,
@@ -34,8 +35,19 @@ from scheduler.web.desk.telling import done_words, exists_words, kept_words, sub
 from scheduler.web.desk.values import number_of
 
 COMMON: Final = (
-    "name", "message", "table", "column", "country", "rate", "window_from", "window_to", "start", "approval",
+    "name", "message", "earlier", "who", "table", "column", "country", "rate", "window_from", "window_to", "start",
+    "approval",
 )  # fmt: skip
+
+WHO: Final = (
+    ("", "everybody in it"),
+    ('state == "delivered"', "who got its text"),
+    ('state == "delivered" and not replied', "who got its text and did not reply"),
+    ("replied", "who replied"),
+    ('state == "failed" or state == "expired"', "who did not get its text"),
+    ('state == "holdout"', "its control group"),
+)
+"""Who of an earlier campaign, as `where` and in words. The file may say anything else."""
 
 WHOLE: Final = 200
 """A text of so many lines is shown whole; of a longer one, what is around its mistakes."""
@@ -138,6 +150,8 @@ def _wanted(asked: Visit, sheet: DraftPage) -> FilledIn:
     return FilledIn(
         name=filled["name"],
         message=filled["message"].replace("\r\n", "\n"),
+        earlier=filled["earlier"],
+        who=filled["who"],
         table=filled["table"],
         column=filled["column"],
         country=filled["country"],
@@ -217,6 +231,8 @@ def _page(asked: Visit, sheet: DraftPage) -> DeskPage:
             "puts": [(missing, _puts(missing)) for missing in looked.missing] if looked else [],
             "tables": [(table, table.bad[:MOST_BAD_ROWS]) for table in known.values()],
             "columns": chosen.columns if chosen else (),
+            "earlier": begun_names(asked.runtime),
+            "who": WHO,
             "plan": preview_json(planned.preview, full=asked.full) if planned else None,
             "submits": submit_words(planned, sheet.prospect, asked) if planned else "",
             "changes": _changes(asked, sheet.text, planned) if planned and planned.before else None,

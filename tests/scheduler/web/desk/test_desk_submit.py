@@ -245,6 +245,43 @@ def test_a_form_writes_the_file_and_shows_it_first(desk: Runtime, reader: Callab
     assert runs_in(desk) == 0
 
 
+def test_people_of_an_earlier_campaign_are_chosen_in_the_form(desk: Runtime, reader: Callable[[Role], Reader]) -> None:
+    author = reader(Role.AUTHOR)
+    first = "campaign: first\nmessage: Hi\naudience: {file: customers.csv, number: telefono}\n"
+    page = author.send("/submit", ("customers.csv", TABLE), text=first, do="plan").text
+    author.send("/submit/exactly", text=hidden(page, "text"), seen=hidden(page, "seen"))
+    assert "people of an earlier campaign" not in author.get("/submit").text, "it has not begun"
+    with desk.store.write() as session:
+        session.execute(sa.update(runs).values(started_at=desk.clock.now()))
+
+    assert "<option>first</option>" in author.get("/submit").text
+    chosen = {
+        "name": "nudge",
+        "message": "Still there?",
+        "earlier": "first",
+        "who": 'state == "delivered" and not replied',
+    }
+    page = author.send(**chosen, approval="yes", do="write").text
+    assert text_in(page).splitlines() == [
+        "campaign: nudge",
+        'message: "Still there?"',
+        "audience:",
+        "  campaign: first",
+        '  where: "state == \\"delivered\\" and not replied"',
+        "approval: true",
+    ]
+    assert "No mistakes were found" in page
+    assert "<option selected>first</option>" in page
+    text = text_in(page).replace('state == \\"delivered\\"', 'state == \\"pending\\"')
+    page = author.send(text=text, do="plan").text
+    assert "Left out of <code>campaign first</code>" in page
+    author.send("/submit/exactly", text=hidden(page, "text"), seen=hidden(page, "seen"))
+    again = author.send(text=text, do="plan").text
+    assert "nudge is planned already, with the people of its earlier campaigns as they were then" in again
+    unknown = author.send(text=text.replace("campaign: first", "campaign: frist"), do="plan").text
+    assert "there is no campaign frist" in unknown
+
+
 @pytest.mark.parametrize(
     ("text", "name", "column", "is_number", "expected"),
     [
@@ -275,12 +312,27 @@ def test_what_is_filled_in_stays_a_value(hostile: str, desk: Runtime, reader: Ca
     from campaigns.definition.loader import parse_document
 
     written = compose(
-        FilledIn(hostile, hostile, hostile, hostile, hostile, hostile, hostile, hostile, hostile, hostile, True)
+        FilledIn(
+            hostile,
+            hostile,
+            hostile,
+            hostile,
+            hostile,
+            hostile,
+            hostile,
+            hostile,
+            hostile,
+            hostile,
+            hostile,
+            hostile,
+            True,
+        )
     )
     document = parse_document(written, "campaign.yaml")
     assert document.value(("campaign",)) == hostile
     assert document.value(("message",)) == hostile
-    assert document.value(("audience",)) == {"file": hostile, "number": hostile}
+    earlier, table = {"campaign": hostile, "where": hostile}, {"file": hostile, "number": hostile}
+    assert document.value(("audience",)) == [earlier, table]
     assert document.value(("schedule", "window")) == {"from": hostile, "to": hostile}
 
 
