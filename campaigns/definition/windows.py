@@ -160,6 +160,19 @@ class Opening(Part):
             _refuse_empty((opens, closes), "must differ from `from`")
         return closes
 
+    def widened(self, *, earlier: int = 0, later: int = 0) -> "Opening":
+        """Return it with its first time beginning, or its last one ending, so many minutes `earlier` or `later`.
+
+        Neither goes beyond midnight; a time over midnight ends a minute before it begins at the latest.
+        """
+        spans = [*self.spans]
+        opens, closes = spans[0]
+        spans[0] = _earlier(opens, earlier, _minutes(closes) + 1 if opens > closes != MIDNIGHT else 0), closes
+        opens, closes = spans[-1]
+        spans[-1] = opens, _later(closes, later, _minutes(opens) - 1 if opens > closes != MIDNIGHT else 24 * 60)
+        times = {"ranges": tuple(spans)} if self.ranges else {"opens": spans[0][0], "closes": spans[0][1]}
+        return self.model_copy(update=times)
+
     @property
     def spans(self) -> tuple[tuple[time, time], ...]:
         """The times of day between which it is open."""
@@ -191,6 +204,22 @@ class Opening(Part):
         return f"{format_days(self.days)} {times}{but}"
 
 
+def _minutes(at: time) -> int:
+    return 60 * at.hour + at.minute
+
+
+def _earlier(at: time, minutes: int, bound: int) -> time:
+    moved = max(min(bound, _minutes(at)), _minutes(at) - minutes)
+    return time(moved // 60, moved % 60)
+
+
+def _later(at: time, minutes: int, bound: int) -> time:
+    if at == MIDNIGHT:
+        return at
+    moved = min(max(bound, _minutes(at)), _minutes(at) + minutes) % (24 * 60)
+    return time(moved // 60, moved % 60)
+
+
 class NeverOpens(Exception):
     """A window that stays closed for the next 400 days."""
 
@@ -214,6 +243,10 @@ class Window(
         """Write a single opening without a list, so that a file looks the same as before there were lists."""
         openings = handler(self)
         return openings[0] if len(openings) == 1 else openings
+
+    def widened(self, *, earlier: int = 0, later: int = 0) -> "Window":
+        """Return it with each of its openings `Opening.widened`."""
+        return self.model_copy(update={"root": tuple(each.widened(earlier=earlier, later=later) for each in self.root)})
 
     def hours(self, *zones: ZoneInfo) -> Hours:
         """Return when it is open in all `zones`: one instance for each window and set of zones."""

@@ -9,7 +9,7 @@ from campaigns.lifecycle import RecipientState
 from campaigns.timing.departures import Departure, Placement
 from campaigns.timing.moments import Moment, Timetable
 from campaigns.timing.spreading import offsets
-from campaigns.timing.zones import ZONE_COLUMN, Zones, zones_of
+from campaigns.timing.zones import ZONE_COLUMN, ZoneOrigin, Zones, zones_of
 
 TURNS: Final = 1_000
 """The most turns of a spread: 3 h pass in steps of 11 s. People who share a turn may share a request."""
@@ -71,6 +71,10 @@ class Placer:
     def everybody(self) -> Placement:
         """Return the placement of a contact list, which has a single moment."""
         return self._group(None).next()
+
+    def one_by_one(self, zones: str) -> Callable[[], Placement]:
+        """Return what places the next person with these zones, named as in a `Departure`, each time it is called."""
+        return self._group(Zones(tuple(zones.split(",")), ZoneOrigin.COLUMN) if zones else None).next
 
     def _group(self, zones: Zones | None) -> "_Group":
         names = ",".join(zones.names) if zones else ""

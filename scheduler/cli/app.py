@@ -20,7 +20,7 @@ from scheduler.exits import Exit
 DEBUG = "--debug"
 
 COMMANDS: Final[Mapping[str, str]] = {
-    **dict.fromkeys(("init", "check", "plan", "schema"), "files"),
+    **dict.fromkeys(("init", "check", "plan", "capacity", "schema"), "files"),
     **dict.fromkeys(("run", "up", "worker", "scheduler", "dashboard", "test"), "sending"),
     **dict.fromkeys(("status", "top", "alerts", "export", "why", "audit"), "reading"),
     **dict.fromkeys(("pause", "resume", "cancel", "approve", "throttle", "held", "resolve"), "control"),

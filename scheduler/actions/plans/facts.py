@@ -10,9 +10,11 @@ from campaigns.planning.approval import command, is_needed, to_approve
 from campaigns.planning.batching import NO_LIMIT
 from campaigns.planning.figures import PlanSummary, VariantSummary
 from campaigns.planning.replacements import ReplacedTexts
+from scheduler.actions.plans.capacity import Capacity
 from scheduler.actions.plans.offsets import ReminderOffset
 from scheduler.actions.plans.preview import Preview
 from scheduler.actions.shapes.plans import (
+    CapacityShape,
     ForcingCharacter,
     PlannedOffset,
     PlannedReplacements,
@@ -167,4 +169,26 @@ def _offset_json(offset: ReminderOffset) -> PlannedOffset:
         "missed": offset.missed,
         "first_send_at": utc(offset.first),
         "last_send_at": utc(offset.last),
+    }
+
+
+def capacity_json(found: Capacity) -> CapacityShape:
+    """Return what a plan takes, and the changes that would make it end in time."""
+    estimate = found.seen.forecast
+    return {
+        "campaign": found.seen.definition.campaign,
+        "phones": found.phones,
+        "texts": found.texts,
+        "segments": found.seen.summary.segments,
+        "first_send_at": utc(estimate.first_send_at) if estimate else None,
+        "last_send_at": utc(estimate.last_send_at) if estimate else None,
+        "seconds": int(found.takes.total_seconds()) if found.takes is not None else None,
+        "limited_by": estimate.limited_by or None if estimate else None,
+        "disk_bytes": found.disk_bytes,
+        "by": utc(found.by),
+        "in_time": found.is_in_time,
+        "changes": [
+            {"key": each.key, "now": each.now, "needed": each.needed, "last_send_at": utc(each.last_send_at)}
+            for each in found.changes
+        ],
     }

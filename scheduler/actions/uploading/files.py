@@ -16,6 +16,7 @@ from campaigns.problems import CampaignFileError, Problem
 from campaigns.take_up import Taken, TakeUp
 from scheduler.actions.acting import Actor
 from scheduler.actions.plans import preview
+from scheduler.actions.plans.capacity import Capacity, capacity
 from scheduler.actions.plans.preview import Preview
 from scheduler.actions.refusals import Refusal, Refused
 from scheduler.actions.submitting import Submitted, submit
@@ -23,9 +24,8 @@ from scheduler.inbox.files import fingerprint, has_other_files, look_at, named_f
 from scheduler.inbox.foreign import require_own
 from scheduler.inbox.status import OVER
 from scheduler.inbox.uploads import SOURCE, Upload, uploads_in
-from scheduler.intake.taking import Prospect, read_file, would_take_up
+from scheduler.intake.taking import Prospect, read_known_file, would_take_up
 from worker.runtime import Runtime
-from worker.settings.settings import Settings
 from worker.store.runs import inbox_files
 from worker.store.runs.repetitions import find_repeating
 from worker.store.runs.runs import find_campaign_run, run_view
@@ -36,15 +36,29 @@ NOT_UPLOADED: Final = "upload it first, or correct the name"
 def plan_upload(runtime: Runtime, campaign: str, upload: Upload, *, now: datetime) -> Preview:
     """Return what the campaign in this file would do, and keep and send nothing. Raises as `submit_upload`."""
     with _told_as(campaign, upload):
-        _read(campaign, upload, runtime.settings, now)
+        _read(runtime, campaign, upload, now)
         return preview.plan(upload.path, runtime.settings, rehearsal=runtime.rehearsal, now=now.replace(microsecond=0))
+
+
+def study_upload(runtime: Runtime, campaign: str, upload: Upload, *, by: str | None, now: datetime) -> Capacity:
+    """Return what the campaign in this file takes, and what would make it end by then. Raises as `capacity`."""
+    with _told_as(campaign, upload):
+        _read(runtime, campaign, upload, now)
+        return capacity(
+            upload.path, runtime.settings, by=by, rehearsal=runtime.rehearsal, now=now.replace(microsecond=0)
+        )
 
 
 def prospect_of(runtime: Runtime, campaign: str, upload: Upload, *, now: datetime) -> Prospect:
     """Return what would become of the campaign in this file. Raises as `submit_upload`, and `Refused` if it is over."""
     with _told_as(campaign, upload):
-        definition = _read(campaign, upload, runtime.settings, now)
+        definition = _read(runtime, campaign, upload, now)
     prospect = would_take_up(runtime, definition, source=f"{campaign}.yaml")
+    if prospect.decision.taken is Taken.KEPT:
+        sentence = (
+            f"{campaign} is planned already, with the people of its earlier campaigns as they were then, and that"
+        )
+        raise Refused(Refusal.WRONG_STATE, f"{sentence} plan stays: look at it, or change the file for a new one")
     if prospect.decision == TakeUp(Taken.OVER):
         sentence = f"a campaign called {campaign} has already run, and is over: to send this, choose another name"
         raise Refused(Refusal.WRONG_STATE, sentence)
@@ -59,7 +73,7 @@ def submit_upload(runtime: Runtime, actor: Actor, campaign: str, upload: Upload,
     """
     key = upload_key(campaign, rehearsal=runtime.rehearsal)
     with _told_as(campaign, upload):
-        definition = _read(campaign, upload, runtime.settings, now)
+        definition = _read(runtime, campaign, upload, now)
         form = fingerprint(upload.path, look_at(upload.path, named_files(upload.path)))
         if (known := _known(runtime, key, form)) is not None:
             return known
@@ -100,8 +114,8 @@ def _known(runtime: Runtime, key: str, form: str) -> Submitted | None:
         return Submitted(run, Taken.OVER if is_over else Taken.CONTINUED, 0)
 
 
-def _read(campaign: str, upload: Upload, settings: Settings, now: datetime) -> Definition:
-    definition = read_file(upload.path, settings, now=now, inbox=upload.path.parent)
+def _read(runtime: Runtime, campaign: str, upload: Upload, now: datetime) -> Definition:
+    definition = read_known_file(runtime, upload.path, now=now, inbox=upload.path.parent)
     if definition.campaign != campaign:
         problem = f"is {definition.campaign}, but the address says {campaign}"
         raise CampaignFileError([Problem(str(upload.path), 1, 1, "campaign", problem, "make them the same")])

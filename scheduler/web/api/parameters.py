@@ -30,6 +30,7 @@ Suppressor = Annotated[Actor, needs(Scope.SUPPRESS)]
 Submitter = Annotated[Actor, needs(Scope.SUBMIT)]
 Planner = Annotated[Actor, needs(Scope.SUBMIT, or_else=Scope.PLAN)]
 """Submits, or may at least ask for a plan."""
+Foreseer = Annotated[Actor, needs(Scope.PLAN)]
 Behind = Annotated[Runtime, Depends(_runtime)]
 """What the call works on; one that only reads may read the replica."""
 

@@ -20,18 +20,18 @@ from campaigns.access import Scope
 from campaigns.definition.loader import MAX_BYTES
 from campaigns.problems import CampaignFileError
 from scheduler.actions.answers import plan_json, table_json
-from scheduler.actions.plans.facts import preview_json
+from scheduler.actions.plans.facts import capacity_json, preview_json
 from scheduler.actions.reading.plans import read_plan
 from scheduler.actions.refusals import Refusal, Refused
 from scheduler.actions.shapes.done import KeptTable
-from scheduler.actions.shapes.plans import PlanPreview, SubmittedPlan
+from scheduler.actions.shapes.plans import CapacityShape, PlanPreview, SubmittedPlan
 from scheduler.actions.submitting import Submitted
-from scheduler.actions.uploading.files import plan_upload, submit_upload
+from scheduler.actions.uploading.files import plan_upload, study_upload, submit_upload
 from scheduler.actions.uploading.tables import keep_table, table_name
 from scheduler.inbox.uploads import Upload, open_uploads, sole
 from scheduler.web.api.guard import guarded_router, require
 from scheduler.web.api.listing import JSON
-from scheduler.web.api.parameters import Behind, Planner, Submitter, sees_numbers
+from scheduler.web.api.parameters import Behind, Foreseer, Planner, Submitter, sees_numbers
 from scheduler.web.api.problems import COUNTRY, PLAIN, SLUG, CallProblem, Fault, answered, declared, told_in_file
 from scheduler.web.serving import MOVED_AT
 from worker.runtime import Runtime
@@ -86,7 +86,7 @@ async def campaign(
     """Submit a campaign: the file as it would lie in the inbox, or the same as JSON. It names tables of `/v1/tables`.
 
     `dry_run`: the plan, as `campaigns plan FILE --json`. Otherwise the run that it makes, and its plan, as
-    `GET .../plan`; `taken`: `planned`, `continued`, `tuned`, `extended` or `over`.
+    `GET .../plan`; `taken`: `planned`, `kept`, `continued`, `tuned`, `extended` or `over`.
     """
     if not dry_run:
         require(actor, Scope.SUBMIT)
@@ -105,6 +105,43 @@ async def campaign(
         if _type_of(content_type) != JSON:
             raise
         raise _in_json(error, f"{name}.yaml") from None
+
+
+@router.post(
+    "/campaigns/{name}/capacity",
+    responses=answered(CapacityShape) | declared(415),
+    openapi_extra=IN_YAML,
+    max_body_size=MAX_BYTES,
+)
+async def capacity(
+    request: Request,
+    name: Slug,
+    runtime: Behind,
+    _actor: Foreseer,
+    by: Annotated[
+        str | None,
+        Query(max_length=40, pattern=PLAIN, description="When it has to be done, such as 2026-12-01 18:00."),
+    ] = None,
+) -> Response:
+    """What a campaign file would take: phones, hours, segments and disk, as `campaigns capacity FILE --json`.
+
+    `by`: in the campaign's zone, or with an offset; the answer then has the changes with which it is done by then.
+    Nothing is kept or sent.
+    """
+    content_type = request.headers.get("Content-Type", "")
+    content = _as_yaml(content_type, await request.body())
+    try:
+        return JSONResponse(await run_in_threadpool(_capacity, runtime, name, content, by))
+    except CampaignFileError as error:
+        if _type_of(content_type) != JSON:
+            raise
+        raise _in_json(error, f"{name}.yaml") from None
+
+
+def _capacity(runtime: Runtime, name: str, content: bytes, by: str | None) -> CapacityShape:
+    folder = open_uploads(runtime.settings)
+    study = partial(study_upload, runtime, name, by=by, now=runtime.clock.now())
+    return capacity_json(_with(folder, content, study))
 
 
 def _in_json(error: CampaignFileError, called: str) -> CallProblem:

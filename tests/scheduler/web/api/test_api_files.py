@@ -77,6 +77,23 @@ def table(author: Caller) -> str:
     return "customers.csv"
 
 
+def test_what_a_campaign_takes_and_what_would_make_it_end_in_time(table: str, author: Caller) -> None:
+    slow = file_of("slow") + b"throughput: {rate: 1/hour}\nschedule: {start: 2099-12-01 10:00, timezone: UTC}\n"
+
+    def study(query: str = "", content: bytes = slow) -> Answer:
+        return author.call("POST", f"/campaigns/slow/capacity{query}", content, Content_Type=YAML)
+
+    assert study().json["in_time"] is True
+    found = study("?by=2099-12-01%2010:30").json
+    assert (found["texts"], found["seconds"], found["in_time"]) == (2, 3600, False)
+    start, rate = found["changes"]
+    assert (start["key"], start["needed"]) == ("schedule.start", "2099-12-01 09:30")
+    assert (rate["key"], rate["needed"], rate["last_send_at"]) == ("throughput.rate", "2/hour", "2099-12-01T10:30:00Z")
+    assert study("?by=soon").status == 422
+    mistaken = study(content=slow.replace(b"message", b"massage"))
+    assert (mistaken.status, mistaken.json["errors"][0]["line"]) == (422, 2)
+
+
 def test_a_table_that_is_there_is_not_written_again(table: str, author: Caller, api_runtime: Runtime) -> None:
     place = uploads_in(api_runtime.settings.inbox) / table
     before = place.stat()

@@ -1,0 +1,187 @@
+"""`capacity`: what a plan takes, and the smallest changes of each kind that would make it end by a moment.
+
+Every change is tried on the forecast that `plan` shows, with the people, limits and requests that it would have.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from campaigns.definition import Definition
+from campaigns.definition.models import TextEncoding
+from campaigns.definition.schedule import Schedule, parse_start
+from campaigns.forecast import Forecast
+from campaigns.forecast.trials import PeopleInOrder, Recorder, smallest
+from campaigns.planning.planner import plan_recipients
+from campaigns.planning.splitting import Split
+from scheduler.actions.plans.changing import Option, Setup, options
+from scheduler.actions.plans.known import KnownPeople, known_people
+from scheduler.actions.plans.preview import Preview, preview
+from scheduler.actions.refusals import Refusal, Refused
+from scheduler.intake.taking import read_file
+from worker.limits.batch_limits import routes
+from worker.settings.settings import Settings
+
+SQLITE_BYTES: Final = 190
+POSTGRESQL_BYTES: Final = 890
+"""What a recipient takes in the database, beside the text (`make bench`, `life`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A key of the file, or a setting, that alone would be enough: what it says, what it would have to say, and when
+    the last text would leave then."""
+
+    key: str
+    now: str
+    needed: str
+    last_send_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """What a plan takes. `changes` are those that make it end by `by`; none are needed if it does already.
+
+    `takes`: from the first text to the last; None: more than a year. `disk_bytes`: in the database, roughly.
+    """
+
+    seen: Preview
+    phones: int
+    texts: int
+    takes: timedelta | None
+    disk_bytes: int
+    by: datetime | None
+    is_in_time: bool
+    changes: tuple[Change, ...]
+
+
+def capacity(file: Path, settings: Settings, *, by: str | None, rehearsal: bool, now: datetime) -> Capacity:
+    """Return what the campaign in a file takes from `now` on, and what makes it end by a moment, written as a start is.
+
+    Raises `CampaignFileError`, `StoreError`, and `Refused` for a campaign without an end of its own.
+    """
+    definition = read_file(file, settings, now=now)
+    _refuse_endless(definition)
+    until = _moment(by, definition.schedule) if by is not None else None
+    with known_people(file, definition, settings, rehearsal=rehearsal, now=now) as known:
+        seen = preview(definition, settings, source=str(file), now=now, people=known)
+        study = Study(seen, settings, known, now)
+        last, texts = seen.forecast.last_send_at if seen.forecast else None, _texts(seen.forecast)
+        is_in_time = until is None or texts == 0 or (last is not None and last <= until)
+        return Capacity(
+            seen,
+            phones=len(routes(definition, first=0)),
+            texts=texts,
+            takes=last - seen.forecast.first_send_at if seen.forecast and last else None,
+            disk_bytes=seen.summary.audience * _row_bytes(settings) + study.base.people.text_bytes,
+            by=until,
+            is_in_time=is_in_time,
+            changes=() if until is None or is_in_time else tuple(map(_change, study.solutions(until))),
+        )
+
+
+def _change(found: "Solution") -> Change:
+    return Change(found.option.key, found.option.now, found.needed, found.last_send_at)
+
+
+def _refuse_endless(definition: Definition) -> None:
+    if definition.contact_list is not None:
+        raise Refused(Refusal.INVALID, "only the gateway knows how many people a contact list has")
+    if definition.schedule.remind is not None:
+        raise Refused(
+            Refusal.INVALID, "a campaign with reminders has no end: each of its texts has a moment of its own"
+        )
+
+
+def _moment(text: str, schedule: Schedule) -> datetime:
+    """Parse a moment by the clocks of the campaign. Raises `Refused`."""
+    try:
+        parsed = parse_start(text.strip())
+    except ValueError as error:
+        raise Refused(Refusal.INVALID, f"--by {error}") from None
+    if parsed is None:
+        raise Refused(Refusal.INVALID, "--by has to be a moment to come, such as 2026-12-01 18:00")
+    moment = schedule.model_copy(update={"start": parsed}).start_at()
+    assert moment is not None  # noqa: S101  it has a start
+    return moment
+
+
+def _texts(found: Forecast | None) -> int:
+    """Return how many texts would leave."""
+    return sum(day.texts for day in found.days) if found else 0
+
+
+def _row_bytes(settings: Settings) -> int:
+    return SQLITE_BYTES if settings.database_url.startswith("sqlite") else POSTGRESQL_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class Solution:
+    """The steps of an option that are enough: the campaign as it would be sent then, what its key would have to say,
+    and when the last text would leave."""
+
+    option: Option
+    steps: int
+    setup: Setup
+    needed: str
+    last_send_at: datetime
+
+
+class Study:
+    """Tries changes of one campaign."""
+
+    def __init__(self, seen: Preview, settings: Settings, known: KnownPeople, now: datetime) -> None:
+        self._known = known
+        self._now = now
+        self._firing = seen.runs[0] if seen.runs else None
+        self._texts = _texts(seen.forecast)
+        cuts = seen.summary.cuts
+        self._split = Split(cuts) if cuts else None  # of who is placed in time, which a recorder does not know
+        self._has_ucs2 = bool(seen.summary.encodings.get("UCS-2"))
+        self.base = Setup(seen.definition, settings, self._people(seen.definition))
+
+    def solutions(self, until: datetime) -> Iterator[Solution]:
+        """Yield the smallest change of each kind that makes the campaign end by then."""
+        for option in (*options(self.base, self._now), *self._encodings()):
+
+            def works(steps: int, option: Option = option) -> bool:
+                return self.ends(option.after(steps)[0], until) is not None
+
+            if option.is_limit and not works(option.most):
+                continue
+            if (steps := smallest(works, option.most)) is not None:
+                setup, needed = option.after(steps)
+                if last := self.ends(setup, until):
+                    yield Solution(option, steps, setup, needed, last)
+
+    def ends(self, setup: Setup, until: datetime) -> datetime | None:
+        """Return when its last text would leave, if that is in time and nobody gets less for it."""
+        tried = setup.forecast(self._now, self._firing)
+        last = tried.last_send_at if tried else None
+        return last if last is not None and last <= until and _texts(tried) >= self._texts else None
+
+    def _people(self, definition: Definition) -> PeopleInOrder:
+        recorder = Recorder(definition.schedule, self._now)
+        plan = plan_recipients(
+            definition,
+            placer=recorder,
+            suppressed=self._known.suppressed,
+            split=self._split,
+            earlier=self._known.earlier,
+        )
+        return PeopleInOrder(plan, recorder)
+
+    def _encodings(self) -> Iterator[Option]:
+        """What replaces more characters, the smaller change first. The texts are made again."""
+        order = [TextEncoding.AS_IS, TextEncoding.GSM, TextEncoding.GSM_PLAIN]
+        now = self.base.definition.encoding
+        further = order[order.index(now) + 1 :] if self._has_ucs2 else []
+
+        def after(steps: int) -> tuple[Setup, str]:
+            encoding = further[steps - 1]
+            definition = self.base.definition.model_copy(update={"encoding": encoding})
+            return Setup(definition, self.base.settings, self._people(definition)), encoding.value
+
+        yield Option("encoding", now.value, len(further), after)

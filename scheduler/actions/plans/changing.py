@@ -1,0 +1,167 @@
+"""The changes of a campaign's file, and of the limits in the settings, that can make it end earlier."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from itertools import count, islice
+from typing import Any, Final
+
+from campaigns.definition import Definition, DeviceMode, Rate, Target
+from campaigns.definition.schedule import Keeper
+from campaigns.forecast import Forecast, forecast
+from campaigns.forecast.trials import PeopleInOrder
+from worker.limits.batch_limits import gates, limits_of
+from worker.limits.limits_in_force import Ceilings
+from worker.settings.settings import PREFIX, Settings
+
+MORE_PHONES: Final = 99
+QUARTER: Final = 15
+"""Minutes: nobody opens a shop at 19:53."""
+
+MOST_RATE: Final = 100_000
+MOST_SEGMENTS: Final = 10_000_000
+"""What a file or a setting may say at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """A campaign as it would be sent: its file, the settings, and its people."""
+
+    definition: Definition
+    settings: Settings
+    people: PeopleInOrder
+
+    def scheduled(self, **values: Any) -> "Setup":
+        return self.defined(schedule=self.definition.schedule.model_copy(update=values))
+
+    def defined(self, **values: Any) -> "Setup":
+        return replace(self, definition=self.definition.model_copy(update=values))
+
+    def forecast(self, now: datetime, firing: datetime | None) -> Forecast | None:
+        limits = limits_of(self.definition, self.settings)
+        agenda = self.people.agenda(self.definition.schedule, limits.request, now, firing=firing)
+        return forecast(agenda, *gates(Ceilings.from_settings(self.settings), self.settings.zone, self.definition))
+
+
+Tried = tuple[Setup, str]
+"""A setup, and what its key says then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """A key that can be changed in `most` steps: what it says now, and what it says after some of them.
+
+    `is_limit`: more steps never make a campaign end later, so where the last one is no help, none is.
+    """
+
+    key: str
+    now: str
+    most: int
+    after: Callable[[int], Tried]
+    is_limit: bool = False
+
+
+def options(base: Setup, now: datetime) -> Iterator[Option]:
+    """Yield the keys and settings of a campaign that can be changed."""
+    yield from _phones(base)
+    yield from _start(base, now)
+    yield from _window(base)
+    yield from _limits_in_file(base)
+    yield from _limits_in_settings(base)
+
+
+def _phones(base: Setup) -> Iterator[Option]:
+    """More of the same phones, which take turns."""
+    devices = base.definition.devices
+    if devices.random or devices.mode is not DeviceMode.SPECIFIED:
+        return  # the gateway chooses, and all of them together have the rate of one
+    use = devices.use or (Target(1),)
+    taken = {target.device for target in use}
+    spare = tuple(islice((Target(id_) for id_ in count(1) if id_ not in taken), MORE_PHONES))
+
+    def after(more: int) -> Tried:
+        changed = devices.model_copy(update={"use": (*use, *spare[:more])})
+        return base.defined(devices=changed), f"{len(use) + more} phones or SIMs"
+
+    now = "1 phone or SIM" if len(use) == 1 else f"{len(use)} phones or SIMs"
+    yield Option("devices.use", now, MORE_PHONES, after, is_limit=True)
+
+
+def _start(base: Setup, now: datetime) -> Iterator[Option]:
+    """An earlier start, by minutes, and not before now."""
+    schedule = base.definition.schedule
+    start, begins = schedule.start, schedule.start_at()
+    if start is None or begins is None or schedule.repeat is not None or schedule.by is Keeper.GATEWAY:
+        return
+
+    def after(minutes: int) -> Tried:
+        moved = start - timedelta(minutes=minutes)
+        return base.scheduled(start=moved), _written(moved)
+
+    yield Option("schedule.start", _written(start), (begins - now) // timedelta(minutes=1), after)
+
+
+def _written(start: datetime) -> str:
+    """Return a start as people write it: without seconds, unless it has some."""
+    return start.isoformat(" ", "seconds" if start.second else "minutes")
+
+
+def _window(base: Setup) -> Iterator[Option]:
+    """A window that closes later, or opens earlier, by quarters of an hour within the operator's hours."""
+    window = base.definition.schedule.window
+    if window is None:
+        return
+    for side in ("later", "earlier"):
+
+        def after(quarters: int, side: str = side) -> Tried:
+            wider = window.widened(**{side: quarters * QUARTER})
+            return base.scheduled(window=wider), str(wider)
+
+        most = 0
+        while most < 24 * 60 // QUARTER and _is_allowed(base.settings, after(most + 1)[0].definition):
+            if after(most + 1)[1] == after(most)[1]:
+                break
+            most += 1
+        yield Option("schedule.window", str(window), most, after)
+
+
+def _is_allowed(settings: Settings, definition: Definition) -> bool:
+    broken = settings.policy.broken_by(definition)
+    return not any(path[:2] == ("schedule", "window") for path, _, _ in broken)
+
+
+def _limits_in_file(base: Setup) -> Iterator[Option]:
+    throughput = base.definition.throughput
+    for name in ("rate", "daily", "monthly"):
+        limit: Rate | int | None = getattr(throughput, name)
+        if limit is None:
+            continue
+
+        def after(more: int, name: str = name, limit: Rate | int = limit) -> Tried:
+            raised = _raised(limit, more)
+            changed = throughput.model_copy(update={name: raised})
+            return base.defined(throughput=changed), str(raised)
+
+        yield Option(f"throughput.{name}", str(limit), _room(limit), after, is_limit=True)
+
+
+def _limits_in_settings(base: Setup) -> Iterator[Option]:
+    settings = base.settings
+    for name in ("rate", "daily", "monthly", "device_rate", "device_daily", "device_monthly"):
+        limit: Rate | int | None = getattr(settings, name)
+        if limit is None:
+            continue
+
+        def after(more: int, name: str = name, limit: Rate | int = limit) -> Tried:
+            raised = _raised(limit, more)
+            return replace(base, settings=settings.model_copy(update={name: raised})), str(raised)
+
+        yield Option(f"{PREFIX}{name.upper()}", str(limit), _room(limit), after, is_limit=True)
+
+
+def _raised(limit: Rate | int, more: int) -> Rate | int:
+    return Rate(limit.count + more, limit.per) if isinstance(limit, Rate) else limit + more
+
+
+def _room(limit: Rate | int) -> int:
+    return MOST_RATE - limit.count if isinstance(limit, Rate) else MOST_SEGMENTS - limit

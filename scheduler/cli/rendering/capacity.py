@@ -1,0 +1,52 @@
+"""What `campaigns capacity` prints."""
+
+from campaigns.counting import amount
+from campaigns.values.durations import format_duration
+from scheduler.actions.plans.capacity import Capacity
+from scheduler.actions.plans.facts import device_words
+from scheduler.cli.rendering.output import local_time, print_facts, print_table, say
+
+TOO_FAR = "more than a year later"
+
+
+def print_capacity(found: Capacity) -> None:
+    """Print what a plan takes, and what would make it end in time."""
+    seen, zone = found.seen, found.seen.definition.schedule.zone
+    estimate, segments = seen.forecast, seen.summary.segments
+    rates = [f"at most {limit}" for limit in (*seen.rates, *seen.budgets)]
+    each = f": {-(-segments // found.phones):,} segments each" if found.phones > 1 else ""
+    takes = format_duration(found.takes) if found.takes else ""
+    print_facts(
+        [
+            ("campaign", seen.definition.campaign),
+            ("phones", f"{device_words(seen.definition)}{each}"),
+            ("rate", f"{' and '.join(rates)}, in segments" if rates else ""),
+            ("texts", f"{found.texts:,}"),
+            ("cost", f"segments: {segments:,}"),
+            ("first send", local_time(estimate.first_send_at, zone) if estimate else ""),
+            ("last send", (local_time(estimate.last_send_at, zone) or TOO_FAR) if estimate else ""),
+            ("takes", takes),
+            ("limited by", f"{estimate.limited_by}, in segments" if estimate and estimate.limit else ""),
+            ("disk", f"about {size_words(found.disk_bytes)} in the database"),
+        ]
+    )
+    if found.by is None:
+        return
+    until = local_time(found.by, zone)
+    if found.is_in_time:
+        say(f"\nIt is done by {until}.")
+        return
+    if not found.changes:
+        say(f"\nIt is not done by {until}, and no single change of its file or of a limit would be enough.")
+        return
+    say(f"\nIt is not done by {until}. {'Each of these' if found.changes[1:] else 'This'} alone would be enough:\n")
+    rows = [(each.key, each.now, each.needed, local_time(each.last_send_at, zone)) for each in found.changes]
+    print_table(("change", "now", "needed", "last send"), rows)
+
+
+def size_words(size: int) -> str:
+    """Return a number of bytes as people read it: `12 MB`."""
+    for unit, factor in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if size >= factor:
+            return f"{size / factor:.3g} {unit}"
+    return amount(size, "byte")
