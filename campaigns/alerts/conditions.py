@@ -104,6 +104,20 @@ CONDITIONS: Final[Mapping[AlertName, Condition]] = {
             looks.phone_fails,
         ),
         Condition(
+            _N.PEOPLE_LOW,
+            _WARN,
+            _AT_ONCE,
+            "phone {subject} has texted {people} of the {most} different people whom it may text this month",
+            looks.people_low,
+        ),
+        Condition(
+            _N.PEOPLE_USED_UP,
+            _WARN,
+            _AT_ONCE,
+            "phone {subject} texts nobody new this month: it has texted {people} of {most} different people",
+            looks.people_used_up,
+        ),
+        Condition(
             _N.OPT_OUTS, _WARN, _AT_ONCE, "{people} of {texts} people answered STOP to {subject}", looks.many_opt_outs
         ),
         Condition(

@@ -18,6 +18,9 @@ PHONE_AT_LEAST: Final = 10
 PHONE_SHARE: Final = 0.05
 """A phone fails if this share of its last hour's texts failed, and three times as much as before: at least 10."""
 
+PEOPLE_SHARE: Final = 0.8
+"""The share of its people of a month from which a phone is reported."""
+
 OPT_OUTS_AT_LEAST: Final = 20
 OPT_OUT_SHARE: Final = 0.01
 """The same for people who answered STOP to a campaign. Carriers do not react to less than one in a hundred."""
@@ -49,6 +52,8 @@ class AlertName(StrEnum):
     HELD = "held_too_long"
     PHONE_STUCK = "phone_stuck"
     PHONE_FAILS = "phone_fails"
+    PEOPLE_LOW = "phone_people_low"
+    PEOPLE_USED_UP = "phone_people_used_up"
     OPT_OUTS = "many_opt_outs"
     BUDGET = "budget_will_not_last"
     CREDITS = "credits_will_not_last"
@@ -113,6 +118,7 @@ class Figures:
     in_doubt_seconds: float | None = None
     held_seconds: float | None = None
     stuck: Mapping[str, int] = field(default_factory=dict)  # by phone: texts that wait
+    people: Mapping[str, Share] = field(default_factory=dict)  # by phone: texted this month (`bad`) of those it may
     phones: Mapping[str, tuple[Share, Share]] = field(default_factory=dict)  # failed: lately, and before
     opt_outs: Mapping[str, Share] = field(default_factory=dict)  # by campaign
     opt_outs_before: Share = Share()  # of campaigns that are over
@@ -197,6 +203,20 @@ def phone_fails(figures: Figures) -> Iterator[Found]:
     for phone, (lately, before) in figures.phones.items():
         if is_above(lately, before, at_least=PHONE_AT_LEAST, share=PHONE_SHARE):
             yield phone, {"failed": lately.bad, "texts": lately.all}
+
+
+def people_low(figures: Figures) -> Iterator[Found]:
+    """Phones that may soon text nobody new this month."""
+    for phone, people in figures.people.items():
+        if PEOPLE_SHARE <= people.ratio < 1:
+            yield phone, {"people": people.bad, "most": people.all}
+
+
+def people_used_up(figures: Figures) -> Iterator[Found]:
+    """Phones that may text nobody new this month."""
+    for phone, people in figures.people.items():
+        if people.ratio >= 1:
+            yield phone, {"people": people.bad, "most": people.all}
 
 
 def many_opt_outs(figures: Figures) -> Iterator[Found]:

@@ -1,4 +1,4 @@
-"""Days and months in the local time of a zone: the periods of segment budgets."""
+"""Days and months in the local time of a zone: the periods of budgets."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -37,3 +37,14 @@ class PeriodBudget:
 
     def __str__(self) -> str:
         return f"{self.segments:,} a {'day' if self.period_of is day_of else 'month'}"
+
+
+@dataclass(frozen=True, slots=True)
+class PeopleBudget:
+    """At most this many different people for each phone in a calendar month of `zone`."""
+
+    people: int
+    zone: ZoneInfo
+
+    def __str__(self) -> str:
+        return f"{self.people:,} people a month"

@@ -2,12 +2,14 @@
 
 from collections import Counter
 from enum import StrEnum
+from functools import cached_property
 from typing import Annotated, Final
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
 from campaigns.definition.part import Part
 from campaigns.definition.sources import as_list, at_most
+from campaigns.sending.sticking import Ranking
 from campaigns.values.scalars import Flag, choice, refuse
 from campaigns.values.targets import DeviceTarget, Target
 
@@ -18,6 +20,12 @@ class DeviceMode(StrEnum):
     SPECIFIED = "specified"  # those in `use`, or the gateway's primary device
     ALL_DEVICES = "all_devices"  # every device, with its default SIM
     ALL_SIMS = "all_sims"  # every SIM of every device
+
+
+class Stick(StrEnum):
+    """What is always sent by the same phone."""
+
+    RECIPIENT = "recipient"  # everything to one person, as long as that phone may send
 
 
 MAX_TARGETS: Final = 10_000
@@ -36,6 +44,9 @@ class Devices(Part):
         DeviceMode.SPECIFIED, description="The devices in `use`, all devices, or all SIMs.", examples=["specified"]
     )
     random: Flag = Field(False, description="One of them, chosen by chance for each request, sends all its texts.")
+    stick: Annotated[Stick, choice(Stick)] | None = Field(
+        None, description="The same person is always texted by the same phone in `use`.", examples=["recipient"]
+    )
 
     @field_validator("use")
     @classmethod
@@ -59,3 +70,18 @@ class Devices(Part):
         if random and use is not None and len(use) < 2 and mode is DeviceMode.SPECIFIED:
             refuse("has nothing to choose from", "name two devices or more in `use`, or set mode: all_devices")
         return random
+
+    @field_validator("stick")
+    @classmethod
+    def _has_the_choice(cls, stick: Stick | None, info: ValidationInfo) -> Stick | None:
+        given = info.data
+        if stick is not None and given.get("random"):
+            refuse("contradicts `random`: the gateway chooses the phone of each request", "remove one of the two")
+        if stick is not None and given.get("mode", DeviceMode.SPECIFIED) is not DeviceMode.SPECIFIED:
+            refuse(f"contradicts mode: {given['mode']}: the gateway chooses the phones", "name the phones in `use`")
+        return stick
+
+    @cached_property
+    def ranking(self) -> Ranking | None:
+        """How people rank these phones; None if nobody has a phone of their own, or there is no choice."""
+        return Ranking([str(target) for target in self.use]) if self.stick and len(self.use) > 1 else None

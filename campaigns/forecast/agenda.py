@@ -1,8 +1,9 @@
 """Every request of a plan by its moment, in sending order."""
 
 from array import array
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Final
@@ -12,10 +13,17 @@ from campaigns.calendar.hours import Hours
 from campaigns.definition.schedule import Schedule
 from campaigns.lifecycle import RecipientState
 from campaigns.planning.batching import Placed
+from campaigns.sending.sticking import Ranking
 from campaigns.timing.departures import Departure
 from campaigns.timing.sending_hours import hours_of
 
 NEVER_US: Final = 2**62
+
+ANY_PHONE: Final = -1
+"""The phone of requests that take whichever is free."""
+
+COLUMNS: Final = ("at", "latest", "ordinals", "people", "segments", "known")
+"""What is kept of each request of a line."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND: Final = timedelta(microseconds=1)
@@ -41,38 +49,72 @@ class ClockGroup:
     last_send_at: datetime | None
 
 
-class Agenda:
-    """Every request of a plan that is to be sent, the input of a forecast. It takes about 30 bytes for each."""
+Texted = Callable[[Sequence[str]], Collection[tuple[str, str]]]
+"""Returns (phone, number) of those of these numbers (E.164) whom a phone texted this month already."""
 
-    def __init__(self, schedule: Schedule) -> None:
+
+class Agenda:
+    """Every request of a plan that is to be sent, the input of a forecast. It takes about 40 bytes for each.
+
+    `phones`: in the order of their turns; with a `ranking`, everybody has their own. `texted`: asked only where a
+    budget of people is set.
+    """
+
+    def __init__(
+        self,
+        schedule: Schedule,
+        phones: Sequence[str] = ("",),
+        *,
+        ranking: Ranking | None = None,
+        texted: Texted | None = None,
+    ) -> None:
         self.zone: ZoneInfo = schedule.zone
         self._schedule = schedule
-        self._lines: dict[str, Line] = {}
+        self._phones = phones
+        self._places = {phone: place for place, phone in enumerate(phones)}
+        self._ranking = ranking
+        self._texted = texted
+        self._lines: dict[tuple[str, int], Line] = {}
 
-    def add(self, chunk: Iterable[Placed]) -> None:
+    def add(self, chunk: Sequence[Placed]) -> None:
         """Add the requests of a chunk from `into_batches`, all of which are complete."""
-        found: dict[int, tuple[Departure, list[int]]] = {}
+        found: dict[int, tuple[Departure, list[int], str]] = {}
+        texted: Collection[tuple[str, str]] = ()
+        if self._texted:
+            texted = self._texted([row.number for row, _ in chunk if row.state is RecipientState.PENDING])
         for row, ordinal in chunk:
             if ordinal is None or row.departure is None or row.state is not RecipientState.PENDING:
                 continue
             known = found.get(ordinal)
             if known is None:
-                known = found[ordinal] = row.departure, [0, 0]
+                of_person = self._ranking.first(row.number) if self._ranking else ""
+                phone = of_person or self._phones[ordinal % len(self._phones)]
+                known = found[ordinal] = row.departure, [0, 0, 0], phone
             known[1][0] += 1
             known[1][1] += row.segments
-        for ordinal, (departure, (people, segments)) in found.items():
-            self.add_batch(ordinal, departure, people, segments)
+            if texted and (known[2], row.number) in texted:
+                known[1][2] += 1
+        for ordinal, (departure, (people, segments, before), name) in found.items():
+            place = self._places[name] if self._ranking else ANY_PHONE
+            self.add_batch(ordinal, departure, people, segments, phone=place, known=before)
 
-    def add_batch(self, ordinal: int, departure: Departure, people: int, segments: int) -> None:
-        """Add one request. Requests leave in the order of their ordinals, which also decide whose turn it is."""
-        line = self._lines.get(departure.zones)
+    def add_batch(
+        self, ordinal: int, departure: Departure, people: int, segments: int, *, phone: int = ANY_PHONE, known: int = 0
+    ) -> None:
+        """Add one request. Requests leave in the order of their ordinals, which also decide whose turn it is.
+
+        `phone`: the place of the one phone that it is planned for. `known`: people whom its phone texted this month.
+        """
+        key = departure.zones, phone
+        line = self._lines.get(key)
         if line is None:
-            line = self._lines[departure.zones] = Line(departure.zones, hours_of(self._schedule, departure.zones))
+            line = self._lines[key] = Line(departure.zones, hours_of(self._schedule, departure.zones), phone)
         line.at.append(to_us(departure.at))
         line.latest.append(to_us(departure.latest) if departure.latest else NEVER_US)
         line.ordinals.append(ordinal)
         line.people.append(people)
         line.segments.append(segments)
+        line.known.append(known)
 
     def lines(self) -> list["Line"]:
         """Return the requests by zones, each line in order of its moments."""
@@ -81,15 +123,19 @@ class Agenda:
 
 @dataclass(slots=True)
 class Line:
-    """The requests with the same zones; `next` of them have left. Times are in microseconds since 1970."""
+    """The requests with the same zones, and for the same `phone`; `next` of them have left. Times are in microseconds
+    since 1970.
+    """
 
     zones: str
     hours: Hours | None
+    phone: int = ANY_PHONE
     at: "array[int]" = field(default_factory=lambda: array("q"))
     latest: "array[int]" = field(default_factory=lambda: array("q"))
     ordinals: "array[int]" = field(default_factory=lambda: array("i"))
     people: "array[int]" = field(default_factory=lambda: array("i"))
     segments: "array[int]" = field(default_factory=lambda: array("i"))
+    known: "array[int]" = field(default_factory=lambda: array("i"))
     next: int = 0
     first_us: int = NEVER_US
     last_us: int = NEVER_US
@@ -99,13 +145,31 @@ class Line:
 
     def in_order(self) -> "Line":
         """Return the same line from its beginning, ordered by moment."""
-        ordered = Line(self.zones, self.hours, self.at, self.latest, self.ordinals, self.people, self.segments)
+        ordered = replace(self)
         if any(before > after for before, after in pairwise(self.at)):
             order = sorted(range(len(self.at)), key=self.at.__getitem__)
-            for name in ("at", "latest", "ordinals", "people", "segments"):
+            for name in COLUMNS:
                 column = getattr(self, name)
                 setattr(ordered, name, array(column.typecode, map(column.__getitem__, order)))
         return ordered
+
+    def after(self, moment_us: int) -> "Line":
+        """Return a line for those of these requests that wait until then."""
+        return Line(self.zones, self.hours, self.phone, _floor_us=moment_us)
+
+    def put_off(self, waiting: "Line", moment_us: int) -> None:
+        """Move the next request to the end of that line. In the next month nobody in it was texted yet."""
+        for name in COLUMNS:
+            getattr(waiting, name).append(getattr(self, name)[self.next])
+        waiting.at[-1], waiting.known[-1] = moment_us, 0
+        self.next += 1
+
+    def cut(self, people: int, segments: int, known: int) -> None:
+        """Let this part of the next request go: the rest is the next one."""
+        for name, part in (("people", people), ("segments", segments), ("known", known)):
+            rest = array("i", getattr(self, name))  # the agenda keeps its own
+            rest[self.next] -= part
+            setattr(self, name, rest)
 
     def head(self, floor_us: int) -> tuple[int, int]:
         """Return the next request as (waiting since, ordinal): the one that has waited longest goes first."""
@@ -126,8 +190,15 @@ class Line:
         """Note that the window has closed: all waiting requests resume together when it opens."""
         self._floor_us = opens_us
 
-    def group(self) -> ClockGroup:
-        is_done = self.next == len(self.at)
-        last = from_us(self.last_us) if is_done and self.last_us < NEVER_US else None
-        first = from_us(self.first_us) if self.first_us < NEVER_US else None
-        return ClockGroup(self.zones, sum(self.people), first, last)
+
+def groups_of(lines: Iterable[Line], people: Mapping[str, int]) -> Iterator[ClockGroup]:
+    """Yield the lines by their zones, with the `people` of each."""
+    by_zones: dict[str, list[Line]] = defaultdict(list)
+    for line in lines:
+        by_zones[line.zones].append(line)
+    for zones, its in by_zones.items():
+        sent = [line.last_us for line in its if line.first_us < NEVER_US]
+        is_done = all(line.next == len(line.at) for line in its)
+        first_us = min(line.first_us for line in its)
+        last = from_us(max(sent)) if is_done and sent else None
+        yield ClockGroup(zones, people[zones], from_us(first_us) if sent else None, last)

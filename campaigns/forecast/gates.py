@@ -7,14 +7,7 @@ from dataclasses import dataclass
 from campaigns.calendar.periods import PeriodBudget
 from campaigns.definition import Rate
 from campaigns.forecast.agenda import MICROSECOND, from_us, to_us
-
-
-@dataclass(frozen=True, slots=True)
-class Gate:
-    """The rates and budgets, in segments, that every request, or every request by one phone, has to pass."""
-
-    rates: tuple[Rate, ...] = ()
-    budgets: tuple[PeriodBudget, ...] = ()
+from campaigns.forecast.phones import Gate, PeopleGate
 
 
 class RateGate:
@@ -70,17 +63,26 @@ class BudgetGate:
         self._spent += cost
 
 
-Limit = RateGate | BudgetGate
+PhoneLimit = RateGate | BudgetGate
+Limit = PhoneLimit | PeopleGate
 
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """When a request may pass, by which limits, and which of them keeps it from passing earlier."""
+    """When a request may pass, by which limits, and which of them keeps it from passing earlier.
+
+    `people` of it may pass by this phone, `known` of them texted by it this month already. `is_closed`: nobody may,
+    by any phone, until then.
+    """
 
     at_us: int
-    limits: Sequence[Limit]
+    limits: Sequence[PhoneLimit]
     because: Limit | None
     is_spent: bool
+    phone: int
+    people: int
+    known: int = 0
+    is_closed: bool = False
 
 
 class Gates:
@@ -90,33 +92,73 @@ class Gates:
         common = _limits(shared)
         self._ways = [[*common, *_limits(phone)] for phone in phones or [Gate()]]
         self._shared = frozenset(map(id, common))
+        self.phones = [PeopleGate(phone) for phone in phones or [Gate()]]
+        self.has_people = any(phone.people for phone in phones)
 
-    def next_way(self, cost: int, at_us: int, *, turn: int) -> Way:
-        """Return the way by the phone that can send first; of several, the one whose turn it is, or the next one."""
+    def next_way(self, cost: int, at_us: int, *, turn: int, people: int, is_bound: bool = False, known: int = 0) -> Way:
+        """Return the way by the phone that can send first; of several, the one whose turn it is, or the next one.
+
+        One that `is_bound` to the phone whose turn it is takes another one only for people whom that one may not text
+        this month. `known`: those whom it texted already.
+        """
         turn %= len(self._ways)
-        first = _way(self._ways[turn], cost, at_us)
-        if first.at_us == at_us or len(self._ways) == 1:
-            return first
-        others = (_way(limits, cost, at_us) for limits in [*self._ways[turn + 1 :], *self._ways[:turn]])
-        return min((first, *others), key=lambda way: way.at_us)
+        if not self.has_people:
+            first = self._way(turn, cost, at_us, people)
+            if first.at_us == at_us or len(self._ways) == 1 or is_bound:
+                return first
+            others = (self._way(place, cost, at_us, people) for place in self._after(turn))
+            return min((first, *others), key=lambda way: way.at_us)
+        known = known if at_us < self.phones[turn].known_until_us else 0
+        places = self._with_room(at_us, turn, people, known, is_bound=is_bound)
+        if not places:
+            home = self.phones[turn]
+            return Way(home.ends_us(at_us), (), home, is_spent=False, phone=turn, people=0, is_closed=True)
+        some = min(people, max(places.values()))
+        share = cost if some == people else max(1, cost * some // people)
+        return min(
+            (
+                self._way(place, share, at_us, some, min(known, some) if place == turn else 0)
+                for place, room in places.items()
+                if room >= some
+            ),
+            key=lambda way: way.at_us,
+        )
+
+    def _with_room(self, at_us: int, turn: int, people: int, known: int, *, is_bound: bool) -> dict[int, int]:
+        """Return how many of the people each phone may text, of those in question, in the order of their turns."""
+        home = self.phones[turn].room(at_us) + known
+        if is_bound and (home or not people):
+            return {turn: home}
+        rooms = {turn: home} | {place: self.phones[place].room(at_us) for place in self._after(turn)}
+        found = {place: room for place, room in rooms.items() if room or not people}
+        return dict([next(iter(found.items()))]) if is_bound and found else found
+
+    def _after(self, turn: int) -> list[int]:
+        return [*range(turn + 1, len(self._ways)), *range(turn)]
+
+    def _way(self, place: int, cost: int, at_us: int, people: int, known: int = 0) -> Way:
+        limits = self._ways[place]
+        because: Limit | None = None
+        is_spent, moves = False, True
+        while moves:  # a rate may lead into the next day, whose budget has room for it
+            moves = False
+            for limit in limits:
+                ready_us = limit.ready_us(cost, at_us)
+                if ready_us > at_us:
+                    at_us, because, moves = ready_us, limit, True
+                    is_spent |= isinstance(limit, BudgetGate)
+        return Way(at_us, limits, because, is_spent, place, people, known)
+
+    def take(self, way: Way, cost: int) -> None:
+        """Let a request pass."""
+        for limit in way.limits:
+            limit.take(cost, way.at_us)
+        self.phones[way.phone].take(way.people, way.people - way.known, way.at_us)
 
     def is_of_phone(self, limit: Limit) -> bool:
         """Return whether it is the limit of one of several phones."""
         return len(self._ways) > 1 and id(limit) not in self._shared
 
 
-def _limits(gate: Gate) -> list[Limit]:
+def _limits(gate: Gate) -> list[PhoneLimit]:
     return [*map(RateGate, gate.rates), *map(BudgetGate, gate.budgets)]
-
-
-def _way(limits: Sequence[Limit], cost: int, at_us: int) -> Way:
-    because: Limit | None = None
-    is_spent, moves = False, True
-    while moves:  # a rate may lead into the next day, whose budget has room for it
-        moves = False
-        for limit in limits:
-            ready_us = limit.ready_us(cost, at_us)
-            if ready_us > at_us:
-                at_us, because, moves = ready_us, limit, True
-                is_spent |= isinstance(limit, BudgetGate)
-    return Way(at_us, limits, because, is_spent)

@@ -1,17 +1,19 @@
 """When the texts of a plan would leave: its requests are simulated one by one with their windows, rates and budgets."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from heapq import heapify, heappop, heapreplace
+from heapq import heapify, heappop, heappush, heapreplace
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from campaigns.calendar.periods import PeriodBudget, day_of
+from campaigns.calendar.periods import PeopleBudget, PeriodBudget, day_of
 from campaigns.definition import Rate
 from campaigns.following.course import Course
-from campaigns.forecast.agenda import MICROSECOND, Agenda, ClockGroup, Line, from_us, to_us
-from campaigns.forecast.gates import Gate, Gates, Limit
+from campaigns.forecast.agenda import ANY_PHONE, MICROSECOND, Agenda, ClockGroup, Line, from_us, groups_of, to_us
+from campaigns.forecast.gates import Gates, Limit, Way
+from campaigns.forecast.phones import Gate, PhoneShare
 
 HORIZON: Final = timedelta(days=366)
 """A longer duration is a mistake in the rate or the window, and a date that far ahead would mean nothing."""
@@ -44,17 +46,19 @@ class Forecast:
 
     `limit` is the rate or budget that decides when the last text leaves; None: only people's moments and windows do.
     With `is_of_phone` it is the limit of each of several phones. `late`: people who would miss their moment by more
-    than `if_late` allows, because others are before them. `course`: how many people are sent to over time.
+    than `if_late` allows, because others are before them. `course`: how many people are sent to over time. `phones`:
+    what each of them does, where that is limited or people have their own.
     """
 
     first_send_at: datetime
     last_send_at: datetime | None
-    limit: Rate | PeriodBudget | None
+    limit: Rate | PeriodBudget | PeopleBudget | None
     is_of_phone: bool
     days: tuple[Day, ...]
     groups: tuple[ClockGroup, ...]
     late: int
     course: Course
+    phones: tuple[PhoneShare, ...] = ()
 
     @property
     def limited_by(self) -> str:
@@ -79,8 +83,12 @@ def forecast(agenda: Agenda, shared: Gate, phones: Sequence[Gate] = ()) -> Forec
 
 class _Simulation:
     def __init__(self, lines: Sequence[Line], gates: Gates, zone: ZoneInfo) -> None:
-        self._lines = lines
+        self._lines = list(lines)
         self._gates = gates
+        self._people = Counter[str]()
+        for line in lines:
+            self._people[line.zones] += sum(line.people)
+        self._later: dict[tuple[str, int, int], int] = {}  # by zones, phone and moment: the line that waits until then
         self._zone = zone
         self._first_us = min(line.at[0] for line in lines)
         self._ideal_us = max(line.at[-1] for line in lines)
@@ -99,15 +107,28 @@ class _Simulation:
             since_us, ordinal, index = heap[0]
             line = self._lines[index]
             place = line.next
-            cost = line.segments[place]
+            cost, people = line.segments[place], line.people[place]
             start_us = max(since_us, self._now_us)
-            way = self._gates.next_way(cost, start_us, turn=ordinal)
+            is_bound = line.phone != ANY_PHONE
+            way = self._gates.next_way(
+                cost,
+                start_us,
+                turn=line.phone if is_bound else ordinal,
+                people=people,
+                is_bound=is_bound,
+                known=line.known[place],
+            )
             latest_us = line.latest[place]
             if way.at_us > horizon_us:
                 break
             if way.because is not None:
                 self._blame(way.because, way.at_us - start_us)
-            if way.is_spent and start_us <= latest_us:
+            if way.is_closed:
+                self._put_off(heap, index, way.at_us)
+            elif is_bound and way.at_us > start_us and start_us <= latest_us:
+                line.wait_until(way.at_us)  # the phone of these people: others need not wait for it
+                heapreplace(heap, (*line.head(self._floor_us), index))
+            elif way.is_spent and start_us <= latest_us:
                 self._floor_us = self._now_us = way.at_us  # those who waited until then go in plan order
                 heap = self._heap()
             elif way.at_us > latest_us:
@@ -120,11 +141,26 @@ class _Simulation:
                 else:
                     heapreplace(heap, (*line.head(self._floor_us), index))
             else:
-                for limit in way.limits:
-                    limit.take(cost, way.at_us)
-                self._send(line, way.at_us)
-                self._advance(heap, line, index)
+                self._send(line, way, cost)
+                if way.people == people:
+                    self._advance(heap, line, index)
         return self._found()
+
+    def _put_off(self, heap: list[tuple[int, int, int]], index: int, until_us: int) -> None:
+        """Let the next request of a line wait until then, by itself: those behind it may have other people."""
+        line = self._lines[index]
+        key = line.zones, line.phone, until_us
+        if key not in self._later:
+            self._later[key] = len(self._lines)
+            self._lines.append(line.after(until_us))
+        place = self._later[key]
+        line.put_off(self._lines[place], until_us)
+        if line.next < len(line.at):
+            heapreplace(heap, (*line.head(self._floor_us), index))
+        else:
+            heappop(heap)
+        if len(self._lines[place].at) == 1:
+            heappush(heap, (*self._lines[place].head(self._floor_us), place))
 
     def _heap(self) -> list[tuple[int, int, int]]:
         heap = [
@@ -140,10 +176,15 @@ class _Simulation:
         else:
             heappop(heap)
 
-    def _send(self, line: Line, at_us: int) -> None:
+    def _send(self, line: Line, way: Way, cost: int) -> None:
+        """Let the next request of a line leave, or the part of it that may go by one phone."""
+        at_us, texts, segments = way.at_us, way.people, cost
+        if texts < line.people[line.next]:
+            segments = max(1, cost * texts // line.people[line.next])
+            line.cut(texts, segments, way.known)
+        self._gates.take(way, segments)
         self._now_us = self._last_us = line.last_us = at_us
         line.first_us = min(line.first_us, at_us)
-        texts, segments = line.people[line.next], line.segments[line.next]
         self._course.add(at_us / 1e6, texts)
         if at_us >= self._day_ends_us:
             at = from_us(at_us)
@@ -163,7 +204,8 @@ class _Simulation:
         decides = not is_whole or last_us - self._ideal_us > HARDLY * (last_us - self._first_us)
         waited = self._waited_us.values() if decides else ()
         _, slowest = max(waited, key=lambda entry: entry[0], default=(0, None))
-        groups = [line.group() for line in self._lines]
+        groups = groups_of(self._lines, self._people)
+        phones = self._gates.phones
         return Forecast(
             first_send_at=from_us(self._first_us),
             last_send_at=from_us(last_us) if is_whole else None,
@@ -173,4 +215,9 @@ class _Simulation:
             groups=tuple(sorted(groups, key=lambda group: (group.first_send_at or _FAR, group.zones))),
             late=self._late,
             course=self._course,
+            phones=tuple(phone.share(self._first_us) for phone in phones) if self._tells_phones else (),
         )
+
+    @property
+    def _tells_phones(self) -> bool:
+        return self._gates.has_people or any(line.phone != ANY_PHONE for line in self._lines)

@@ -7,6 +7,7 @@ from typing import Final
 from campaigns.definition import Rate
 from campaigns.lifecycle import RecipientState
 from campaigns.planning.planned import PlannedRecipient
+from campaigns.sending.sticking import Ranking
 from campaigns.timing.departures import Departure
 
 DEFAULT_BATCH_SIZE: Final = 100
@@ -22,10 +23,18 @@ CHUNK_ROWS: Final = 10_000
 
 @dataclass(frozen=True, slots=True)
 class BatchLimits:
-    """The most that one request may hold. A single text that costs more than `segments` goes alone."""
+    """The most that one request may hold. A single text that costs more than `segments` goes alone.
+
+    With a `ranking` it holds people of one phone only.
+    """
 
     messages: int
     segments: int
+    ranking: Ranking | None = None
+
+    def phone_of(self, number: str) -> str:
+        """Return the phone that a request for this person is planned for; "": any of the campaign's."""
+        return "" if self.ranking is None else self.ranking.first(number)
 
 
 BUDGET_PARTS: Final = 50
@@ -60,18 +69,19 @@ def into_batches(
 ) -> Iterator[list[Placed]]:
     """Yield chunks of at most `chunk_rows` rows in order, with the pending and held ones in batches within `limits`.
 
-    The people in a batch have the same departure and state, and nobody is in it twice. A batch lies within one chunk,
-    so that storing a chunk stores whole batches and limits how many are open at once. The last batches of a chunk may
-    be smaller.
+    The people in a batch have the same departure, state and phone, and nobody is in it twice. A batch lies within one
+    chunk, so that storing a chunk stores whole batches and limits how many are open at once. The last batches of a
+    chunk may be smaller.
     """
     opened = 0
     chunk: list[Placed] = []
-    open_now: dict[tuple[Departure | None, RecipientState], _Batch] = {}
+    open_now: dict[tuple[Departure | None, RecipientState, str], _Batch] = {}
+    phone_of = limits.phone_of
     for row in planned:
         if row.state not in _TO_SEND:
             chunk.append((row, None))
         else:
-            key = row.departure, row.state
+            key = row.departure, row.state, phone_of(row.number)
             batch = open_now.get(key)
             if batch is None or batch.is_full(limits, row.segments) or row.number in batch.numbers:
                 batch = open_now[key] = _Batch(opened)

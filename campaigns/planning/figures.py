@@ -15,6 +15,9 @@ from campaigns.phone_numbers.masking import mask
 from campaigns.planning.repeats import Repeats
 from campaigns.planning.replacements import ReplacedTexts, Replacements
 
+MOST_PHONES: Final = 100
+"""Of a forecast that is stored with the plan."""
+
 _SAMPLES: Final = 3
 _FORCED_BY: Final = 10
 
@@ -94,6 +97,8 @@ def summary_json(summary: PlanSummary, expected: Forecast | None) -> dict[str, A
         days = [day.to_json() for day in expected.days]
         limit = expected.limited_by or None
         values["forecast"] = {**ends, "limited_by": limit, "too_late": expected.late, "days": days}
+        if expected.phones:
+            values["forecast"]["phones"] = [phone.to_json() for phone in expected.phones[:MOST_PHONES]]
         values["course"] = expected.course.to_json()
     return values
 

@@ -132,7 +132,7 @@ def _add(
         first = plans.next_ordinal(session, run.id)
         for placed in into_batches(new, limits, chunk_rows=len(chunk)):
             shifted = [(row, None if batch is None else first + batch) for row, batch in placed]
-            plans.insert_chunk(session, run.id, shifted)
+            plans.insert_chunk(session, run.id, shifted, limits=limits)
         if any(row.state in {RecipientState.PENDING, RecipientState.HELD} for row in new):
             reopen_run(session, run.id, now)
         reminders.show_again(session, [run.id])

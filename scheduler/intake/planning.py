@@ -25,6 +25,7 @@ from campaigns.problems import CampaignFileError, Problem
 from campaigns.take_up import Taken
 from campaigns.timing.placing import Placer
 from scheduler.intake.earlier import earlier_in
+from scheduler.intake.month_so_far import month_so_far
 from scheduler.intake.outcome import QuotaSpent, count_people, note_submitted
 from worker import tracing
 from worker.limits.batch_limits import gates, limits_of
@@ -119,19 +120,21 @@ def _plan_run(
         raise _failed(
             runtime, run_id, definition, Problem(source, 1, 1, "message", error.problem, error.hint), submitted
         ) from error
-    limits = limits_of(definition, runtime.settings)
+    limits, ceilings, zone = limits_of(definition, runtime.settings), runtime.ceilings.current(), runtime.settings.zone
+    so_far = month_so_far(runtime.store, runtime.account_id, ceilings, zone, now=now)
+    agenda = so_far.agenda(definition)
     try:
-        agenda = store_plan(runtime.store, run_id, definition, plan, limits=limits.request, placer=placer, now=now)
+        store_plan(runtime.store, run_id, definition, plan, agenda, limits=limits.request, placer=placer, now=now)
         problem = "" if plan.summary.audience or definition.contact_list else "the audience is empty"
     except AudienceProblem as error:
         problem = str(error)
-    problem = problem or limits.too_dear(plan.longest_text)
+    problem = problem or limits.unkept or limits.too_dear(plan.longest_text)
     if problem:
         raise _failed(runtime, run_id, definition, Problem(source, 1, 1, "audience", problem), submitted)
     summary = plan.summary
     if summary.audience >= LARGE:
         runtime.store.renew_statistics()
-    shared, phones = gates(runtime.ceilings.current(), runtime.settings.zone, definition)
+    shared, phones = gates(ceilings, zone, definition, so_far.used, now)
     figures = summary_json(summary, forecast(agenda, shared, phones))
     try:
         _finish(runtime, run_id, definition, source, plan, figures, submitted)
@@ -238,17 +241,24 @@ def texts_of(body: str) -> set[str]:
 
 
 def store_plan(
-    store: Store, run_id: int, definition: Definition, plan: Plan, *, limits: BatchLimits, placer: Placer, now: datetime
-) -> Agenda:
-    """Write the plan, one transaction per chunk; return what is to be sent when.
+    store: Store,
+    run_id: int,
+    definition: Definition,
+    plan: Plan,
+    agenda: Agenda,
+    *,
+    limits: BatchLimits,
+    placer: Placer,
+    now: datetime,
+) -> None:
+    """Write the plan, one transaction per chunk; add to the agenda what is to be sent when.
 
     A plan that was cut short is cleared and made again at the next intake.
     """
-    agenda = Agenda(definition.schedule)
     for chunk in into_batches(plan, limits):
         agenda.add(chunk)
         with store.write("plan_chunk") as session:
-            plans.insert_chunk(session, run_id, chunk)
+            plans.insert_chunk(session, run_id, chunk, limits=limits)
     if (list_id := definition.contact_list) is not None:
         segments = segmentation(definition.message).segments
         placed = placer.everybody()
@@ -257,4 +267,3 @@ def store_plan(
             agenda.add_batch(0, placed.departure, 0, segments)
         with store.write("plan_list") as session:
             plans.insert_batches(session, run_id, [made])
-    return agenda

@@ -183,7 +183,7 @@ class _Planner:
         found = reminders.find_day(session, self._campaign_id, day) or self._new_day(session, day)
         for placed in into_batches(rows, self._limits, chunk_rows=len(rows)):
             shifted = [(row, None if batch is None else found.first_ordinal + batch) for row, batch in placed]
-            plans.insert_chunk(session, found.id, shifted)
+            plans.insert_chunk(session, found.id, shifted, limits=self._limits)
         self._done.days.add(found.id)
         if any(row.state in {RecipientState.PENDING, RecipientState.HELD} for row in rows):
             reopen_run(session, found.id, self._now)

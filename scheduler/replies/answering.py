@@ -13,7 +13,6 @@ from campaigns.message.segments import segmentation
 from campaigns.optout import Meaning
 from campaigns.planning.planned import PlannedRecipient
 from campaigns.timing.departures import Departure
-from campaigns.values.targets import Target
 from worker.logs import get_logger
 from worker.settings.settings import Settings
 from worker.store.people.stored_replies import Reply
@@ -65,7 +64,7 @@ def answer_help(
         get_logger().warning("help.not_answered", campaign=HELP_ANSWERS, run=day.id, people=len(people))
         return 0
     segments = segmentation(settings.help_answer).segments
-    texts = [SingleText(_row(reply, settings.help_answer, segments, now), _phone(reply)) for reply in people]
+    texts = [SingleText(_row(reply, settings.help_answer, segments, now), _phone(session, reply)) for reply in people]
     single_texts.add_texts(session, day, texts, now=now)
     get_logger().info("help.answered", campaign=HELP_ANSWERS, run=day.id, people=len(people))
     return len(people)
@@ -77,6 +76,6 @@ def _row(reply: Reply, text: str, segments: int, now: datetime) -> PlannedRecipi
     return PlannedRecipient(reply.number, 0, source, 0, RecipientState.PENDING, "", text, segments, departure)
 
 
-def _phone(reply: Reply) -> str:
+def _phone(session: Session, reply: Reply) -> str:
     """Return the phone and SIM that got the question, if the gateway shows them; empty means the primary one."""
-    return str(Target(reply.device, reply.sim)) if reply.device else ""
+    return single_texts.phone_of_reply(session, reply.recipient_id, reply.device, reply.sim) if reply.device else ""

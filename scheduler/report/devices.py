@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from sqlmodel import Session
 
+from campaigns.calendar.periods import month_of
 from campaigns.counting import amount
 from campaigns.definition import Definition, DeviceMode
 from campaigns.display import phone_words, shown_time, utc
@@ -19,6 +20,7 @@ from worker.limits.live_limits import in_force
 from worker.settings.settings import Settings
 from worker.store.following import devices
 from worker.store.following.devices import DeviceView, Stuck
+from worker.store.people import people_on_record
 from worker.store.reports.choices import NONE
 from worker.store.reports.counts import Failures
 from worker.store.sending import account_limits
@@ -26,12 +28,17 @@ from worker.store.sending import account_limits
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A device or SIM as `campaigns devices` shows it. `rate`: its current limit in segments; empty if it has none."""
+    """A device or SIM as `campaigns devices` shows it. `rate`: its current limit in segments; empty if it has none.
+
+    `people`: how many different ones it texted this month, of `people_monthly`; None without such a limit.
+    """
 
     account_id: int
     seen: DeviceView
     rate: str
     stuck: Stuck | None
+    people: int | None = None
+    people_monthly: int | None = None
 
     @property
     def name(self) -> str:
@@ -49,6 +56,8 @@ class Device:
             "failed": seen.failed,
             "last_sent_at": utc(seen.last_sent_at),
             "rate": self.rate or None,
+            "people": self.people,
+            "people_monthly": self.people_monthly,
             "stuck": None if stuck is None else {"since": utc(stuck.since), "oldest_at": utc(stuck.oldest_at)},
         }
 
@@ -57,10 +66,30 @@ def devices_of(session: Session, account_id: int, settings: Settings, *, now: da
     """Yield every device and SIM that sent texts of the account."""
     current = in_force(Ceilings.from_settings(settings), account_limits.ceilings_of(session, account_id), now)
     stuck = {device.device: device for device in devices.stuck_devices(session, account_id)}
+    people = people_of_month(session, account_id, current, settings.zone, now=now)
     for seen in devices.devices_seen(session, account_id):
         names = (str(seen.device), f"{seen.device}|{seen.sim}")
         rate = next((current.device_rates[name] for name in names if name in current.device_rates), current.device_rate)
-        yield Device(account_id, seen, "" if rate is None else str(rate), stuck.get(seen.device))
+        texted = None if current.device_people_monthly is None else sum(people.get(name, 0) for name in set(names))
+        yield Device(
+            account_id,
+            seen,
+            "" if rate is None else str(rate),
+            stuck.get(seen.device),
+            texted,
+            current.device_people_monthly,
+        )
+
+
+def people_of_month(
+    session: Session, account_id: int, ceilings: Ceilings, zone: ZoneInfo, *, now: datetime
+) -> dict[str, int]:
+    """Return how many different people each phone texted this month, by its name in `devices.use` (`any`: the phones
+    that the gateway chooses); nothing without a budget of people.
+    """
+    if ceilings.device_people_monthly is None:
+        return {}
+    return people_on_record.used_by(session, account_id, month_of(now, zone))
 
 
 def stuck_words(stuck: Stuck, zone: ZoneInfo) -> str:

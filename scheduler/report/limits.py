@@ -92,7 +92,7 @@ def _of_account(current: Ceilings, by_hand: dict[str, CeilingView]) -> Iterator[
 
 
 def _of_devices(session: Session, account_id: int, current: Ceilings, now: datetime) -> Iterator[Limit]:
-    for name in ("rate", "daily", "monthly"):
+    for name in ("rate", "daily", "monthly", "people_monthly"):
         value = _shown(getattr(current, f"device_{name}"))
         yield Limit(f"{DEVICE}*", name, value, f"{PREFIX}DEVICE_{name.upper()}")
     slowed = {limit.scope: limit for limit in slowed_devices(session, account_id, now)}

@@ -22,6 +22,7 @@ from campaigns.alerts.figures import (
 from campaigns.definition import Kind
 from campaigns.lifecycle import RecipientState, RunState
 from scheduler.notifications.delivery import where
+from scheduler.report.devices import people_of_month
 from scheduler.ticks.counting import RunCounts
 from scheduler.ticks.credits import Credits
 from scheduler.ticks.every import RESTS, Every
@@ -160,18 +161,20 @@ def _shares(
     runtime: Runtime, begun: Sequence[Begun], at_work: Sequence[Begun], left: Credits, now: datetime
 ) -> Figures:
     """Return what takes longer to look at."""
-    account_id = runtime.account_id
+    account_id, ceilings = runtime.account_id, runtime.ceilings.current()
     with runtime.store.read() as session:
         lately = alarms.failed_by_phone(session, account_id, since=now - LATELY, until=now)
         before = alarms.failed_by_phone(session, account_id, since=now - BASELINE, until=now - LATELY)
         opt_outs = alarms.opt_outs(session, [run.id for run in begun])
         earlier = alarms.opt_outs(session, alarms.runs_before(session, account_id)).values()
         requests = alarms.requests_in_time(session, account_id, SOONEST_KINDS, since=now - SLOW.long)
+        people = people_of_month(session, account_id, ceilings, runtime.settings.zone, now=now)
     late = [(done, (done - due).total_seconds() > ON_TIME_SECONDS) for due, done in requests]
     spans = {span for rate in (FAST, SLOW) for span in (rate.long, rate.short)}
     budgets, credits_ = _supplies(runtime, at_work, left, now)
     return Figures(
         runtime.settings.settle_seconds,
+        people={device: Share(ceilings.device_people_monthly or 1, texted) for device, texted in people.items()},
         phones={str(device): (share, before.get(device, Share())) for device, share in lately.items()},
         opt_outs=opt_outs,
         opt_outs_before=Share(sum(each.all for each in earlier), sum(each.bad for each in earlier)),

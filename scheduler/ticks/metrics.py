@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from campaigns.lifecycle import RecipientState, RunState
+from scheduler.report.devices import people_of_month
 from scheduler.ticks.counting import SHARE, RunCounts, shown
 from scheduler.ticks.credits import Credits
 from scheduler.ticks.every import RESTS, Every
@@ -37,16 +38,20 @@ class MetricsTick:
     def __call__(self, runtime: Runtime, now: datetime) -> Mapping[str, int]:
         if not metrics.is_on():
             return RESTS
+        ceilings = runtime.ceilings.current()
+        most = ceilings.device_people_monthly
         with runtime.store.read() as session:
             begun = facts.begun_runs(session, runtime.account_id)
             account = accounts.account_view(session, runtime.account_id)
             since = facts.oldest(session, runtime.account_id, now=now)
             queued = facts.queued_batches(session, runtime.account_id)
+            people = people_of_month(session, runtime.account_id, ceilings, runtime.settings.zone, now=now)
             lease_age = 0.0 if runtime.store.is_sqlite else leases.age(session, rehearsal=runtime.rehearsal)
         outstanding = runtime.queue.outstanding()
         metrics.set_gauge(metrics.ACCOUNT_PAUSED, {(): account.is_paused})
         metrics.set_gauge(metrics.QUEUE_MESSAGES, {(): queued if outstanding is None else outstanding})
         metrics.set_gauge(metrics.LEASE_AGE, {(): lease_age})
+        metrics.set_gauge(metrics.DEVICE_PEOPLE, {(name,): texted / (most or 1) for name, texted in people.items()})
         lag = runtime.store.replica_lag_seconds()
         metrics.set_gauge(metrics.REPLICA_LAG, {} if lag is None else {(): lag})
         self._show_ages(since, now)

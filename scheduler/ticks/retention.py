@@ -7,6 +7,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
+from campaigns.calendar.periods import month_of
 from scheduler.ticks.every import RESTS, Every
 from worker.logs import get_logger
 from worker.runtime import Runtime
@@ -17,6 +18,7 @@ from worker.store.events import EventName
 from worker.store.kept import months
 from worker.store.notifications import retention
 from worker.store.notifications.alerts import forget_alerts, old_alerts
+from worker.store.people import device_people
 
 EVERY: Final = timedelta(hours=1)
 """How often to look for old rows. Finding them means reading the whole table."""
@@ -58,6 +60,18 @@ def _forget_calls(runtime: Runtime, before: datetime) -> int:
             some = kept_calls.forget(session, before=before)
         forgotten += some
         if some < kept_calls.AT_ONCE:
+            break
+    return forgotten
+
+
+def _forget_people(runtime: Runtime, now: datetime) -> int:
+    """Delete whom phones texted in months that are over: only the current one is counted."""
+    forgotten, month = 0, month_of(now, runtime.settings.zone)[0]
+    for _ in range(PARTS):
+        with runtime.store.write("forget_people") as session:
+            some = device_people.forget_before(session, month)
+        forgotten += some
+        if some < device_people.AT_ONCE:
             break
     return forgotten
 
@@ -110,6 +124,10 @@ class ForgetTick:
         forgotten = _forget_calls(runtime, now - CALLS_KEPT)
         if forgotten == PARTS * kept_calls.AT_ONCE:
             self.look.rest(at, 0.0)
+        people = _forget_people(runtime, now)
+        if people == PARTS * device_people.AT_ONCE:
+            self.look.rest(at, 0.0)
+        forgotten += people
         for _ in range(PARTS):
             with runtime.store.read() as session:
                 notices = retention.old_notices(session, before)

@@ -1,27 +1,26 @@
 """Which limits a batch must keep on each route that it can take, and how much one request may hold under them."""
 
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from operator import attrgetter
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from campaigns.calendar.periods import PeriodBudget, day_of, month_of
+from campaigns.calendar.periods import PeopleBudget, PeriodBudget, day_of, month_of
 from campaigns.definition import Definition, DeviceMode, Rate
 from campaigns.forecast import Gate
 from campaigns.message.segments import segmentation
 from campaigns.planning.batching import BatchLimits, batch_limits
 from worker.limits.limits_in_force import Ceilings
 from worker.settings.settings import Settings
+from worker.store.people.device_people import ANY_DEVICE as ANY_DEVICE
+from worker.store.people.device_people import device_key
 from worker.throttle import Budget, Limit, RateLimit
 
 PRIMARY_DEVICE: Final = "primary"
 """The level of requests that name no device: the gateway uses its primary one."""
-
-ANY_DEVICE: Final = "any"
-"""The level of requests whose device the gateway chooses."""
 
 
 class LimitScope(StrEnum):
@@ -44,12 +43,15 @@ class Route:
 class PlannedLimits:
     """The limits of a campaign at planning time, by its file and the settings. `request`: what one request may hold.
 
+    `unkept`: why it can never be sent under them, or "".
+
     They leave out what a person sets while it runs: see `Ceilings`.
     """
 
     rates: tuple[Rate, ...]
     budgets: tuple[tuple[LimitScope, PeriodBudget], ...]
     request: BatchLimits
+    unkept: str = ""
 
     def too_dear(self, text: str) -> str:
         """Return the problem if this text costs more than a whole period's budget and could never go; otherwise ''."""
@@ -69,23 +71,44 @@ def limits_of(definition: Definition, settings: Settings) -> PlannedLimits:
     rates = tuple(rate for rate in given if rate is not None)
     budgets = tuple(allowances(Ceilings.from_settings(settings), settings.zone, definition))
     segments = [budget.segments for _, budget in budgets]
-    return PlannedLimits(rates, budgets, batch_limits(rates, definition.throughput.batch_size, segments))
+    is_unkept = definition.contact_list is not None and settings.device_people_monthly is not None
+    request = batch_limits(rates, definition.throughput.batch_size, segments)
+    return PlannedLimits(
+        rates,
+        budgets,
+        replace(request, ranking=definition.devices.ranking),
+        LIST_OF_UNKNOWN_PEOPLE if is_unkept else "",
+    )
 
 
-def gates(ceilings: Ceilings, zone: ZoneInfo, definition: Definition) -> tuple[Gate, list[Gate]]:
+LIST_OF_UNKNOWN_PEOPLE: Final = (
+    "CAMPAIGNS_DEVICE_PEOPLE_MONTHLY limits how many people each phone may text, and only the gateway knows who is on "
+    "a contact list: name the people in a table"
+)
+
+
+def gates(
+    ceilings: Ceilings, zone: ZoneInfo, definition: Definition, used: Mapping[str, int], now: datetime
+) -> tuple[Gate, list[Gate]]:
     """Return what a forecast needs: the limits on all requests of a campaign, and those on each of its routes.
 
-    `zone` is as in `Limits`.
+    `zone` is as in `Limits`. `used`: the people of this month by phone (`device_key`).
     """
     ways, budgets = routes(definition, first=0), list(allowances(ceilings, zone, definition))
+    most = ceilings.device_people_monthly
+    people = None if most is None else PeopleBudget(most, zone)
 
-    def gate(route: Route, *scopes: LimitScope) -> Gate:
-        return Gate(
+    def limits(route: Route, *scopes: LimitScope) -> tuple[tuple[Rate, ...], tuple[PeriodBudget, ...]]:
+        return (
             tuple(rate for scope, rate in rates(ceilings, definition, route) if scope in scopes),
             tuple(allowance for scope, allowance in budgets if scope in scopes),
         )
 
-    return gate(ways[0], LimitScope.ACCOUNT, LimitScope.RUN), [gate(route, LimitScope.DEVICE) for route in ways]
+    until = month_of(now, zone)[1]
+    return Gate(*limits(ways[0], LimitScope.ACCOUNT, LimitScope.RUN)), [
+        Gate(*limits(route, LimitScope.DEVICE), route.level_key, people, used.get(device_key(route.targets), 0), until)
+        for route in ways
+    ]
 
 
 def routes(

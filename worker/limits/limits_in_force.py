@@ -10,7 +10,7 @@ from worker.settings.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Ceilings:
-    """Limits in SMS segments; None: no limit. They leave out what a campaign's file says.
+    """Limits in SMS segments, or in different people; None: no limit. They leave out what a campaign's file says.
 
     `device_rates`: the devices (as in `devices.use`) that now have a rate of their own. `campaign_rates`,
     `campaign_daily` and `weights`: what was set for a campaign (by slug) while it runs, replacing its file's value;
@@ -24,6 +24,7 @@ class Ceilings:
     device_rate: Rate | None = None
     device_daily: int | None = None
     device_monthly: int | None = None
+    device_people_monthly: int | None = None
     device_rates: Mapping[str, Rate | None] = field(default_factory=dict)
     campaign_rates: Mapping[str, Rate | None] = field(default_factory=dict)
     campaign_daily: Mapping[str, int | None] = field(default_factory=dict)
@@ -40,6 +41,7 @@ class Ceilings:
             device_rate=settings.device_rate,
             device_daily=settings.device_daily,
             device_monthly=settings.device_monthly,
+            device_people_monthly=settings.device_people_monthly,
         )
 
 

@@ -19,14 +19,17 @@ from worker.limits.batch_limits import Limits
 from worker.limits.limits_in_force import CeilingsInForce
 from worker.logs import get_logger
 from worker.marker import Marker
+from worker.sending.capping import without_capped
 from worker.sending.outcomes import COLLISION_PAUSE, RECORD_AGAIN, RECORD_WITHIN, Outcomes
+from worker.sending.phones import ByPhones, Phones
 from worker.sending.slots import SHORT_WAIT, GrantedSlot, Slots, Wait
 from worker.servers.troubles import Troubles
 from worker.settings.settings import Settings
 from worker.store.engine import Store
 from worker.store.errors import DatabaseLost, Loss, is_away
-from worker.store.sending import accepted_before, frequency_caps, grants, queue
-from worker.store.sending.claim import COME_BACK, NoIntent, Work, load_work
+from worker.store.people.device_people import PeopleLimit
+from worker.store.sending import accepted_before, grants, queue
+from worker.store.sending.claim import COME_BACK, UNDONE, NoIntent, Work, load_work
 from worker.store.sending.intent import FoundMatch, Intent, may_still_send, record_intent
 from worker.store.sending.outcome import conclude_batch
 from worker.throttle import Throttle
@@ -71,6 +74,7 @@ class Dispatcher:
         self._policy = settings.policy
         self._troubles = troubles
         self._outcomes = Outcomes(store, clock, settings, troubles)
+        self._phones = Phones(store, ceilings, clock, settings)
         self._slots = Slots(throttle, limits, ceilings, clock, settings, troubles)
         self._log = get_logger()
 
@@ -118,18 +122,22 @@ class Dispatcher:
             work = found
         cap = cap_of(definition, work.zones, self._policy)
         if cap is not None:
-            found = self._without_capped(work, cap)
+            found = without_capped(self._store, self._clock, work, cap)
             if found is None:
                 return Dispatched.NOTHING
             work = found
-        slot = self._slots.take(work, definition)
+        chosen = self._phones.choose(work, definition)
+        if chosen is None:
+            return Dispatched.SNOOZED
+        work = chosen.work
+        slot = self._slots.take(work, definition, chosen.routes)
         if isinstance(slot, Wait):
             if slot.is_spent:
-                return self._wait_for_budget(work, slot)
+                return self._wait_for_budget(chosen, slot)
             return self._snooze(batch_id, slot.duration, WaitsFor.THROTTLE)
         # Counted from before the intent: a machine that is suspended during the commit must not gain time by it.
         deadline = self._clock.elapsed_seconds() + self._settings.send_by_seconds
-        intent = self._promise(work, slot, cap, earlier)
+        intent = self._promise(work, slot, cap, chosen.limit, earlier)
         if not isinstance(intent, Intent):
             self._slots.give_back(slot)
             waits_for = COME_BACK.get(intent)
@@ -180,20 +188,9 @@ class Dispatcher:
         with self._store.look() as connection:
             return load_work(connection, work.batch_id)
 
-    def _without_capped(self, work: Work, cap: Cap) -> Work | None:
-        """Take out people who are over the cap; return None if nobody is left. The intent asks again, and decides.
-
-        This comes before a slot is taken: a rate gives none back, and an audience that is mostly capped would crawl.
-        """
-        with self._store.read() as session:
-            if not frequency_caps.any_over(session, work.batch_id, work.account_id, cap, now=self._clock.now()):
-                return work
-        with self._store.write("cap") as session:
-            if not frequency_caps.keep_cap(session, work.batch_id, work.account_id, cap, now=self._clock.now()):
-                return None
-            return load_work(session, work.batch_id)
-
-    def _promise(self, work: Work, slot: GrantedSlot, cap: Cap | None, earlier: FoundMatch) -> Intent | NoIntent:
+    def _promise(
+        self, work: Work, slot: GrantedSlot, cap: Cap | None, people: PeopleLimit | None, earlier: FoundMatch
+    ) -> Intent | NoIntent:
         promised = self._marker.promised()
         try:
             with self._store.write("intent", is_short=True) as session:
@@ -205,12 +202,13 @@ class Dispatcher:
                     now=self._clock.now(),
                     send_by=timedelta(seconds=self._settings.send_by_seconds),
                     cap=cap,
+                    people=people,
                     earlier=earlier,
                 )
                 if intent is NoIntent.NOTHING_LEFT:
                     # Everybody in it was settled elsewhere (`recover`): the batch must end too, or its run never does.
                     conclude_batch(session, work.batch_id, retry_at=self._clock.now())
-                elif intent in {NoIntent.NOT_DUE, NoIntent.ALL_IN_DOUBT, NoIntent.OVER_CAP}:
+                elif intent in UNDONE:
                     session.rollback()
                 elif isinstance(intent, Intent) and intent.attempt_id <= promised:
                     raise self._store.lose(Loss.OLDER)  # ids only grow: it was restored while we ran
@@ -280,11 +278,14 @@ class Dispatcher:
         log.info("batch.accepted", messages=len(reply.messages), left_out=len(reply.missing))
         return Dispatched.ACCEPTED
 
-    def _wait_for_budget(self, work: Work, wait: Wait) -> Dispatched:
-        until = self._clock.now() + wait.duration
+    def _wait_for_budget(self, chosen: ByPhones, wait: Wait) -> Dispatched:
+        work, until = chosen.work, self._clock.now() + wait.duration
+        its_phone = work.target if [route.level_key for route in chosen.routes] == [work.target] else ""
+        if chosen.is_narrowed and not its_phone:
+            return self._snooze(work.batch_id, wait.duration, WaitsFor.BUDGET)
         with self._store.write("budget_spent") as session:
-            # The whole run at once: each of its batches would find the same, at the cost of a transaction.
-            waiting = grants.postpone_run(session, work.run_id, until=until)
+            # All that go the same way at once: each batch would find the same, at the cost of a transaction.
+            waiting = grants.postpone_run(session, work.run_id, until=until, target=its_phone)
         self._log.info("budget.spent", run=work.run_id, until=until.isoformat(), batches=waiting)
         return Dispatched.SNOOZED
 

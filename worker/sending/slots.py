@@ -1,6 +1,7 @@
 """Slots of the throttle: taken at the moment of use, given back if nothing was sent."""
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from operator import attrgetter
@@ -8,7 +9,7 @@ from typing import Final
 
 from campaigns.clock import Clock
 from campaigns.definition import Definition, Kind
-from worker.limits.batch_limits import Limits, Route, routes
+from worker.limits.batch_limits import Limits, Route
 from worker.limits.limits_in_force import CeilingsInForce
 from worker.sending.spacing import GrantSpacing
 from worker.servers.troubles import Troubles
@@ -70,15 +71,8 @@ class Slots:
         self._leads = GrantSpacing(clock, settings.threads)
         self._long_waits = threading.BoundedSemaphore(max(1, settings.threads // 2))
 
-    def take(self, work: Work, definition: Definition) -> GrantedSlot | Wait:
-        """Return a route whose limits all granted the batch's segments now, or how long to wait before asking again."""
-        ways = routes(
-            definition,
-            first=work.ordinal,
-            stuck=self._ceilings.current().stuck,
-            avoid=work.avoid_device,
-            only=work.target,
-        )
+    def take(self, work: Work, definition: Definition, ways: Sequence[Route]) -> GrantedSlot | Wait:
+        """Return one of these routes whose limits all granted the batch's segments now, or how long to wait."""
         is_urgent = definition.kind is Kind.TRANSACTIONAL  # somebody waits for it, perhaps for a code
         slept = timedelta(0)
         while True:

@@ -31,6 +31,7 @@ from worker.settings.values import (
     Networks,
     OptionalCap,
     OptionalHours,
+    OptionalPeople,
     OptionalRate,
     OptionalSegments,
     Region,
@@ -86,6 +87,9 @@ class Settings(BaseSettings):
     device_daily: OptionalSegments = Field(default=None, description="segments a day of each device or SIM")
     device_monthly: OptionalSegments = Field(
         default=None, description="segments a calendar month of each device or SIM"
+    )
+    device_people_monthly: OptionalPeople = Field(
+        default=None, description="different people a calendar month whom each device or SIM may text"
     )
     require_approval: KindsToApprove = Field(
         default=frozenset(),

@@ -30,21 +30,25 @@ OptionalRate = Annotated[Rate | None, NoDecode, BeforeValidator(_rate_or_none)]
 
 
 MOST_SEGMENTS: Final = 10_000_000
-"""The largest budget for a day or a month, as in a campaign file."""
+"""The largest budget for a day or a month, as in a campaign file; also of people."""
 
 
-def _segments_or_none(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    text = value.strip().lower()
-    if text in {"", "none"}:
-        return None
-    if not re.fullmatch("[0-9]{1,9}", text) or not 1 <= int(text) <= MOST_SEGMENTS:
-        raise ValueError(f"must be a whole number of segments from 1 to {MOST_SEGMENTS}, or none")
-    return int(text)
+def _budget_of(what: str) -> BeforeValidator:
+    def read(value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        text = value.strip().lower()
+        if text in {"", "none"}:
+            return None
+        if not re.fullmatch("[0-9]{1,9}", text) or not 1 <= int(text) <= MOST_SEGMENTS:
+            raise ValueError(f"must be a whole number of {what} from 1 to {MOST_SEGMENTS}, or none")
+        return int(text)
+
+    return BeforeValidator(read)
 
 
-OptionalSegments = Annotated[int | None, BeforeValidator(_segments_or_none)]
+OptionalSegments = Annotated[int | None, _budget_of("segments")]
+OptionalPeople = Annotated[int | None, _budget_of("people")]
 
 
 NOTHING: Final = "nothing"

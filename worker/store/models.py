@@ -549,6 +549,34 @@ class StuckDevice(SQLModel, table=True):
     since: datetime  # when this was noticed
 
 
+class DevicePerson(SQLModel, table=True):
+    """A person whom a phone or SIM texted in a calendar month, or whom a request of it is for (`store/people`).
+
+    Written only where a budget of people is set. `device`: as in `devices.use`, or `any`. `month`: when it began.
+    """
+
+    __tablename__ = "device_person"
+    __table_args__ = (sa.Index("ix_device_person_number", "number"), {"sqlite_with_rowid": False})
+
+    account_id: int = Field(primary_key=True, sa_type=sa.Integer, sa_column_kwargs={"autoincrement": False})
+    month: datetime = Field(primary_key=True, sa_type=UnixTime)
+    device: str = Field(primary_key=True, max_length=20)
+    number: str = Field(primary_key=True, max_length=32)
+
+
+class DeviceMonth(SQLModel, table=True):
+    """How many people each device has in `DevicePerson`; the row without a device says up to which request."""
+
+    __tablename__ = "device_month"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    account_id: int = Field(primary_key=True, sa_type=sa.Integer, sa_column_kwargs={"autoincrement": False})
+    month: datetime = Field(primary_key=True, sa_type=UnixTime)
+    device: str = Field(primary_key=True, max_length=20)
+    people: int
+    counted_to: int | None = Field(default=None, sa_type=sa.BigInteger)  # the last attempt that was looked at
+
+
 _WAITS = sa.text("due_at IS NOT NULL")
 _IS_WATCHED = sa.text("next_look_at IS NOT NULL")
 

@@ -20,6 +20,8 @@ from worker.store.models import (
     Campaign,
     Ceiling,
     DefinitionRow,
+    DeviceMonth,
+    DevicePerson,
     Event,
     IdempotentCall,
     Inbound,
@@ -62,6 +64,8 @@ calls_out: Final = _table(CallOut)
 campaigns: Final = _table(Campaign)
 ceilings: Final = _table(Ceiling)
 definitions: Final = _table(DefinitionRow)
+device_months: Final = _table(DeviceMonth)
+device_people: Final = _table(DevicePerson)
 events: Final = _table(Event)
 groups: Final = _table(MessageGroup)
 idempotent_calls: Final = _table(IdempotentCall)

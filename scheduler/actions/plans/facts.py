@@ -1,10 +1,14 @@
 """The facts of a plan: as one object for programs, and those parts that are also shown to people."""
 
 import unicodedata
+from collections.abc import Iterator
 from typing import Final
+from zoneinfo import ZoneInfo
 
+from campaigns.counting import amount
 from campaigns.definition import Definition, DeviceMode
-from campaigns.display import phone_words, utc
+from campaigns.display import phone_words, shown_time, target_words, utc
+from campaigns.forecast import Forecast, PhoneShare
 from campaigns.lifecycle import RecipientState
 from campaigns.planning.approval import command, is_needed, to_approve
 from campaigns.planning.batching import NO_LIMIT
@@ -17,13 +21,15 @@ from scheduler.actions.shapes.plans import (
     CapacityShape,
     ForcingCharacter,
     PlannedOffset,
+    PlannedPhone,
     PlannedReplacements,
     PlannedVariant,
     PlanPreview,
 )
 from scheduler.report.shown.seeing import words_for
+from worker.limits.batch_limits import ANY_DEVICE, PRIMARY_DEVICE
 
-SPLIT_BY_GATEWAY: Final = "the gateway splits the texts, and all phones together keep the rate of one"
+SPLIT_BY_GATEWAY: Final = "the gateway splits the texts, and all phones together keep the limits of one"
 """The consequence of letting the gateway choose the phone: see `worker.limits.batch_limits.routes`."""
 
 
@@ -42,7 +48,32 @@ def device_words(definition: Definition) -> str:
         return f"one of {chosen}, by chance for each request; {SPLIT_BY_GATEWAY}"
     if devices.mode is not DeviceMode.SPECIFIED:
         return f"{chosen}; {SPLIT_BY_GATEWAY}"
-    return f"{chosen}, in turns" if len(names) > 1 else chosen
+    if len(names) < 2:
+        return chosen
+    return f"{chosen}; everybody always by the same one" if devices.stick else f"{chosen}, in turns"
+
+
+PHONES: Final = 12
+"""How many phones are shown one by one."""
+
+
+def phone_lines(estimate: Forecast, zone: ZoneInfo) -> Iterator[str]:
+    """Yield what each phone does of a plan: `phone 1: 120 texts, 80 new people (30 of 250 this month so far)`."""
+    for phone in estimate.phones[:PHONES]:
+        line = f"{phone_name(phone.name)}: {amount(phone.texts, 'text')}"
+        if phone.most is not None:
+            line += f", {phone.people:,} new {'person' if phone.people == 1 else 'people'}"
+            line += f" ({phone.used:,} of {phone.most:,} this month so far)"
+        if phone.exhausted_at is not None:
+            line += f"; nobody new from {shown_time(phone.exhausted_at, zone)} until the next month"
+        yield line
+    if more := estimate.phones[PHONES:]:
+        yield f"{amount(len(more), 'more phone')}: {amount(sum(phone.texts for phone in more), 'text')}"
+
+
+def phone_name(device: str) -> str:
+    """Return a phone of a plan in words."""
+    return "the gateway's choice" if device in {ANY_DEVICE, PRIMARY_DEVICE} else target_words(device)
 
 
 def forcing_characters(summary: PlanSummary) -> list[ForcingCharacter]:
@@ -112,6 +143,7 @@ def preview_json(seen: Preview, *, full: bool = True) -> PlanPreview:
         "warnings": list(summary.warnings),
         "over_cap_now": seen.over_cap,
         "devices": device_words(definition),
+        "phones": [_phone_json(phone) for phone in (estimate.phones if estimate else ())],
         "rates": [str(rate) for rate in seen.rates],
         "budgets": [str(budget) for budget in seen.budgets],
         "batch_size": seen.limits.messages,
@@ -146,6 +178,17 @@ def preview_json(seen: Preview, *, full: bool = True) -> PlanPreview:
     if approval:
         shown["approval"] = {"plan": approval, "command": command(definition.campaign, approval)}
     return shown
+
+
+def _phone_json(phone: PhoneShare) -> PlannedPhone:
+    return {
+        "device": phone.name,
+        "texts": phone.texts,
+        "people": phone.people,
+        "people_before": phone.used,
+        "people_monthly": phone.most,
+        "exhausted_at": utc(phone.exhausted_at),
+    }
 
 
 def _variant_json(variant: VariantSummary, *, full: bool) -> PlannedVariant:

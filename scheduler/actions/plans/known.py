@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -20,8 +20,10 @@ from campaigns.planning.repeats import AlreadyTold
 from scheduler.actions.opening import existing_store
 from scheduler.inbox.foreign import foreign_line, foreign_status, named_in
 from scheduler.intake.earlier import earlier_in
+from scheduler.intake.month_so_far import MonthSoFar, month_so_far
 from scheduler.intake.planning import already_told_in, suppressed_in
 from worker.gateway_account import SANDBOX_ACCOUNT, account_fingerprint
+from worker.limits.limits_in_force import Ceilings
 from worker.settings.settings import Settings
 from worker.store.runs.runs import find_campaign_run
 from worker.store.sending.accounts import accounts_by_key
@@ -33,7 +35,8 @@ class KnownPeople:
     """Who has opted out, and how many of some numbers are over the campaign's cap; None if it has no cap.
 
     `already_told`: who recently got this very text from another campaign; `earlier`: the people of earlier campaigns.
-    `warnings`: why it would not be sent like this.
+    `warnings`: why it would not be sent like this. `so_far`: whom the phones texted this month, if they have a budget
+    of people.
     """
 
     suppressed: Suppressed | None = None
@@ -41,6 +44,7 @@ class KnownPeople:
     already_told: AlreadyTold | None = None
     earlier: EarlierCampaigns = unknown_campaigns
     warnings: tuple[str, ...] = ()
+    so_far: MonthSoFar = field(default_factory=MonthSoFar)
 
 
 @contextmanager
@@ -71,7 +75,9 @@ def known_people(
         if session:
             warnings += _planned_before(session, definition, rehearsal=rehearsal)
         earlier = opened.enter_context(earlier_in(store, definition, rehearsal=rehearsal))
-        yield KnownPeople(suppressed, over_cap if cap else None, told, earlier, tuple(warnings))
+        ceilings = Ceilings.from_settings(settings)
+        so_far = month_so_far(store, account_id, ceilings, settings.zone, now=now)
+        yield KnownPeople(suppressed, over_cap if cap else None, told, earlier, tuple(warnings), so_far)
 
 
 def _planned_before(session: Session, definition: Definition, *, rehearsal: bool) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from campaigns.calendar.periods import PeriodBudget
 from campaigns.counting import amount
 from campaigns.definition import Definition, Rate
 from campaigns.display import shown_time
-from campaigns.forecast import Agenda, Forecast, forecast
+from campaigns.forecast import Forecast, forecast
 from campaigns.lifecycle import RecipientState
 from campaigns.message.segments import segmentation
 from campaigns.planning.batching import BatchLimits, into_batches
@@ -87,7 +87,7 @@ def preview(definition: Definition, settings: Settings, *, source: str, now: dat
         plan = plan_reminders(definition, now, suppressed=people.suppressed, earlier=people.earlier)
     offsets = Offsets()
     limits = limits_of(definition, settings)
-    requests, reasons, agenda = 0, dict[RecipientState, list[str]](), Agenda(definition.schedule)
+    requests, reasons, agenda = 0, dict[RecipientState, list[str]](), people.so_far.agenda(definition)
     unshown = Counter[RecipientState]()
     capped = 0
     try:
@@ -109,7 +109,8 @@ def preview(definition: Definition, settings: Settings, *, source: str, now: dat
         problem = "" if plan.summary.audience or definition.contact_list else "the audience is empty"
     except AudienceProblem as error:
         problem = str(error)
-    problem = problem or too_late_to_hand_over(definition.schedule, now) or limits.too_dear(plan.longest_text)
+    problem = problem or too_late_to_hand_over(definition.schedule, now) or limits.unkept
+    problem = problem or limits.too_dear(plan.longest_text)
     if problem:
         raise CampaignFileError([Problem(source, 1, 1, "audience", problem)])
     if definition.contact_list is not None:
@@ -124,7 +125,7 @@ def preview(definition: Definition, settings: Settings, *, source: str, now: dat
             *_missed_start(definition, now),
         ),
     )
-    shared, phones = gates(Ceilings.from_settings(settings), settings.zone, definition)
+    shared, phones = gates(Ceilings.from_settings(settings), settings.zone, definition, people.so_far.used, now)
     return Preview(
         definition,
         plan.hash,

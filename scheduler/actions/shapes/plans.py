@@ -17,6 +17,21 @@ class DayShape(TypedDict):
     segments: int
 
 
+class PlannedPhone(TypedDict):
+    """What a phone would do: its texts, and how many of its people are new to it in the month of the first one.
+
+    `people_before` of its `people_monthly` were so before; it may text nobody new from `exhausted_at` on. The device
+    is `any` or `primary` where the gateway chooses it.
+    """
+
+    device: str
+    texts: int
+    people: int
+    people_before: int
+    people_monthly: int | None
+    exhausted_at: Moment | None
+
+
 class ForecastShape(TypedDict):
     """When the texts of a plan leave, and what decides it."""
 
@@ -25,6 +40,9 @@ class ForecastShape(TypedDict):
     limited_by: str | None
     too_late: int
     days: list[DayShape]
+    phones: NotRequired[
+        Annotated[list[PlannedPhone], Field(description="Where people are limited for each phone, or have their own.")]
+    ]
 
 
 class StoredVariant(TypedDict):
@@ -178,6 +196,9 @@ class PlanPreview(TypedDict):
     over_cap_now: int | None
     approval: NotRequired[ToApprove]
     devices: str
+    phones: Annotated[
+        list[PlannedPhone], Field(description="Where people are limited for each phone, or have their own.")
+    ]
     rates: list[str]
     budgets: list[str]
     batch_size: int

@@ -8,7 +8,6 @@ from campaigns.display import shown_time
 from campaigns.messages import ANSWERED_FOR, MESSAGES, key_digest, slot_of_key
 from campaigns.phone_numbers.masking import mask
 from campaigns.values.durations import format_duration
-from campaigns.values.targets import Target
 from scheduler.actions.acting import Actor, acting, audited
 from scheduler.actions.reading.replies import unanswerable
 from scheduler.actions.refusals import Refusal, Refused
@@ -51,7 +50,7 @@ def answer_reply(runtime: Runtime, actor: Actor, reply_id: int, text: str, *, se
             raise problem
         # The phones of another gateway have other ids.
         by_phone = reply.account_id == runtime.account_id and reply.device
-        device = str(Target(by_phone, reply.sim)) if by_phone else None
+        device = store.phone_of_reply(session, reply.recipient_id, by_phone, reply.sim) if by_phone else None
         wanted = wanted_text(runtime, reply.number, text, device, VALID_FOR)
         place = len(given) + 1
         slot = slot_of_key(key_digest("reply", f"{reply_id}:{place}", rehearsal=runtime.rehearsal))

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from campaigns.calendar.periods import PeopleBudget
 from campaigns.counting import amount
 from campaigns.definition.models import OverCap as WhenOver
 from campaigns.definition.schedule import Otherwise
@@ -15,7 +16,7 @@ from campaigns.planning.approval import command, is_needed, to_approve
 from campaigns.planning.batching import NO_LIMIT
 from campaigns.planning.figures import PlanSummary, VariantSummary
 from campaigns.values.durations import format_duration
-from scheduler.actions.plans.facts import counts_of, device_words, forcing_characters, replacements
+from scheduler.actions.plans.facts import counts_of, device_words, forcing_characters, phone_lines, replacements
 from scheduler.actions.plans.offsets import ReminderOffset
 from scheduler.actions.plans.preview import Preview
 from scheduler.actions.shapes.plans import ForcingCharacter, ReplacedShape
@@ -111,7 +112,8 @@ def _timing(seen: Preview) -> list[tuple[str, str]]:
         ("reminders", "\n".join(_offset_words(offset, zone) for offset in seen.reminders)),
         ("first send", local_time(estimate.first_send_at, zone)),
         ("last send", local_time(last, zone) or f"{TOO_FAR}: raise the rate or widen the window"),
-        ("limited by", f"{estimate.limited_by}, in segments" if estimate.limit else ""),
+        ("limited by", _limited_by(estimate)),
+        ("phones", "\n".join(phone_lines(estimate, zone))),
         ("too late", _late(seen, estimate)),
         ("spread", _spread(seen)),
         ("by zone", "\n".join(_by_zone(estimate))),
@@ -126,11 +128,16 @@ def _handed_over(seen: Preview, estimate: Forecast, start: datetime) -> list[tup
     followed = start + seen.definition.follow.until
     return [
         ("handed over", f"from {local_time(estimate.first_send_at, zone)} until {until}"),
-        ("limited by", f"{estimate.limited_by}, in segments" if estimate.limit else ""),
+        ("limited by", _limited_by(estimate)),
         ("sent", f"{local_time(start, zone)}, by the gateway's clock, as fast as its phones can"),
         ("please note", "what the gateway has is sent: no pause, cancel, edit or STOP takes it back"),
         ("followed", f"until {local_time(max(followed, last or followed), zone)} at the latest"),
     ]
+
+
+def _limited_by(estimate: Forecast) -> str:
+    unit = "" if isinstance(estimate.limit, PeopleBudget) else ", in segments"
+    return f"{estimate.limited_by}{unit}" if estimate.limit else ""
 
 
 def _late(seen: Preview, estimate: Forecast) -> str:

@@ -257,4 +257,6 @@ class DeviceShape(TypedDict):
     failed: int
     last_sent_at: Moment | None
     rate: str | None
+    people: Annotated[int | None, Field(description="Different people it texted this month, where that is limited.")]
+    people_monthly: Annotated[int | None, Field(description="How many different people it may text in a month.")]
     stuck: StuckShape | None

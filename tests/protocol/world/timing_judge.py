@@ -11,6 +11,7 @@ from sqlmodel import SQLModel, col
 
 from campaigns.lifecycle import BatchState, RecipientState
 from campaigns.planning.batching import NO_LIMIT
+from campaigns.sending.sticking import Ranking
 from tests.protocol.world.harness import Installation
 from tests.protocol.world.scripted_gateway import Stored
 from tests.protocol.world.timing_scenarios import MINUTE, Person, Scenario
@@ -91,6 +92,7 @@ class Judge:
             if person.phone in self.sent:
                 yield from self._at_its_time(person, self.sent[person.phone].at)
         yield from self._limits()
+        yield from self._people()
         yield from self._as_forecast()
 
     def _everybody_once(self) -> Iterator[str]:
@@ -154,6 +156,27 @@ class Judge:
                 for at, segments in by_phone:
                     days[at.date()] += segments
                 yield from too_many(days, self.scenario.phone_daily)
+
+    def _people(self) -> Iterator[str]:
+        """No phone texts more people in a month than it may, and with `stick` nobody is texted by a lower one."""
+        by_month = Counter[tuple[str, int, int]]()
+        phones = {message.number: message.device for message in self.sent.values()}
+        for message in self.sent.values():
+            by_month[message.device, message.at.year, message.at.month] += 1
+        most = self.scenario.people_monthly
+        if most is not None:
+            yield from (
+                f"{key} texted {people} people, where {most} are allowed"
+                for key, people in by_month.items()
+                if people > most
+            )
+        if self.scenario.sticks and self.scenario.phones > 1 and most is None:
+            ranking = Ranking([str(phone) for phone in range(1, self.scenario.phones + 1)])
+            yield from (
+                f"{number} was texted by phone {phone}"
+                for number, phone in phones.items()
+                if ranking.first(number) != phone
+            )
 
     def _per_day(self) -> Counter[date]:
         cost, zone, days = self._cost, ZoneInfo(self.scenario.zone), Counter[date]()

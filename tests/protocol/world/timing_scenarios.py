@@ -67,7 +67,8 @@ class Person:
 class Scenario:
     """One campaign, dropped at `now`. `rate` is a count and its period in seconds; `start` is naive.
 
-    It names `phones` phones, 0: none; each has `phone_rate` (a minute) and `phone_daily`, by UTC days.
+    It names `phones` phones, 0: none; each has `phone_rate` (a minute) and `phone_daily`, by UTC days, and texts
+    `people_monthly` different people by UTC months.
     """
 
     now: datetime
@@ -85,12 +86,18 @@ class Scenario:
     phones: int = 0
     phone_rate: int | None = None
     phone_daily: int | None = None
+    people_monthly: int | None = None
+    sticks: bool = False
 
     @property
     def settings(self) -> dict[str, Any]:
         """What the settings say about phones."""
         rate = None if self.phone_rate is None else Rate(self.phone_rate, MINUTE)
-        return {"device_rate": rate, "device_daily": self.phone_daily}
+        return {
+            "device_rate": rate,
+            "device_daily": self.phone_daily,
+            "device_people_monthly": self.people_monthly,
+        }
 
     def zone_of(self, person: Person) -> ZoneInfo:
         """The zone whose clocks count for a person."""
@@ -123,7 +130,7 @@ class Scenario:
         return (
             "campaign: sale\nmessage: '{{ text }}'\naudience: {file: sale.csv}\n"
             f"schedule: {{{', '.join(schedule)}}}\nthroughput: {{{', '.join(limits)}}}\n"
-            f"devices: {{use: {list(range(1, self.phones + 1))}}}\n"
+            f"devices: {{use: {list(range(1, self.phones + 1))}{', stick: recipient' if self.sticks else ''}}}\n"
         )
 
 
@@ -141,11 +148,13 @@ people = st.lists(st.tuples(st.sampled_from(ZONES), st.booleans()), min_size=1, 
 @st.composite
 def scenarios(draw: st.DrawFn, *, with_phones: bool = False) -> Scenario:
     """Random campaigns; `with_phones`: by several phones with limits of their own, too."""
-    phones, phone_rate, phone_daily = 0, None, None
+    phones, phone_rate, phone_daily, people_monthly, sticks = 0, None, None, None, False
     if with_phones:
         phones = draw(st.sampled_from([0, 2, 3]))
         phone_rate = draw(st.none() | st.sampled_from([2, 6, 30]))
         phone_daily = draw(st.none() | st.integers(2, 6))
+        people_monthly = draw(st.none() | st.integers(1, 8))
+        sticks = draw(st.booleans())
     day = draw(st.sampled_from(DAYS))
     now = datetime.combine(day, draw(quarters), UTC)
     ahead = draw(st.none() | st.integers(-4, 3 * 96))
@@ -166,4 +175,6 @@ def scenarios(draw: st.DrawFn, *, with_phones: bool = False) -> Scenario:
         phones=phones,
         phone_rate=phone_rate,
         phone_daily=phone_daily,
+        people_monthly=people_monthly,
+        sticks=sticks,
     )

@@ -17,7 +17,9 @@ from worker.store.bulk import in_parts
 from worker.store.events import EventName, record_event
 from worker.store.locks import lock_run
 from worker.store.models import AttemptState
+from worker.store.people import people_on_record
 from worker.store.runs.runs import cancel_leftovers
+from worker.store.sending import grants
 from worker.store.sending.doubts import WATCHED_FOR
 from worker.store.tables import attempts, batches, groups, inbox_files, recipients, runs
 from worker.store.transitions import changed, move_batch, move_recipients, move_run
@@ -139,6 +141,7 @@ def resolve_held(
             sa.update(inbox_files).where(inbox_files.c.run_id == run_id).values(reported=False, status_text="")
         )
         if declared is Declared.NOT_SENT:
+            grants.ask_again(session, people_on_record.give_back(session, [id_ for id_, _ in moved]))
             cancelled = cancel_leftovers(session, run_id)
             reopen_run(session, run_id, now)
     state = session.scalars(sa.select(runs.c.state).where(runs.c.id == run_id)).one()

@@ -11,6 +11,7 @@ from sqlmodel import Session
 
 from campaigns.codes import WaitsFor
 from campaigns.lifecycle import BatchState, RecipientState, RunState
+from campaigns.planning.batching import BatchLimits
 from campaigns.planning.planned import PlannedRecipient
 from campaigns.timing.departures import Departure, Placement
 from worker.store.bulk import insert_rows, new_ids
@@ -81,12 +82,13 @@ def insert_chunk(
     run_id: int,
     rows: Sequence[tuple[PlannedRecipient, int | None]],
     *,
+    limits: BatchLimits | None = None,
     targets: Mapping[int, str] | None = None,
 ) -> None:
     """Insert planned recipients, each with the ordinal of its batch (None: never sent), and those batches.
 
-    All rows of a batch are in one chunk. `targets`: the one device or SIM of a batch, by ordinal. Raises ValueError for
-    a recipient who has a batch and no departure.
+    All rows of a batch are in one chunk. The one device or SIM of a batch: by ordinal in `targets`, or by the `limits`
+    that it was made with. Raises ValueError for a recipient who has a batch and no departure.
     """
     found: dict[int, NewBatch] = {}
     for planned, ordinal in rows:
@@ -97,7 +99,7 @@ def insert_chunk(
             if planned.departure is None:
                 raise ValueError("a recipient with a batch was not placed in time: plan with a placer")
             state = _BATCH_STATES[planned.state]
-            target = targets.get(ordinal, "") if targets else ""
+            target = limits.phone_of(planned.number) if limits else targets.get(ordinal, "") if targets else ""
             batch = found[ordinal] = NewBatch(
                 ordinal, planned.departure, target=target, state=state, reason=planned.reason
             )

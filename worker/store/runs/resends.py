@@ -172,7 +172,7 @@ def create_resend(
     )
     digest, counts = sha256(), Counter[RecipientState]()
     for chunk in into_batches(chain([first], rows), limits):
-        plans.insert_chunk(session, run_id, chunk)
+        plans.insert_chunk(session, run_id, chunk, limits=limits)
         for row, _ in chunk:
             digest.update(f"{row.number}\0{row.state}\0{row.text}\0".encode())
             counts[row.state] += 1

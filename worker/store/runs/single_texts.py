@@ -14,12 +14,13 @@ from campaigns.codes import RunType
 from campaigns.definition import Definition
 from campaigns.lifecycle import RunState
 from campaigns.planning.planned import PlannedRecipient
+from campaigns.values.targets import Target
 from worker.store.bulk import insert_missing
 from worker.store.locks import lock_run
 from worker.store.models import MessageKey
 from worker.store.runs import plans, reminders, versions
 from worker.store.runs.held import reopen_run
-from worker.store.tables import campaigns, message_keys, recipients, runs
+from worker.store.tables import attempts, campaigns, message_keys, recipients, runs
 
 TAKES_NO_MORE = frozenset({RunState.CANCELLED, RunState.FAILED})
 
@@ -122,6 +123,21 @@ class TextRow:
     number: str
     run_id: int
     batch_id: int
+
+
+def phone_of_reply(session: Session, recipient_id: int | None, device: int, sim: int | None) -> str:
+    """Return the phone and SIM that got a reply, named as in the request of the text that it answers.
+
+    A campaign may name a phone without its SIM: under another name, a limit of that SIM would be counted twice.
+    """
+    named = str(Target(device, sim))
+    query = (
+        sa.select(attempts.c.target)
+        .join(recipients, recipients.c.batch_id == attempts.c.batch_id)
+        .where(recipients.c.id == recipient_id, recipients.c.device == device, recipients.c.sim == sim)
+        .where(attempts.c.target.in_([str(device), named]))
+    )
+    return session.scalars(query.order_by(attempts.c.id.desc()).limit(1)).first() or named
 
 
 def find_key(session: Session, digest: str) -> KeyUse | None:

@@ -4,6 +4,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from datetime import datetime
 from itertools import accumulate
+from typing import Final
 
 import sqlalchemy as sa
 from sqlmodel import Session
@@ -13,6 +14,21 @@ from campaigns.lifecycle import BatchState, RecipientState
 from worker.store.models import Batch
 from worker.store.people.suppressions import lower_totals
 from worker.store.tables import batches, recipients
+
+_WAITING: Final = (
+    sa.select(batches.c.id)
+    .where(batches.c.id == sa.bindparam("b_batch"), batches.c.state.in_([BatchState.PLANNED, BatchState.QUEUED]))
+    .with_for_update()
+)
+
+
+def waiting_people(session: Session, batch_id: int) -> list[tuple[int, str]]:
+    """Return (id, number) of everybody in a batch who waits, and lock it; nobody if another process has taken it."""
+    if session.execute(_WAITING, {"b_batch": batch_id}).first() is None:
+        return []
+    mine = (recipients.c.batch_id == batch_id, recipients.c.state == RecipientState.PENDING)
+    query = sa.select(recipients.c.id, recipients.c.number).where(*mine).order_by(recipients.c.id)
+    return [(id_, number) for id_, number in session.execute(query)]
 
 
 def branch_off(

@@ -127,6 +127,7 @@ class NoIntent(StrEnum):
     ALL_IN_DOUBT = "all_in_doubt"  # comes back later
     NOTHING_LEFT = "nothing_left"
     OVER_CAP = "over_cap"  # somebody just reached the frequency cap: comes back soon, without the people who reached it
+    OVER_PEOPLE = "over_people"  # the month's people of its phone were just used up: comes back soon, by another one
     LIST_NOT_READY = "list_not_ready"  # people who opted out must first be taken off the contact list: comes back soon
     LIST_STUCK = "list_stuck"  # people who opted out cannot be taken off it: a person must look
     LIST_SENT = "list_sent"  # the contact list may already have got the text: a person must look
@@ -135,9 +136,13 @@ class NoIntent(StrEnum):
 COME_BACK: Final[Mapping[NoIntent, WaitsFor]] = {
     NoIntent.ALL_IN_DOUBT: WaitsFor.NUMBER,
     NoIntent.OVER_CAP: WaitsFor.CAP_PASSED,
+    NoIntent.OVER_PEOPLE: WaitsFor.BUDGET,
     NoIntent.LIST_NOT_READY: WaitsFor.OPT_OUTS,
 }
 """What passes on its own within seconds, and what the batch waits for meanwhile."""
+
+UNDONE: Final = frozenset({NoIntent.NOT_DUE, NoIntent.ALL_IN_DOUBT, NoIntent.OVER_CAP, NoIntent.OVER_PEOPLE})
+"""What undoes the transaction of the intent."""
 
 ACCOUNT_SENDS: Final = accounts.c.paused_by == PausedBy.NOBODY
 """Checked when a batch is claimed, and once more before the first byte of its request."""

@@ -1,5 +1,6 @@
 """What was granted to requests: the records that limits are rebuilt from. Also batches that wait for a budget."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Final
 
@@ -73,13 +74,15 @@ def granted_since(
 _counts = sa.and_(attempts.c.granted_at.is_not(None), attempts.c.outcome != "not_sent")
 
 
-def postpone_run(session: Session, run_id: int, *, until: datetime) -> int:
-    """Let all batches of a run wait for the end of its spent budget's period; return how many waited less before."""
+def postpone_run(session: Session, run_id: int, *, until: datetime, target: str = "") -> int:
+    """Let all batches of a run wait for the end of its spent budget's period; return how many waited less before.
+
+    `target`: only those that are planned for this device.
+    """
     longer = {"not_before": until, "waits_for": WaitsFor.BUDGET, "reason": ""}
-    queued = move_batch(BatchState.PLANNED, batches.c.run_id == run_id, batches.c.state == BatchState.QUEUED, **longer)
-    planned = sa.update(batches).where(
-        batches.c.run_id == run_id, batches.c.state == BatchState.PLANNED, batches.c.not_before < until
-    )
+    its = (batches.c.run_id == run_id, *([batches.c.target == target] if target else []))
+    queued = move_batch(BatchState.PLANNED, *its, batches.c.state == BatchState.QUEUED, **longer)
+    planned = sa.update(batches).where(*its, batches.c.state == BatchState.PLANNED, batches.c.not_before < until)
     return changed(session, queued) + changed(session, planned.values(**longer))
 
 
@@ -91,6 +94,14 @@ def wake_run(session: Session, run_id: int, *, now: datetime) -> int:
 def wake_spent(session: Session, account_id: int, *, now: datetime) -> int:
     """Make batches due again that wait for any limit, because one was changed; return how many."""
     return _wake(session, batches.c.run_id.in_(sa.select(runs.c.id).where(runs.c.account_id == account_id)), now)
+
+
+def ask_again(session: Session, account_ids: Collection[int]) -> None:
+    """Make batches due again that wait for a budget of these accounts, because a phone has room for people again."""
+    if account_ids:
+        whose = batches.c.run_id.in_(sa.select(runs.c.id).where(runs.c.account_id.in_(account_ids)))
+        waits = (batches.c.state == BatchState.PLANNED, batches.c.waits_for == WaitsFor.BUDGET)
+        session.execute(sa.update(batches).where(whose, *waits).values(not_before=batches.c.moment))
 
 
 def _wake(session: Session, whose: sa.ColumnElement[bool], now: datetime) -> int:

@@ -17,6 +17,7 @@ from campaigns.lifecycle import RecipientState, RunState
 from campaigns.planning.frequency_cap import Cap
 from worker.store.following.standing import may_have_text
 from worker.store.models import AttemptState
+from worker.store.people.device_people import PeopleLimit, device_key, take
 from worker.store.people.suppressions import lower_totals
 from worker.store.sending import accepted_before
 from worker.store.sending.claim import ACCOUNT_SENDS, NoIntent, Work, claim_batch
@@ -158,15 +159,16 @@ def record_intent(
     send_by: timedelta,
     granted_at: datetime | None = None,
     cap: Cap | None = None,
+    people: PeopleLimit | None = None,
     earlier: FoundMatch = ANY_TIME,
 ) -> Intent | NoIntent:
     """Promise one request: the batch is `sending`, its people are `in_doubt`, the attempt is on record.
 
     `granted_at` is the throttle's moment, on its clock: limits are rebuilt from it. A recipient whose number is in
     doubt in another request is left out and comes back later; people who have opted out by now are suppressed; people
-    who got the text before a database was lost are accepted (`earlier`); if somebody is over the `cap`, there is no
-    intent. Raises `sqlalchemy.exc.IntegrityError` if another transaction puts one of the numbers in doubt at this very
-    moment.
+    who got the text before a database was lost are accepted (`earlier`); if somebody is over the `cap`, or the phone
+    over its budget of `people`, there is no intent. Raises `sqlalchemy.exc.IntegrityError` if another transaction puts
+    one of the numbers in doubt at this very moment.
     """
     connection = session.connection()
     claim = claim_batch(session, work, now=now)
@@ -199,6 +201,11 @@ def record_intent(
         # After the promise, not before: a text that was in doubt elsewhere a moment ago may be accepted by now.
         if cap is not None and is_passed(connection, work.batch_id, work.account_id, cap, now=now):
             return NoIntent.OVER_CAP
+    if people is not None:
+        # Last, because the requests of a phone wait for each other from here to the commit.
+        device = device_key(target.split(",") if target else ())
+        if now >= people.until or not take(connection, work.account_id, device, work.batch_id, people):
+            return NoIntent.OVER_PEOPLE
     deadline = now + send_by
     values = {
         "b_account": work.account_id,

@@ -15,8 +15,8 @@ from campaigns.message.segments import segmentation
 from worker.logs import get_logger
 from worker.store.following.groups import add_groups
 from worker.store.models import AttemptState
-from worker.store.people import audience_sources, unsubscriptions
-from worker.store.sending import accounts
+from worker.store.people import audience_sources, people_on_record, unsubscriptions
+from worker.store.sending import accounts, grants
 from worker.store.sending.intent import Intent
 from worker.store.statements import Statement, rows_given
 from worker.store.tables import attempts, batches, recipients
@@ -173,12 +173,15 @@ def hold_in_doubt(session: Session, recipient_ids: Sequence[int], reason: str) -
 def _move_in_doubt(session: Session, recipient_ids: Sequence[int], to: RecipientState, reason: str) -> int:
     if not recipient_ids:
         return 0
-    return changed(
+    moved = changed(
         session,
         move_recipients(
             to, recipients.c.id.in_(recipient_ids), recipients.c.state == RecipientState.IN_DOUBT, reason=reason
         ),
     )
+    if to is not RecipientState.HELD:
+        grants.ask_again(session, people_on_record.give_back(session, recipient_ids))
+    return moved
 
 
 def postpone_batch(session: Session, batch_id: int, *, until: datetime, waits_for: WaitsFor, reason: str) -> None:

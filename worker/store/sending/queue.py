@@ -227,8 +227,8 @@ def give_back(session: Session, batch_ids: Collection[int]) -> int:
     return changed(session, back)
 
 
-def snooze_batch(session: Session, batch_id: int, *, until: datetime, waits_for: WaitsFor) -> None:
-    """Let the batch wait until `until`. This never counts as an attempt."""
+def snooze_batch(session: Session, batch_id: int, *, until: datetime, waits_for: WaitsFor, reason: str = "") -> None:
+    """Let the batch wait until `until`. This never counts as an attempt. `reason` is for people."""
     session.execute(
         move_batch(
             BatchState.PLANNED,
@@ -236,7 +236,7 @@ def snooze_batch(session: Session, batch_id: int, *, until: datetime, waits_for:
             batches.c.state == BatchState.QUEUED,
             not_before=until,
             waits_for=waits_for,
-            reason="",
+            reason=reason,
         )
     )
 

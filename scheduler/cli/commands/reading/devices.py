@@ -20,6 +20,8 @@ COLUMNS: Final = (
     "failed",
     "last_sent_at",
     "rate",
+    "people",
+    "people_monthly",
     "stuck.since",
     "stuck.oldest_at",
 )
@@ -51,7 +53,12 @@ def devices(output: AsOutput = None, json: AsJson = False) -> None:
         say(stuck_words(entry, settings.zone))
 
 
+def _people(device: "Device") -> str:
+    return f"{device.people or 0:,} of {device.people_monthly:,}"
+
+
 def _show(found: "Sequence[Device]", zone: "ZoneInfo") -> None:
+    has_people = found[0].people_monthly is not None
     rows = [
         (
             device.name,
@@ -60,9 +67,11 @@ def _show(found: "Sequence[Device]", zone: "ZoneInfo") -> None:
             f"{device.seen.failed:,}",
             local_time(device.seen.last_sent_at, zone),
             device.rate or "none",
+            *([_people(device)] if has_people else []),
             "stuck" if device.stuck else "",
         )
         for device in found
     ]
-    headings = ("device", "waiting", "sent", "failed", "last sent", "limit", "remarks")
+    people = ["people this month"] if has_people else []
+    headings = ("device", "waiting", "sent", "failed", "last sent", "limit", *people, "remarks")
     print_table(headings, rows, numeric=("waiting", "sent", "failed"))
