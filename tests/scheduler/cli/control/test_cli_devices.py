@@ -4,13 +4,14 @@ import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+import pytest
 import sqlalchemy as sa
 from sqlmodel import col
 from typer.testing import Result
 
 from tests.scheduler.cli.cli_world import put
 from worker.store.engine import Store
-from worker.store.models import Account, Run, StuckDevice
+from worker.store.models import Account, Attempt, Recipient, Run, StuckDevice
 
 Cli = Callable[..., Result]
 Planned = Callable[[str], tuple[Store, int]]
@@ -52,10 +53,34 @@ def test_a_stuck_phone_is_shown_by_devices_and_status_with_what_to_do(run: Cli, 
     shown = json.loads(run("devices", "--json").stdout)
     assert shown == {
         "device": 2, "sim": 0, "waiting": 1, "sent": 0, "failed": 1, "last_sent_at": None, "rate": "30/minute",
+        "people": None, "people_monthly": None,
         "stuck": {"since": "2026-12-01T09:00:00Z", "oldest_at": "2026-12-01T09:00:00Z"},
     }  # fmt: skip
     for command in (["devices"], ["status"], ["status", "spring-sale"]):
         assert "phone 2 is stuck: 1 text waits there since Tue 2026-12-01 10:00" in run(*command).stdout
+
+
+def test_with_a_budget_of_people_each_phone_says_how_many_it_texted_this_month(
+    run: Cli, planned: Planned, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a text by phone 2, whose campaign named it without its SIM
+    store, run_id = planned("spring-sale")
+    put(store, run_id, "+393331000002", state="accepted", gateway_id=2, device=2, sim=0, accepted_at=AT)
+    now = datetime.now(UTC)
+    with store.write() as session:
+        batch_id = session.scalars(sa.select(col(Recipient.batch_id)).filter_by(gateway_id=2)).one()
+        values = {"run_id": run_id, "batch_id": batch_id, "number": 1, "state": "closed", "outcome": "accepted"}
+        moments = dict.fromkeys(("started_at", "send_by", "next_check_at"), now)
+        session.add(Attempt(**values, **moments, id_floor=0, payload_hash="", target="2", recipients=1, segments=1))
+    monkeypatch.setenv("CAMPAIGNS_DEVICE_PEOPLE_MONTHLY", "250")
+
+    header, two = run("devices").stdout.splitlines()
+
+    assert "people this month" in header
+    assert "1 of 250" in two
+    said = json.loads(run("devices", "--json").stdout)
+    assert (said["people"], said["people_monthly"]) == (1, 250)
+    assert "people_monthly" in run("throttle").stdout
 
 
 def test_status_says_why_texts_failed_and_what_to_do(run: Cli, planned: Planned) -> None:
