@@ -50,6 +50,9 @@ def late(long: Share, short: Share, rate: BurnRate = FAST) -> Figures:
         (N.PHONE_FAILS, figures(phones={"7": (Share(100, 10), Share(1000, 40))}), []),  # it was bad before
         (N.PHONE_FAILS, figures(phones={"7": (Share(100, 10), Share(1000, 33))}), ["7"]),
         (N.PHONE_FAILS, figures(phones={"7": (Share(100, 10), Share())}), ["7"]),  # a new phone
+        (N.PEOPLE_LOW, figures(people={"7": Share(250, 199)}), []),
+        (N.PEOPLE_LOW, figures(people={"7": Share(250, 200), "8": Share(250, 250)}), ["7"]),
+        (N.PEOPLE_USED_UP, figures(people={"7": Share(250, 249), "8": Share(250, 250)}), ["8"]),
         (N.OPT_OUTS, figures(opt_outs={"spring": Share(1000, 19)}), []),
         (N.OPT_OUTS, figures(opt_outs={"spring": Share(1000, 20)}, opt_outs_before=Share(5000, 50)), []),
         (N.OPT_OUTS, figures(opt_outs={"spring": Share(1000, 31)}, opt_outs_before=Share(5000, 50)), ["spring"]),

@@ -29,6 +29,7 @@ from tests.protocol.world.sandbox_gateway import EVERYTHING, SandboxGateway
 from tests.protocol.world.scripted_gateway import LOST, Reads
 from tests.support.receiver import Receiver
 from tests.support.servers import RedisServer
+from worker.limits.limits_in_force import Ceilings
 from worker.redis_jobs import redis_queue
 from worker.sandbox.exchange import RequestKind
 from worker.servers.troubles import Troubles
@@ -148,6 +149,31 @@ def phone_stuck(bench: Installation) -> Callable[[], object]:
     return end
 
 
+class OneLimit:
+    """Nothing is limited but the people of each phone."""
+
+    def __init__(self, most: int | None) -> None:
+        self._ceilings = Ceilings(device_people_monthly=most)
+
+    def current(self) -> Ceilings:
+        return self._ceilings
+
+
+def people_texted(of: int) -> Way:
+    """Four people were texted by a phone that may text so many in a month."""
+
+    def make(bench: Installation) -> Callable[[], object]:
+        begun(bench, more="devices: {use: [7]}\n")
+        limited, bench.runtime = bench.runtime, replace(bench.runtime, ceilings=OneLimit(of))
+
+        def end() -> None:
+            bench.runtime = replace(limited, ceilings=OneLimit(of + 2))
+
+        return end
+
+    return make
+
+
 def phone_fails(bench: Installation) -> Callable[[], object]:
     run_id = begun(bench, 30)
     bench.gateway.set_all("Failed")
@@ -192,6 +218,8 @@ FAULTS: dict[AlertName, tuple[Way, str]] = {
     N.IN_DOUBT: (in_doubt, ""),
     N.PHONE_STUCK: (phone_stuck, "1"),
     N.PHONE_FAILS: (phone_fails, "1"),
+    N.PEOPLE_LOW: (people_texted(5), "7"),
+    N.PEOPLE_USED_UP: (people_texted(4), "7"),
     N.BUDGET: (budget, "campaign:sale"),
     N.CREDITS: (credits_, ""),
     N.LATE_FAST: (late(HOUR), ""),

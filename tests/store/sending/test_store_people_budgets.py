@@ -21,7 +21,7 @@ from worker.store.people import device_people, people_on_record
 from worker.store.people.device_people import PeopleLimit
 from worker.store.sending.claim import NoIntent, load_work
 from worker.store.sending.intent import Intent, record_intent
-from worker.store.sending.outcome import close_attempt, fail_in_doubt, record_accepted, release
+from worker.store.sending.outcome import close_attempt, conclude_batch, fail_in_doubt, record_accepted, release
 from worker.store.tables import device_months
 from worker.store.tables import device_people as rows
 
@@ -83,6 +83,7 @@ def accept(world: World, intent: Intent, *, device: int | None = 1) -> None:
 def not_sent(session: Session, intent: Intent, outcome: str = "not_sent") -> None:
     close_attempt(session, intent.attempt_id, outcome=outcome, evidence={}, now=NOW)
     release(session, [a.id for a in intent.addressees], "")
+    conclude_batch(session, intent.batch_id, retry_at=NOW)
 
 
 def promised(world: World, run_id: int, most: int, target: str = "1") -> list[Intent]:
@@ -192,6 +193,24 @@ def test_rows_that_are_gone_are_made_anew_and_what_was_not_counted_is_added(worl
     assert counted(world) == expected
 
 
+def test_where_the_gateway_names_no_phone_each_that_may_have_sent_it_counts(world: World) -> None:
+    # given a batch of two requests, because somebody's number was in doubt elsewhere when the first was made
+    (elsewhere,) = promised(world, world.run(people(1)), 9, "3")
+    run_id = world.run(people(2), campaign="two")
+    (first,) = promised(world, run_id, 9)
+    accept(world, first, device=None)
+    accept(world, elsewhere, device=3)
+    (second,) = promised(world, run_id, 9, "2|0")
+    accept(world, second, device=None)
+    assert (len(first.addressees), len(second.addressees)) == (1, 1)
+    assert counted(world) == {"1": 1, "2|0": 1, "3": 1}
+
+    forget(world)
+    count(world)
+
+    assert counted(world) == {"1": 2, "2|0": 2, "3": 1}
+
+
 def test_months_that_are_over_are_forgotten(world: World) -> None:
     promised(world, world.run(people(4)), 9)
     count(world)
@@ -215,8 +234,9 @@ def race(world: World, runs: list[int], seed: int) -> None:
         barrier.wait()
         for _ in range(3):
             for batch in rng.sample(batches, len(batches)):
+                phone = rng.choice(PHONES)
                 try:
-                    intent = promise(world, batch, MOST, target=rng.choice(PHONES))
+                    intent = promise(world, batch, MOST, target=phone)
                 except (IntegrityError, OperationalError):
                     continue  # another worker has one of the numbers in doubt
                 if not isinstance(intent, Intent):
@@ -225,7 +245,7 @@ def race(world: World, runs: list[int], seed: int) -> None:
                     with world.store.write() as session:
                         not_sent(session, intent)
                 else:
-                    accept(world, intent, device=None)
+                    accept(world, intent, device=int(phone[0]))
 
     with ThreadPoolExecutor(WORKERS) as pool:
         list(pool.map(work, range(WORKERS)))
