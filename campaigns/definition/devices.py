@@ -2,7 +2,7 @@
 
 from collections import Counter
 from enum import StrEnum
-from functools import cached_property
+from functools import lru_cache
 from typing import Annotated, Final
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
@@ -81,7 +81,13 @@ class Devices(Part):
             refuse(f"contradicts mode: {given['mode']}: the gateway chooses the phones", "name the phones in `use`")
         return stick
 
-    @cached_property
+    @property
     def ranking(self) -> Ranking | None:
         """How people rank these phones; None if nobody has a phone of their own, or there is no choice."""
-        return Ranking([str(target) for target in self.use]) if self.stick and len(self.use) > 1 else None
+        return _ranking(self.use) if self.stick and len(self.use) > 1 else None
+
+
+@lru_cache(maxsize=32)
+def _ranking(use: tuple[Target, ...]) -> Ranking:
+    """Every request asks for it."""
+    return Ranking([str(target) for target in use])

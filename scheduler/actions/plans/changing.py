@@ -1,7 +1,7 @@
 """The changes of a campaign's file, and of the limits in the settings, that can make it end earlier."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import count, islice
 from typing import Any, Final
@@ -25,11 +25,16 @@ MOST_SEGMENTS: Final = 10_000_000
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """A campaign as it would be sent: its file, the settings, and its people."""
+    """A campaign as it would be sent: its file, the settings, and its people.
+
+    `used`: the people of this month by phone. Nobody's number is known here: all people count as new to their phones,
+    and with `stick` each phone has its turn.
+    """
 
     definition: Definition
     settings: Settings
     people: PeopleInOrder
+    used: Mapping[str, int] = field(default_factory=dict)
 
     def scheduled(self, **values: Any) -> "Setup":
         return self.defined(schedule=self.definition.schedule.model_copy(update=values))
@@ -38,9 +43,10 @@ class Setup:
         return replace(self, definition=self.definition.model_copy(update=values))
 
     def forecast(self, now: datetime, firing: datetime | None) -> Forecast | None:
-        limits = limits_of(self.definition, self.settings)
-        agenda = self.people.agenda(self.definition.schedule, limits.request, now, firing=firing)
-        return forecast(agenda, *gates(Ceilings.from_settings(self.settings), self.settings.zone, self.definition))
+        limits = replace(limits_of(self.definition, self.settings).request, ranking=None)
+        agenda = self.people.agenda(self.definition.schedule, limits, now, firing=firing)
+        ceilings = Ceilings.from_settings(self.settings)
+        return forecast(agenda, *gates(ceilings, self.settings.zone, self.definition, self.used, now))
 
 
 Tried = tuple[Setup, str]
@@ -147,7 +153,7 @@ def _limits_in_file(base: Setup) -> Iterator[Option]:
 
 def _limits_in_settings(base: Setup) -> Iterator[Option]:
     settings = base.settings
-    for name in ("rate", "daily", "monthly", "device_rate", "device_daily", "device_monthly"):
+    for name in ("rate", "daily", "monthly", "device_rate", "device_daily", "device_monthly", "device_people_monthly"):
         limit: Rate | int | None = getattr(settings, name)
         if limit is None:
             continue
