@@ -66,12 +66,14 @@ def test_with_a_budget_of_people_each_phone_says_how_many_it_texted_this_month(
     # given a text by phone 2, whose campaign named it without its SIM
     store, run_id = planned("spring-sale")
     put(store, run_id, "+393331000002", state="accepted", gateway_id=2, device=2, sim=0, accepted_at=AT)
-    now = datetime.now(UTC)
     with store.write() as session:
         batch_id = session.scalars(sa.select(col(Recipient.batch_id)).filter_by(gateway_id=2)).one()
-        values = {"run_id": run_id, "batch_id": batch_id, "number": 1, "state": "closed", "outcome": "accepted"}
-        moments = dict.fromkeys(("started_at", "send_by", "next_check_at"), now)
-        session.add(Attempt(**values, **moments, id_floor=0, payload_hash="", target="2", recipients=1, segments=1))
+        attempt: dict[str, object] = {
+            "run_id": run_id, "batch_id": batch_id, "number": 1, "state": "closed", "outcome": "accepted",
+            "id_floor": 0, "payload_hash": "", "target": "2", "recipients": 1, "segments": 1, "checks": 0,
+            "evidence": {}, **dict.fromkeys(("started_at", "send_by", "next_check_at"), datetime.now(UTC)),
+        }  # fmt: skip
+        session.execute(sa.insert(Attempt).values(**attempt))
     monkeypatch.setenv("CAMPAIGNS_DEVICE_PEOPLE_MONTHLY", "250")
 
     header, two = run("devices").stdout.splitlines()
