@@ -87,7 +87,7 @@ class Store:
             self._writers: Writers | None = Writers(self._writer)
         else:
             self._writer = self._reader = postgresql_engine(self.url, self._same)
-            self._looks = KeptConnections(self._reader.execution_options(isolation_level="AUTOCOMMIT"), 0)
+            self._looks = KeptConnections(self._reader.execution_options(isolation_level="AUTOCOMMIT"), MOST_KEPT)
             self._writers = self._commits = None
         self._watch = _Watch(self.url, self._same)
         self._fence: Callable[[Session], None] | None = None
@@ -155,7 +155,7 @@ class Store:
             with self._writers.together() as connection, in_savepoint(connection) as session:
                 yield session
         else:
-            with alone(self._writer) as session:
+            with alone(self._looks) as session:
                 yield session
 
     @contextmanager

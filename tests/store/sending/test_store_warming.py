@@ -27,15 +27,25 @@ def prepared(connection: sa.Connection) -> set[str]:
     return set(connection.scalars(sa.text("SELECT statement FROM pg_prepared_statements")))
 
 
-def test_statements_stay_prepared_after_reads_looks_and_commits(postgres: Store) -> None:
-    for _ in range(2):
+def test_statements_stay_prepared_after_reads(postgres: Store) -> None:
+    for _ in range(3):
         with postgres.read() as session:
             assert load_work(session, 1) is None
-    for _ in range(2):
-        with postgres.look(), postgres.write("unnamed"):
-            pass
     with postgres.read() as session:
         assert any("FROM batch JOIN run" in statement for statement in prepared(session.connection()))
+
+
+def test_looks_and_short_writes_share_a_connection_whose_statements_stay_prepared(postgres: Store) -> None:
+    for _ in range(3):
+        with postgres.look() as connection:
+            assert load_work(connection, 1) is None
+        with postgres.write("unnamed", is_short=True) as session:
+            assert load_work(session, 1) is None
+    with postgres.look() as connection:
+        known = prepared(connection)
+    with postgres.write("unnamed", is_short=True) as session:
+        assert known <= prepared(session.connection())
+    assert any("FROM batch JOIN run" in statement for statement in known)
 
 
 def test_a_warm_connection_has_the_statements_of_a_send(postgres: Store) -> None:

@@ -9,8 +9,7 @@ from typing import Final
 import sqlalchemy as sa
 
 MOST_KEPT: Final = 4
-"""On SQLite: as many as there are threads that send, by default. On PostgreSQL none: all uses of a thread share a
-connection there, with all statements of a send prepared."""
+"""As many as there are threads that send, by default."""
 
 KEPT_SECONDS: Final = 1.0
 """How long one is kept idle."""

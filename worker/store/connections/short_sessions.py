@@ -2,12 +2,16 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
 from sqlmodel import Session
 
+from worker.store.connections.kept import KeptConnections
 from worker.store.statements import execute
+
+if TYPE_CHECKING:
+    import psycopg
 
 _NAME: Final = "short"
 
@@ -56,12 +60,15 @@ def in_savepoint(connection: sa.Connection) -> Iterator[ShortSession]:
 
 
 @contextmanager
-def alone(engine: sa.Engine) -> Iterator[ShortSession]:
-    """Open a transaction of its own."""
-    with (
-        engine.connect() as connection,
-        connection.begin() as transaction,
-        ShortSession(connection, transaction.rollback, join_transaction_mode="rollback_only") as session,
-    ):
-        yield session
-        session.end()
+def alone(connections: KeptConnections) -> Iterator[ShortSession]:
+    """Open a transaction of its own on a connection where each statement stands alone. PostgreSQL alone."""
+    with connections.one() as connection:
+        driver: "psycopg.Connection" = connection.connection.dbapi_connection
+        driver.autocommit = False
+        with (
+            connection.begin() as transaction,
+            ShortSession(connection, transaction.rollback, join_transaction_mode="rollback_only") as session,
+        ):
+            yield session
+            session.end()
+        driver.autocommit = True  # whoever raised gave the connection back to the pool, which does the same
