@@ -63,7 +63,7 @@ def in_savepoint(connection: sa.Connection) -> Iterator[ShortSession]:
 def alone(connections: KeptConnections) -> Iterator[ShortSession]:
     """Open a transaction of its own on a connection where each statement stands alone. PostgreSQL alone."""
     with connections.one() as connection:
-        driver: "psycopg.Connection" = connection.connection.dbapi_connection
+        driver: psycopg.Connection = connection.connection.dbapi_connection
         driver.autocommit = False
         with (
             connection.begin() as transaction,
