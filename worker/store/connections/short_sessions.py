@@ -2,16 +2,13 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlmodel import Session
 
 from worker.store.connections.kept import KeptConnections
 from worker.store.statements import execute
-
-if TYPE_CHECKING:
-    import psycopg
 
 _NAME: Final = "short"
 
@@ -63,7 +60,7 @@ def in_savepoint(connection: sa.Connection) -> Iterator[ShortSession]:
 def alone(connections: KeptConnections) -> Iterator[ShortSession]:
     """Open a transaction of its own on a connection where each statement stands alone. PostgreSQL alone."""
     with connections.one() as connection:
-        driver: psycopg.Connection = connection.connection.dbapi_connection
+        driver: Any = connection.connection.driver_connection
         driver.autocommit = False
         with (
             connection.begin() as transaction,
