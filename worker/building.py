@@ -8,7 +8,7 @@ from pydantic import SecretStr
 
 from campaigns.clock import Clock, SystemClock
 from worker import tracing
-from worker.database import marker_of, open_store, watch_database
+from worker.database import marker_of, open_store, require_privacy, watch_database
 from worker.definitions import Definitions
 from worker.gateway import GatewayClient, SendOutcome
 from worker.gateway_account import SANDBOX_ACCOUNT, account_fingerprint, gateway_key
@@ -65,6 +65,7 @@ def build_runtime(
         undo.callback(store.close)
         require_durable(store)
         require_here(store)
+        require_privacy(store, settings)
         marker = marker_of(settings, store, on_redis=on_redis)
         mark = read_mark(marker)
         with store.write("account") as session:

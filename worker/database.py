@@ -2,21 +2,36 @@
 
 from worker.marker import FileMarker, Marker, NoMarker, beside
 from worker.servers.troubles import Troubles
-from worker.settings.settings import Settings
+from worker.settings.privacy import privacy_key
+from worker.settings.settings import Settings, SettingsError
 from worker.store.connections.same_database import MIXED, Belonging
 from worker.store.engine import Store
+from worker.store.errors import NO_KEY
 from worker.store.migrate import migrate
+from worker.store.people import erased
 
 
 def open_store(settings: Settings, troubles: Troubles | None = None) -> Store:
     """Return the database with its schema up to date; `troubles` hears of its replica's. Raises `StoreError`."""
-    store = Store(settings.database_url, settings.read_database_url, troubles)
+    store = Store(settings.database_url, settings.read_database_url, troubles, privacy_key=privacy_key(settings))
     try:
         migrate(store)
     except Exception:
         store.close()
         raise
     return store
+
+
+def require_privacy(store: Store, settings: Settings) -> None:
+    """Raise `StoreError` or `SettingsError` if people were erased, or are to be, and their hashes cannot be made."""
+    with store.read() as session:
+        erased.require_key(session)
+    if settings.keep_people_days is None:
+        return
+    read = privacy_key(settings)
+    if read is None:
+        raise SettingsError(f"CAMPAIGNS_KEEP_PEOPLE_DAYS is set, but {NO_KEY}")
+    read()
 
 
 def watch_database(store: Store, marker: Marker, name: str, *, is_behind: bool) -> None:

@@ -27,6 +27,7 @@ class Cause(StrEnum):
 
     DONE = "done"
     NOT_FAILED = "not_failed"
+    ERASED = "erased"
     DUPLICATE = "duplicate"
     SENT_AGAIN = "sent_again"
     RETRY_WAITS = "retry_waits"
@@ -38,6 +39,7 @@ class Cause(StrEnum):
 
 WHY: Final[Mapping[Cause, str]] = {
     Cause.NOT_FAILED: "their text has not failed",
+    Cause.ERASED: "their text was erased",
     Cause.DUPLICATE: "the number is in the audience more than once",
     Cause.SENT_AGAIN: "a later run has sent to them again",
     Cause.RETRY_WAITS: "they are sent to again automatically",

@@ -72,10 +72,11 @@ def is_similar(stored: str, sent: str) -> bool:
 
     Whole words are compared: "Yes" is not in "Yesterday", but it is in "Yes--sent with Acme".
     """
-    return f" {_words(sent)} " in f" {_words(stored)} "
+    return f" {as_words(sent)} " in f" {as_words(stored)} "
 
 
-def _words(text: str) -> str:
+def as_words(text: str) -> str:
+    """Return a text as its words, which are compared; white space does not count."""
     return " ".join(_WORD.findall(text))
 
 

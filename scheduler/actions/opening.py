@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from scheduler.actions.refusals import Refusal, Refused
 from worker.marker import FileMarker, beside
+from worker.settings.privacy import privacy_key
 from worker.settings.settings import Settings
 from worker.store.engine import Store
 from worker.store.errors import DatabaseLost, Loss
@@ -21,7 +22,7 @@ def existing_store(settings: Settings, *, replica_url: str = "") -> Iterator[Sto
 
     `replica_url`: where what is only shown may be read.
     """
-    store = Store(settings.database_url, replica_url)
+    store = Store(settings.database_url, replica_url, privacy_key=privacy_key(settings))
     try:
         path = store.sqlite_path
         if path is not None and not path.exists():

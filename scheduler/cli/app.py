@@ -29,7 +29,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     **dict.fromkeys(("recover", "balance"), "upkeep"),
     "devices": "reading",
     **dict.fromkeys(("migrate", "sandbox", "move", "doctor", "notify", "completion", "calls", "contacts"), "upkeep"),
-    "suppress": "control",
+    **dict.fromkeys(("suppress", "erase"), "control"),
     **dict.fromkeys(("users", "tokens"), "access"),
 }
 """Every command in the order of the help, and the folder whose NAME.py has it. Only what is asked for is loaded: all of

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from campaigns.alerts.conditions import Severity
+from campaigns.counting import amount
 from campaigns.display import utc
 from campaigns.policy import NO_POLICY, Policy
 from campaigns.timing.sending_hours import hours_of
@@ -16,9 +17,12 @@ from worker.definitions import Definitions
 from worker.marker import Marker, read_mark
 from worker.servers.conditions import REHEARSE_ANEW
 from worker.servers.durability import require_durable
+from worker.settings.files import SettingsError
 from worker.store import health
 from worker.store.engine import Store
 from worker.store.errors import StoreError
+from worker.store.forgetting.erasing import count_asked_for
+from worker.store.people import erased
 from worker.store.relocation.installation import installation_name
 from worker.store.sending.accounts import last_attempt_id
 from worker.store.sending.queue import drainable_runs
@@ -69,6 +73,26 @@ def check_replica(store: Store) -> Iterator[Finding]:
         yield unknown(Area.DATABASE, "the database's replica cannot be compared with it", "correct the problems above")
     else:
         yield ok(Area.DATABASE, f"the database's replica shows what was committed (it was {lag:.1f} s behind)")
+
+
+def check_privacy(store: Store) -> Iterator[Finding]:
+    """Check whether those who were erased can be recognised, if anybody was."""
+    try:
+        with store.read() as session:
+            any_erased = erased.any_erased(session)
+            erased.require_key(session)
+            waiting = count_asked_for(session)
+    except (StoreError, SettingsError) as error:
+        yield problem(Area.DATABASE, str(error), "until then nothing is planned")
+        return
+    if waiting:
+        yield unknown(
+            Area.DATABASE,
+            f"{amount(waiting, 'person', 'people')} cannot be erased yet",
+            "the service erases them once their texts are settled; campaigns erase says what each waits for",
+        )
+    elif any_erased:
+        yield ok(Area.DATABASE, "people who were erased are recognised by the key of their hashes")
 
 
 def check_schema(store: Store) -> Iterator[Finding]:

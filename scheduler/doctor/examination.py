@@ -18,6 +18,7 @@ from worker.marker import FileMarker, beside
 from worker.sandbox.running.options import SandboxOptions
 from worker.servers.checks import look_at_database
 from worker.servers.conditions import ServerTrouble, detail_of
+from worker.settings.privacy import privacy_key
 from worker.settings.settings import Settings, SettingsError, load_settings
 from worker.store import health
 from worker.store.engine import Store
@@ -65,7 +66,7 @@ def _all_but_surroundings(settings: Settings, sandbox: tuple[str, SecretStr] | N
     url = sandbox[0] if sandbox else settings.gateway_url
     key = SANDBOX_ACCOUNT if sandbox else account_fingerprint(url)
     try:
-        store = Store(settings.database_url, settings.read_database_url)
+        store = Store(settings.database_url, settings.read_database_url, privacy_key=privacy_key(settings))
     except StoreError as error:
         yield _unusable_address(error)
         return
@@ -73,6 +74,7 @@ def _all_but_surroundings(settings: Settings, sandbox: tuple[str, SecretStr] | N
         usable, findings = _database(store, rehearsal=sandbox is not None)
         if usable:
             findings += database.check_replica(store)
+            findings += database.check_privacy(store)
         if usable and sandbox is None:
             yield from database.check_alerts(store)
             findings += database.check_processes(store, clock.now())

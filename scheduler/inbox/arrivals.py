@@ -18,7 +18,7 @@ from scheduler.inbox.files import (
 )
 from scheduler.inbox.folder import Entries, InboxFolder
 from scheduler.inbox.names import original_of
-from scheduler.inbox.notices import internal_error_notice, replaced_notice
+from scheduler.inbox.notices import internal_error_notice, replaced_notice, waiting_notice
 from scheduler.inbox.removals import cancel_unsent
 from scheduler.inbox.status import StatusBoard
 from scheduler.inbox.verdicts import find_run, judge
@@ -115,16 +115,19 @@ class Arrivals:
         except Exception as error:
             if trouble_of(error):  # not the file's fault: every other file would fail the same way
                 raise
-            self._note_failed(runtime, inbox, path, now)
+            self._note_failed(runtime, inbox, path, now, waiting_notice(path.name, error))
             return 1
 
-    def _note_failed(self, runtime: Runtime, inbox: InboxFolder, path: Path, now: datetime) -> None:
-        """Call in an `except`: the file is not at fault, and is tried again."""
-        get_logger().exception("inbox.file_failed", file=inbox.name(path))
+    def _note_failed(self, runtime: Runtime, inbox: InboxFolder, path: Path, now: datetime, notice: str = "") -> None:
+        """Call in an `except`: the file is not at fault, and is tried again. `notice`: why, if no bug is at fault."""
+        if notice:
+            get_logger().warning("inbox.file_waits", file=inbox.name(path), problem=notice)
+        else:
+            get_logger().exception("inbox.file_failed", file=inbox.name(path))
         self.watch.look_again(path, now + RETRY_AFTER)
         entry = inbox.entry(runtime, path)
         form, run_id = (with_files_of(UNJUDGED, entry.fingerprint), entry.run_id) if entry else (UNJUDGED, None)
-        self._remember(runtime, inbox, path, form, run_id, internal_error_notice(path.name), now)
+        self._remember(runtime, inbox, path, form, run_id, notice or internal_error_notice(path.name), now)
 
     def _judge(
         self,

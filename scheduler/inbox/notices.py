@@ -6,6 +6,7 @@ from typing import Final
 
 from campaigns.problems import MOST_CHARACTERS, CampaignFileError, Problem
 from scheduler.inbox.wording import SENT_BEFORE, UNKNOWN
+from worker.store.errors import PrivacyKeyProblem
 
 MOST_MISSING: Final = 10
 """How many missing files are named."""
@@ -27,6 +28,11 @@ def broken_notice(name: str, error: CampaignFileError, missing: Sequence[str], *
 def internal_error_notice(name: str) -> str:
     """The program, not the file, is at fault."""
     return f"{name} could not be read because of an internal error, see the log. It is tried again every minute."
+
+
+def waiting_notice(name: str, error: Exception) -> str:
+    """Nothing is planned while nobody can tell who of the erased opted out; '' for any other error."""
+    return f"{name} waits: {error}. It is tried again every minute." if isinstance(error, PrivacyKeyProblem) else ""
 
 
 def foreign_words(name: str, campaign: str, status: str, installation: str) -> str:

@@ -15,6 +15,7 @@ from campaigns.planning.planned import PlannedRecipient
 from campaigns.timing.departures import Departure
 from worker.logs import get_logger
 from worker.settings.settings import Settings
+from worker.store.people import erased
 from worker.store.people.stored_replies import Reply
 from worker.store.people.suppressions import suppressed_among
 from worker.store.runs import help_runs, single_texts
@@ -30,7 +31,7 @@ def answer_help(
     """Plan an answer for everybody who asks for help in these new replies; return how many.
 
     People get none if they had one within `ONCE_IN`, opted out, asked longer than `FRESH_FOR` ago, or were never sent
-    anything.
+    anything; nobody does while this process could not recognise who was erased.
     """
     asked = {
         reply.number: reply
@@ -40,7 +41,7 @@ def answer_help(
         and reply.number.startswith("+")
         and reply.received_at > now - FRESH_FOR
     }
-    if not settings.help_answer or not asked:
+    if not settings.help_answer or not asked or erased.is_blind(session):
         return 0
     campaign_id = single_texts.lock_texts(session, HELP_ANSWERS, rehearsal=rehearsal, now=now)
     left_out = help_runs.answered_since(session, campaign_id, asked, now - ONCE_IN)

@@ -21,8 +21,9 @@ from worker.settings.settings import Settings
 from worker.store.engine import Store
 from worker.store.following import clock_offsets
 from worker.store.notifications.outbox import announce_stop_of_nobody, tell
-from worker.store.people import stored_replies, suppressions
-from worker.store.people.stored_replies import Incoming, Reply, Shown
+from worker.store.people import known_replies, stored_replies, suppressions
+from worker.store.people.known_replies import Shown
+from worker.store.people.stored_replies import Incoming, Reply
 from worker.store.people.suppressions import REPLY, Entry
 
 
@@ -46,7 +47,7 @@ def take_in(
     if not received:
         return Counter()
     with store.read() as session:
-        new = stored_replies.unknown_replies(session, account_id, received)
+        new = known_replies.unknown_replies(session, account_id, received)
         if not new:
             return Counter()
         clocks = clock_offsets.known_offsets(session, account_id)
@@ -113,7 +114,7 @@ def _incoming(
         at,
         meaning,
         sender.own,
-        stored_replies.fingerprint(shown),
+        known_replies.fingerprint(shown),
         now if meaning is Meaning.STOP and sender.is_known else None,
     )
 

@@ -16,6 +16,7 @@ from scheduler.ticks.following.follow import FollowTick
 from scheduler.ticks.following.late_acceptances import WatchTick
 from scheduler.ticks.following.retry import is_retry_due, retry
 from scheduler.ticks.following.stuck import StuckTick
+from scheduler.ticks.forgetting.erasing import ErasingTick
 from scheduler.ticks.lookups.unread import ReceiptReads
 from scheduler.ticks.lookups.windows import WindowMemory
 from scheduler.ticks.metrics import MetricsTick
@@ -88,6 +89,7 @@ class Ticks:
             Tick("alerts", EVERY_SECONDS, AlertsTick(counts, left, self.pulse), can_wait=True),
             Tick("course", 1.0, CourseTick(), can_wait=True),
             Tick("forget", 60.0, ForgetTick()),
+            Tick("erase", 60.0, ErasingTick()),
         )
 
     def for_runs(self, ids: set[int]) -> tuple[Tick, ...]:

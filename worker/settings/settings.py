@@ -157,6 +157,15 @@ class Settings(BaseSettings):
     notice_days: int = Field(
         default=90, ge=7, le=3_650, description="days after which notifications that were sent are forgotten"
     )
+    keep_texts_days: int | None = Field(
+        default=None, ge=2, le=3_650, description="days after which texts of campaigns that are over are erased"
+    )
+    keep_people_days: int | None = Field(
+        default=None, ge=7, le=3_650, description="days after which their people are erased"
+    )
+    privacy_key_file: Path | None = Field(
+        default=None, description="a file with the key of the hashes that stand for people who were erased"
+    )
     http: HostPort = Field(
         default="", description="`host:port` for the API, the webhook of replies and `/healthz`; empty: nothing listens"
     )

@@ -7,7 +7,7 @@ written here, once, and never anything for each recipient or request.
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -209,6 +209,19 @@ def entries(
     except Exception:  # one of them holds something that is not JSON, a date or UTF-8
         found = [_read_one(database, id_) for id_ in database.execute(query(audit_entries.c.id)).scalars().all()]
     return [entry if _is_entry(entry) else _unreadable(entry.id, entry.at) for entry in found]
+
+
+def entries_about(
+    connection: sa.Connection, subject: str, run_ids: Collection[int], moments: Collection[datetime], *, after: int
+) -> list[Audited]:
+    """Return the next entries with this subject, a masked number, about one of these runs or made at these moments.
+
+    Many numbers are masked alike: only what happened to one person's own texts and opt-outs is about that person.
+    """
+    theirs = sa.or_(audit_entries.c.run_id.in_(run_ids), audit_entries.c.at.in_(moments))
+    mine = audit_entries.c.id > after, audit_entries.c.subject == subject, theirs
+    query = sa.select(*COLUMNS).where(*mine).order_by(audit_entries.c.id).limit(PAGE)
+    return [Audited(*row) for row in connection.execute(query)]
 
 
 def _read_one(database: Session | sa.Connection, id_: int) -> Audited:

@@ -23,6 +23,9 @@ from worker.store.errors import DatabaseLost, Loss, StoreError
 
 _AT_END: Final = "at_end"
 
+PRIVACY_KEY: Final = "privacy_key"
+"""Where a session has what reads the key for the hashes of those who were erased; it has nothing there without one."""
+
 
 def at_end(session: Session) -> list[Callable[[Session], None]]:
     """Return what the transaction does right before its commit, after all else: what others wait for until then."""
@@ -59,10 +62,18 @@ class _Watch:
 class Store:
     """The database: `write()` opens a transaction that commits at its end, `read()` one that only reads.
 
-    `replica_url`: where `from_replica` reads; its troubles are reported to `troubles`.
+    `replica_url`: where `from_replica` reads; its troubles are reported to `troubles`. `privacy_key` reads the key for
+    the hashes of those who were erased.
     """
 
-    def __init__(self, url: str, replica_url: str = "", troubles: Troubles | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        replica_url: str = "",
+        troubles: Troubles | None = None,
+        *,
+        privacy_key: Callable[[], bytes] | None = None,
+    ) -> None:
         try:
             self.url = sa.make_url(url)
         except sa.exc.ArgumentError:
@@ -91,6 +102,7 @@ class Store:
             self._writers = self._commits = None
         self._watch = _Watch(self.url, self._same)
         self._fence: Callable[[Session], None] | None = None
+        self._privacy_key = privacy_key
 
     def fenced(self, fence: Callable[[Session], None]) -> Self:
         """Return the same database on the same connections, where every write begins with `fence`, which may raise."""
@@ -136,6 +148,8 @@ class Store:
         self._written = None  # whoever wrote reads what it wrote
         with self._watch:
             with self._writing(is_short) as session:
+                if self._privacy_key is not None:
+                    session.info[PRIVACY_KEY] = self._privacy_key
                 if self._fence is not None:
                     self._fence(session)
                 yield session
@@ -162,6 +176,8 @@ class Store:
     def read(self) -> Iterator[Session]:
         """Open a consistent view of the database; it never blocks a writer."""
         with self._watch, self._reading() as session:
+            if self._privacy_key is not None:
+                session.info[PRIVACY_KEY] = self._privacy_key
             yield session
             if not self.is_sqlite:
                 # psycopg forgets its prepared statements at each ROLLBACK: all were parsed and planned every time,

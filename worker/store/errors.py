@@ -32,6 +32,24 @@ class DatabaseLost(ServerTrouble, StoreError):
         super().__init__(trouble, f"{name} {loss.value}")
 
 
+class PrivacyKeyProblem(StoreError):
+    """The hashes of those who were erased cannot be made, so nobody can tell who of them opted out."""
+
+
+KEY_MISSING: Final = (
+    "people were erased, and without the key of their hashes nobody can tell who of them opted out; "
+    "set CAMPAIGNS_PRIVACY_KEY_FILE to the file with the key"
+)
+KEY_CHANGED: Final = (
+    "people were erased with another key than the one in CAMPAIGNS_PRIVACY_KEY_FILE, so nobody can tell who of them "
+    "opted out; put that key back"
+)
+NO_KEY: Final = (
+    "nobody can be erased without a key for the hashes that stand for numbers; set CAMPAIGNS_PRIVACY_KEY_FILE to where "
+    "it is to be, and make it: campaigns erase --make-key"
+)
+
+
 STORE_FAILS: Final = (sa.exc.SQLAlchemyError, DatabaseLost)
 """Every way in which a database fails to do what it is asked."""
 

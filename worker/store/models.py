@@ -113,6 +113,8 @@ class Run(SQLModel, table=True):
     started_at: datetime | None = None
     sent_at: datetime | None = None  # nothing is left to send
     finished_at: datetime | None = None
+    texts_emptied_at: datetime | None = None  # its texts were erased, by age; before `finished_at`: it went on since
+    people_erased_at: datetime | None = None  # so were its people
     read_requests: int = 0
 
 
@@ -482,6 +484,26 @@ class Inbound(SQLModel, table=True):
     reviewed_at: datetime | None = None  # a person has read a `review`; None for a `stop`: its sender is not known
     run_id: int | None = Field(default=None, foreign_key="run.id")  # the run that it answers
     recipient_id: int | None = Field(default=None, sa_type=sa.BigInteger)
+
+
+class PrivacyKey(SQLModel, table=True):
+    """The one row of a database in which people were erased: it tells the key of their hashes from any other."""
+
+    __tablename__ = "privacy_key"
+
+    id: int = Field(primary_key=True, sa_type=sa.Integer)
+    check_value: str = Field(max_length=32)
+    since: datetime
+
+
+class Erasure(SQLModel, table=True):
+    """A number that somebody asked to erase, until it is done: a text to it may still be on its way.
+
+    The empty one stands for what is left of rows that were changed, in the files of the database.
+    """
+
+    number: str = Field(primary_key=True, max_length=32)
+    asked_at: datetime
 
 
 class Unsubscription(SQLModel, table=True):

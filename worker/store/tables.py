@@ -22,6 +22,7 @@ from worker.store.models import (
     DefinitionRow,
     DeviceMonth,
     DevicePerson,
+    Erasure,
     Event,
     IdempotentCall,
     Inbound,
@@ -32,6 +33,7 @@ from worker.store.models import (
     MessageKey,
     Notice,
     PhoneCount,
+    PrivacyKey,
     Recipient,
     Repetition,
     ReplyAnswer,
@@ -66,6 +68,7 @@ ceilings: Final = _table(Ceiling)
 definitions: Final = _table(DefinitionRow)
 device_months: Final = _table(DeviceMonth)
 device_people: Final = _table(DevicePerson)
+erasures: Final = _table(Erasure)
 events: Final = _table(Event)
 groups: Final = _table(MessageGroup)
 idempotent_calls: Final = _table(IdempotentCall)
@@ -75,6 +78,7 @@ leases: Final = _table(Lease)
 message_keys: Final = _table(MessageKey)
 notices: Final = _table(Notice)
 phone_counts: Final = _table(PhoneCount)
+privacy_keys: Final = _table(PrivacyKey)
 recipients: Final = _table(Recipient)
 repetitions: Final = _table(Repetition)
 replies: Final = _table(Inbound)

@@ -29,7 +29,7 @@ FAULTS: Final[Mapping[ChainFault, str]] = {
 
 ACTIONS: Final = frozenset({
     "add_token", "add_user", "answer", "approve", "cancel", "contact_added",
-    "contact_unsubscribed", "message", "migrate", "move", "move_finished", "move_undone",
+    "contact_unsubscribed", "erase", "forget", "message", "migrate", "move", "move_finished", "move_undone",
     "pause", "recover", "remove_token", "remove_user", "repeat_call", "resend",
     "resolve", "resume", "review", "set_password", "set_role", "sign_in",
     "sign_in_failed", "sign_in_first", "sign_out", "stop", "submit", "suppress",

@@ -136,6 +136,26 @@ class AnsweredShape(TypedDict):
     at: Moment
 
 
+WaitingPerson = TypedDict("WaitingPerson", {"number": str, "for": str})
+"""Somebody who is erased later, and what that waits for."""
+
+
+class ErasedShape(TypedDict):
+    """What became of people who were to be erased. `waiting`: the first of the people who wait (`waits`).
+
+    `cancelled`: texts that are never sent. `files`: those of the inbox that may still name them. `wiped`: no trace is
+    left in the database's files.
+    """
+
+    erased: int
+    unknown: int
+    cancelled: int
+    waits: int
+    waiting: list[WaitingPerson]
+    files: list[str]
+    wiped: bool
+
+
 class KeptTable(TypedDict):
     """A table that was uploaded. `problems`: the first of the `bad_rows`."""
 

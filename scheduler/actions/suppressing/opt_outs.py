@@ -16,7 +16,7 @@ from scheduler.actions.suppressing.kinds import known_kind
 from scheduler.actions.suppressing.tables import BadRow, OptOutFile
 from worker import metrics
 from worker.store.engine import Store
-from worker.store.people import suppressions
+from worker.store.people import erased, suppressions
 from worker.store.people.suppressions import Entry
 
 AT_ONCE: Final = 1_000
@@ -84,6 +84,7 @@ def unsuppress(
     ended: set[str] = set()
     if store is not None:
         with acting(store, actor, "unsuppress", subject=_about(wanted), now=now) as session:
+            erased.require_key(session)  # an opt-out of somebody who was erased would stay
             ended = suppressions.release(session, wanted, now=now, kind=only)
             audited(session, people=len(ended), kind=only)
             if not ended:

@@ -27,6 +27,7 @@ Reader = Annotated[Actor, needs(Scope.READ)]
 Approver = Annotated[Actor, needs(Scope.APPROVE)]
 Controller = Annotated[Actor, needs(Scope.CONTROL)]
 Suppressor = Annotated[Actor, needs(Scope.SUPPRESS)]
+Admin = Annotated[Actor, needs(Scope.ADMIN)]
 Submitter = Annotated[Actor, needs(Scope.SUBMIT)]
 Planner = Annotated[Actor, needs(Scope.SUBMIT, or_else=Scope.PLAN)]
 """Submits, or may at least ask for a plan."""

@@ -10,8 +10,9 @@ from campaigns.lifecycle import RecipientState
 from campaigns.optout import Meaning
 from tests.store.store_world import NOW, World, people
 from worker.store.models import Recipient
-from worker.store.people import reviews, stored_replies
-from worker.store.people.stored_replies import Incoming, Reply, Shown
+from worker.store.people import known_replies, reviews, stored_replies
+from worker.store.people.known_replies import Shown
+from worker.store.people.stored_replies import Incoming, Reply
 from worker.store.reports.counts import count_replies
 
 ANNA = "+393330000000"
@@ -33,7 +34,7 @@ def test_a_reply_is_stored_once_however_it_comes(world: World) -> None:
     assert [(answer.gateway_id, answer.came_by) for answer in second] == [(9, "poll")]
     with world.store.read() as session:
         shown = [Shown(id_, ANNA, "Hello", NOW) for id_ in (5, 7, 8, 9)] + [Shown(5, ANNA, "Hi", NOW)]
-        assert stored_replies.unknown_replies(session, world.account_id, shown) == [shown[2], shown[4]]
+        assert known_replies.unknown_replies(session, world.account_id, shown) == [shown[2], shown[4]]
     assert world.account().received_id == 9
 
 

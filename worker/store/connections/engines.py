@@ -129,6 +129,7 @@ def sqlite_engine(url: sa.URL, same: SameDatabase, *, immediate: bool) -> sa.Eng
             f"journal_size_limit = {LARGEST_LOG_BYTES}",
             f"cache_size = -{cache_kib}",
             "temp_store = MEMORY",
+            "secure_delete = FAST",  # texts that were erased must not stay in pages; in FAST, that costs no write
         ):
             connection.execute(f"PRAGMA {pragma}")
         _require_same(connection, url, same)

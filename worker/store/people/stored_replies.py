@@ -1,20 +1,19 @@
 """Replies: each stored once, however it arrived, with the text that it answers."""
 
-from collections import defaultdict
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
-from hashlib import sha256
 from operator import attrgetter
-from typing import Any, Final
+from typing import Final
 
 import sqlalchemy as sa
 from sqlmodel import Session
 
 from campaigns.lifecycle import NEVER_LEFT, RecipientState
-from campaigns.optout import MOST_JUDGED, Meaning
+from campaigns.optout import Meaning
+from campaigns.phone_numbers.pseudonyms import ERASED_TEXT
 from worker.store.bulk import in_parts, insert_missing
-from worker.store.people import run_answers
+from worker.store.people import erased, run_answers
 from worker.store.tables import accepted_before, accounts, attempts, campaigns, recipients, replies, runs
 
 CLOCK_MARGIN: Final = timedelta(minutes=10)
@@ -23,16 +22,6 @@ CLOCK_MARGIN: Final = timedelta(minutes=10)
 HEARD: Final = timedelta(minutes=10)
 """What is sent so long after replies were read needs no look of its own: who reads them writes that down every five
 minutes."""
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """A reply as the gateway shows it, enough to recognise it; `dated_at` is None if it has no date."""
-
-    gateway_id: int
-    number: str
-    text: str
-    dated_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,68 +79,35 @@ class Reply:
         return self.meaning is Meaning.STOP and self.reviewed_at is None
 
 
-def unknown_replies(session: Session, account_id: int, shown: Collection[Shown]) -> list[Shown]:
-    """Return those that are not stored yet. An ID alone proves nothing: a gateway that was set up again starts at 1.
-
-    A reply that has or had no date is recognised by number and text. So is a START: one that shows a new date, after
-    the gateway's clocks were changed, must not undo a STOP between the two.
-    """
-    stored: dict[int, list[sa.Row[Any]]] = defaultdict(list)
-    for part in in_parts(sorted({reply.gateway_id for reply in shown})):
-        query = sa.select(*(replies.c[name] for name in ("gateway_id", *_KNOWN_BY)))
-        for row in session.execute(query.where(replies.c.account_id == account_id, replies.c.gateway_id.in_(part))):
-            stored[row.gateway_id].append(row)
-    return [reply for reply in shown if not any(_is_same(reply, row) for row in stored[reply.gateway_id])]
-
-
-_KNOWN_BY: Final = ("number", "text", "received_at", "stored_at", "meaning", "fingerprint")
-
-
-def _is_same(shown: Shown, row: sa.Row[Any]) -> bool:
-    if row.text[:MOST_JUDGED] != shown.text or tail(row.number) != tail(shown.number):
-        return False
-    if shown.dated_at is None or row.meaning == Meaning.START:
-        return True
-    if not row.fingerprint:  # stored by an older version, which replaced a date in the future by the time of storing
-        return row.received_at in {shown.dated_at, row.stored_at}
-    return row.fingerprint in {fingerprint(shown), fingerprint(replace(shown, dated_at=None))}
-
-
-def tail(number: str) -> str:
-    """Return what all spellings of a phone's number end in; for a shop's name, the name."""
-    digits = "".join(filter(str.isdecimal, number))
-    return digits[-8:] if len(digits) >= 8 else number.strip().casefold()
-
-
-def fingerprint(shown: Shown) -> str:
-    """Return what tells a reply from others with its ID, for a unique index."""
-    said = "\0".join((tail(shown.number), shown.text, shown.dated_at.isoformat() if shown.dated_at else ""))
-    return sha256(said.encode("utf-8", "surrogatepass")).hexdigest()[:32]
-
-
 LAST_TEXTS: Final = 3
 """How many of our texts are looked for in a reply: people react to more than the last one."""
 
 
 def people_at(session: Session, account_id: int, numbers: Collection[str]) -> dict[str, Person]:
-    """Return who of these numbers (E.164) is in our plans, for any account, or was sent to by a lost database."""
+    """Return who of these numbers (E.164) is in our plans, for any account, or was sent to by a lost database.
+
+    Whoever was erased is found, too: what they write is not from somebody unknown.
+    """
     order = recipients.c.accepted_at.desc().nulls_last(), recipients.c.id.desc()
     found: dict[str, Person] = {}
-    for part in in_parts(sorted(numbers)):
+    hashed = erased.known_hashes(session, numbers)
+    for part in in_parts(sorted({*numbers, *hashed})):
         place = sa.func.row_number().over(partition_by=recipients.c.number, order_by=order).label("place")
         columns = recipients.c.number, recipients.c.accepted_at, recipients.c.id, recipients.c.text, place
         is_meant = recipients.c.number.in_(part), recipients.c.state != RecipientState.INVALID
         rows = sa.select(*columns).where(*is_meant).subquery()
-        for number, at, id_, text, _ in session.execute(
+        for spelt, at, id_, text, _ in session.execute(
             sa.select(rows).where(rows.c.place <= LAST_TEXTS).order_by("place")
         ):
+            number = hashed.get(spelt, spelt)
             first = found.get(number)
             rank, texts = (first.rank, first.texts) if first else ((at is not None, at, id_), ())
-            found[number] = Person(number, rank, (*texts, text))
+            found[number] = Person(number, rank, texts if text == ERASED_TEXT else (*texts, text))
         lost = sa.select(accepted_before.c.number, accepted_before.c.sent_at, accepted_before.c.text)
         is_theirs = accepted_before.c.account_id == account_id, accepted_before.c.number.in_(part)
-        for number, at, text in session.execute(lost.where(*is_theirs)):
-            found.setdefault(number, Person(number, (at is not None, at, 0), (text,)))
+        for spelt, at, text in session.execute(lost.where(*is_theirs)):
+            number, texts = hashed.get(spelt, spelt), () if spelt in hashed else (text,)
+            found.setdefault(number, Person(number, (at is not None, at, 0), texts))
     return found
 
 

@@ -14,7 +14,7 @@ from campaigns.lifecycle import NEVER_SENT, BatchState, RecipientState
 from campaigns.phone_numbers.spellings import spellings_of
 from worker.store.bulk import in_parts, insert_missing
 from worker.store.locks import lock_requests
-from worker.store.people import run_answers, unsubscriptions
+from worker.store.people import erased, run_answers, unsubscriptions
 from worker.store.tables import accounts, batches, recipients, runs, suppressions
 from worker.store.transitions import move_batch, move_recipients
 
@@ -100,14 +100,17 @@ def release(
     People who were suppressed in a campaign stay so there: only later plans include the number again.
     """
     ended: set[str] = set()
-    for part in in_parts(sorted(numbers)):
+    hashed = erased.known_hashes(session, numbers)
+    for part in in_parts(sorted({*numbers, *hashed})):
         where: list[sa.ColumnElement[bool]] = [suppressions.c.number.in_(part), _in_force]
         if kind is not None:
             where.append(suppressions.c.kind == kind)
         if source is not None:
             where.append(suppressions.c.source == source)
         statement = sa.update(suppressions).where(*where).values(ended_at=now)
-        ended.update(session.scalars(statement.returning(suppressions.c.number)))
+        ended.update(
+            hashed.get(number, number) for number in session.scalars(statement.returning(suppressions.c.number))
+        )
     return ended
 
 
@@ -117,11 +120,15 @@ def any_in_force(session: Session) -> bool:
 
 
 def suppressed_among(session: Session, numbers: Sequence[str], kind: str) -> set[str]:
-    """Return which of these numbers get nothing from campaigns of this kind, whichever spelling is on the list."""
+    """Return which of these numbers get nothing from campaigns of this kind, whichever spelling is on the list.
+
+    Raises `PrivacyKeyProblem` if people were erased who could not be recognised.
+    """
     asked: dict[str, list[str]] = defaultdict(list)
     for number in numbers:
         for spelt in spellings_of(number):
             asked[spelt].append(number)
+    asked.update({hashed: asked[spelt] for hashed, spelt in erased.hashes(session, asked).items()})
     found: set[str] = set()
     for part in in_parts(list(asked)):
         query = sa.select(suppressions.c.number).where(
@@ -129,6 +136,22 @@ def suppressed_among(session: Session, numbers: Sequence[str], kind: str) -> set
         )
         found.update(number for spelt in session.scalars(query) for number in asked[spelt])
     return found
+
+
+def keep_out_erased(session: Session, numbers: Sequence[str]) -> None:
+    """Take people out of plans who opted out and were erased, perhaps since their plan began.
+
+    Called in the transaction that stores them. Raises `PrivacyKeyProblem`.
+    """
+    planned = {spelt: number for number in numbers for spelt in spellings_of(number)}
+    hashed = erased.hashes(session, planned)
+    found: dict[str, set[str]] = defaultdict(set)
+    for part in in_parts(sorted(hashed)):
+        query = sa.select(suppressions.c.number, suppressions.c.kind).where(suppressions.c.number.in_(part), _in_force)
+        for name, kind in session.execute(query):
+            found[kind].add(planned[hashed[name]])
+    for kind, opted_out in found.items():
+        _take_out(session, sorted(opted_out), kind)
 
 
 _COLUMNS: Final = (
@@ -151,6 +174,8 @@ def in_force(session: Session, *, kind: str | None = None) -> Iterator[Entry]:
 
 
 def history(session: Session, numbers: Collection[str]) -> list[Entry]:
-    """Return every entry there ever was for these numbers, the oldest first."""
-    query = sa.select(*_COLUMNS).where(suppressions.c.number.in_(sorted(numbers)))
-    return [Entry(*row) for row in session.execute(query.order_by(suppressions.c.since, suppressions.c.id))]
+    """Return every entry there ever was for these numbers, the oldest first; also of people who were erased."""
+    hashed = erased.hashes(session, numbers)
+    query = sa.select(*_COLUMNS).where(suppressions.c.number.in_(sorted({*numbers, *hashed})))
+    found = session.execute(query.order_by(suppressions.c.since, suppressions.c.id))
+    return [Entry(hashed.get(number, number), *rest) for number, *rest in found]

@@ -13,6 +13,7 @@ from campaigns.counting import amount
 from campaigns.phone_numbers.masking import mask
 from worker.store.bulk import in_parts, insert_missing
 from worker.store.events import EventName, record_event
+from worker.store.people import erased
 from worker.store.tables import batches, events, runs, suppressions, unsubscriptions
 from worker.store.transitions import changed
 
@@ -87,10 +88,15 @@ def _ask(session: Session, account_id: int, list_id: int, numbers: Collection[st
 def outstanding(session: Session, run_id: int, account_id: int, list_id: int, *, now: datetime) -> Outstanding | None:
     """Return what must be done before a run may go to the list, and ask for it; None if nothing must.
 
-    A number that opted out again after it was taken off the list is taken off it again.
+    A number that opted out again after it was taken off the list is taken off it again. Who was erased has no number
+    that could be taken off a list.
     """
     kind = session.scalars(sa.select(runs.c.kind).where(runs.c.id == run_id)).one()
-    listed = suppressions.c.ended_at.is_(None), suppressions.c.kind.in_(["", kind])
+    listed = (
+        suppressions.c.ended_at.is_(None),
+        suppressions.c.kind.in_(["", kind]),
+        suppressions.c.number.startswith("+"),
+    )
     mine = unsubscriptions.c.account_id == account_id, unsubscriptions.c.list_id == list_id
     of_number = *mine, unsubscriptions.c.number == suppressions.c.number
     done = sa.exists().where(*of_number, unsubscriptions.c.done_at >= suppressions.c.since)
@@ -145,13 +151,14 @@ def note_reached(session: Session, run_id: int, numbers: Collection[str], *, now
     """Return which people of a contact list had opted out; they are noted as an event, for `status` to report."""
     kind = session.scalars(sa.select(runs.c.kind).where(runs.c.id == run_id)).one()
     reached: set[str] = set()
-    for part in in_parts(sorted(numbers)):
+    hashed = erased.known_hashes(session, numbers)
+    for part in in_parts(sorted({*numbers, *hashed})):
         query = sa.select(suppressions.c.number).where(
             suppressions.c.number.in_(part),
             suppressions.c.ended_at.is_(None),
             suppressions.c.kind.in_(["", kind]),
         )
-        reached.update(session.scalars(query))
+        reached.update(hashed.get(number, number) for number in session.scalars(query))
     if reached:
         detail = {"people": len(reached), "numbers": [mask(number) for number in sorted(reached)[:20]]}
         record_event(session, EventName.OPT_OUT_REACHED, now, run_id=run_id, detail=detail)

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from campaigns.lifecycle import NEVER_SENT, RecipientState
+from campaigns.phone_numbers.pseudonyms import ERASED_TEXT
 from campaigns.protocol.bulk_actions import BulkAction, Cause
 from worker.store.following.standing import counts_as_failed
 from worker.store.kept.counting import CONTROL, COUNTED, MOST_REASON
@@ -129,6 +130,7 @@ def _cause(session: Session, action: BulkAction, run_id: int) -> sa.ColumnElemen
     if action is BulkAction.RESEND:
         return sa.case(
             (recipients.c.state != RecipientState.FAILED, Cause.NOT_FAILED.value),
+            (recipients.c.text == ERASED_TEXT, Cause.ERASED.value),
             (~counts_as_failed(), Cause.DUPLICATE.value),
             (has_later_text(session, parent or run_id), Cause.SENT_AGAIN.value),
             (retry_waits(), Cause.RETRY_WAITS.value),

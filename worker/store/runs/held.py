@@ -140,6 +140,8 @@ def resolve_held(
         session.execute(
             sa.update(inbox_files).where(inbox_files.c.run_id == run_id).values(reported=False, status_text="")
         )
+        # Whoever was held was not forgotten with the others.
+        session.execute(sa.update(runs).where(runs.c.id == run_id).values(texts_emptied_at=None, people_erased_at=None))
         if declared is Declared.NOT_SENT:
             grants.ask_again(session, people_on_record.give_back(session, [id_ for id_, _ in moved]))
             cancelled = cancel_leftovers(session, run_id)

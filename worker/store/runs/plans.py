@@ -15,8 +15,9 @@ from campaigns.planning.batching import BatchLimits
 from campaigns.planning.planned import PlannedRecipient
 from campaigns.timing.departures import Departure, Placement
 from worker.store.bulk import insert_rows, new_ids
-from worker.store.people import audience_sources
+from worker.store.people import audience_sources, erased, suppressions
 from worker.store.runs.runs import has_sent
+from worker.store.sending import accepted_before
 from worker.store.tables import batches, recipients, run_courses, runs
 from worker.store.transitions import move_run
 
@@ -88,7 +89,8 @@ def insert_chunk(
     """Insert planned recipients, each with the ordinal of its batch (None: never sent), and those batches.
 
     All rows of a batch are in one chunk. The one device or SIM of a batch: by ordinal in `targets`, or by the `limits`
-    that it was made with. Raises ValueError for a recipient who has a batch and no departure.
+    that it was made with. Raises ValueError for a recipient who has a batch and no departure, and `PrivacyKeyProblem` if
+    people were erased who could not be recognised.
     """
     found: dict[int, NewBatch] = {}
     for planned, ordinal in rows:
@@ -132,6 +134,10 @@ def insert_chunk(
             for planned, ordinal in rows
         ),
     )
+    if erased.any_erased(session):
+        pending = [planned for planned, _ in rows if planned.state is RecipientState.PENDING]
+        suppressions.keep_out_erased(session, [planned.number for planned in pending])
+        accepted_before.recall(session, {planned.number: planned.text for planned in pending})
 
 
 def next_ordinal(session: Session, run_id: int) -> int:

@@ -15,6 +15,7 @@ from campaigns.lifecycle import BatchState, RecipientState, RunState
 from campaigns.planning.replanning import EarlierRow
 from worker.store.bulk import in_parts
 from worker.store.locks import lock_run
+from worker.store.people import erased
 from worker.store.runs.plans import finish_plan, next_ordinal
 from worker.store.runs.runs import create_run, pause_run
 from worker.store.tables import attempts, batches, campaigns, inbox_files, recipients, runs
@@ -85,10 +86,15 @@ _KNOWN: Final = {dialect: _known(dialect) for dialect in ("sqlite", "postgresql"
 
 
 def known_of(session: Session, campaign_id: int, numbers: Collection[str]) -> list[EarlierRow]:
-    """Return every row of a campaign with one of these numbers, in all of its runs, the oldest first."""
+    """Return every row of a campaign with one of these numbers, in all of its runs, the oldest first.
+
+    Those of people who were erased have the number again.
+    """
     connection = session.connection()
-    values = {"b_numbers": json.dumps(sorted(numbers)), "b_campaign": campaign_id}
-    return [EarlierRow(*row) for row in connection.execute(_KNOWN[connection.dialect.name], values)]
+    hashed = erased.hashes(session, numbers)
+    values = {"b_numbers": json.dumps(sorted({*numbers, *hashed})), "b_campaign": campaign_id}
+    rows = (EarlierRow(*row) for row in connection.execute(_KNOWN[connection.dialect.name], values))
+    return [row._replace(number=hashed[row.number]) if row.number in hashed else row for row in rows]
 
 
 def known_in(session: Session, run_id: int, numbers: Collection[str]) -> list[EarlierRow]:

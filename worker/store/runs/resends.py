@@ -17,6 +17,7 @@ from sqlmodel import Session
 from campaigns.codes import OPTED_OUT, RunType
 from campaigns.following.results import PROVEN_NOT_SENT
 from campaigns.lifecycle import RecipientState, RunState
+from campaigns.phone_numbers.pseudonyms import ERASED_TEXT
 from campaigns.planning.batching import BatchLimits, into_batches
 from campaigns.planning.planned import PlannedRecipient
 from campaigns.timing.departures import Departure
@@ -119,6 +120,7 @@ def _last_failed(session: Session, root_id: int) -> tuple[sa.ColumnElement[bool]
     return (
         recipients.c.run_id.in_([root_id, *resends_of(session, root_id)]),
         recipients.c.state == RecipientState.FAILED,
+        recipients.c.text != ERASED_TEXT,
         counts_as_failed(),
         ~has_later_text(session, root_id),
         ~retry_waits(),

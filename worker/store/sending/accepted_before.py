@@ -5,7 +5,7 @@ recipient has its gateway ID. Every intent asks (`worker.store.sending.intent`),
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -16,10 +16,11 @@ from sqlmodel import Session
 from campaigns.codes import RunType, moment_of
 from campaigns.definition.schedule import LocalTime, Schedule
 from campaigns.lifecycle import BatchState, RecipientState
-from campaigns.protocol.matching import is_similar, same_number
+from campaigns.protocol.matching import as_words, is_similar, same_number
 from worker.store.bulk import in_parts, insert_missing
 from worker.store.events import EventName, record_event
 from worker.store.following.groups import add_groups
+from worker.store.people import erased
 from worker.store.tables import accepted_before, batches, recipients, runs
 from worker.store.transitions import move_batch, move_recipients
 
@@ -106,6 +107,22 @@ def keep(session: Session, account_id: int, messages: Iterable[Before]) -> int:
         statement = insert_missing(session, accepted_before).returning(accepted_before.c.id)
         kept += len(session.execute(statement, list(part)).all())
     return kept
+
+
+def recall(session: Session, texts: Mapping[str, str]) -> None:
+    """Give the messages of people who were erased their number and text again, if they are planned with both (`texts`).
+
+    Otherwise whoever was sent a text by a lost database, and then erased, would get it twice. A text to which the
+    gateway had added something is not recognised. Raises `PrivacyKeyProblem`.
+    """
+    hashed = erased.hashes(session, texts)
+    for part in in_parts(sorted(hashed)):
+        query = sa.select(accepted_before.c.id, accepted_before.c.number, accepted_before.c.text)
+        for id_, name, mark in session.execute(query.where(accepted_before.c.number.in_(part))).all():
+            number = hashed[name]
+            if mark in erased.hashes(session, [as_words(texts[number])]):
+                mine = sa.update(accepted_before).where(accepted_before.c.id == id_)
+                session.execute(mine.values(number=number, text=texts[number]))
 
 
 def kept_ids(session: Session, account_id: int, gateway_ids: Collection[int]) -> set[int]:

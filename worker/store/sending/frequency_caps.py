@@ -6,7 +6,7 @@ them until then can be seen. So two campaigns that want the same person at the s
 """
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,6 +20,7 @@ from campaigns.lifecycle import BatchState, RecipientState, RunState
 from campaigns.planning.frequency_cap import Cap, EarlierText
 from worker.store.bulk import in_parts
 from worker.store.column_types import AsUnixTime
+from worker.store.people import erased
 from worker.store.people.suppressions import lower_totals
 from worker.store.sending.batch_splits import branch_off
 from worker.store.statements import rows_given
@@ -53,37 +54,72 @@ _counts = sa.and_(
     _had_at > sa.bindparam("b_since", type_=recipients.c.accepted_at.type),
 )
 _place = sa.func.row_number().over(partition_by=recipients.c.id, order_by=[_had_at.desc(), _had.c.id])
-_texts = (
-    sa.select(recipients.c.id, campaigns.c.slug, _had_at.label("at"), _place.label("place"))
-    .join(_had, _had.c.number == recipients.c.number)
-    .join(runs, runs.c.id == _had.c.run_id)
-    .join(campaigns, campaigns.c.id == runs.c.campaign_id)
-    .where(recipients.c.batch_id == sa.bindparam("b_batch"), recipients.c.state == RecipientState.PENDING, _counts)
-    .subquery()
-)
-_NEWEST: Final = (
-    sa.select(_texts.c.id, _texts.c.slug, _texts.c.at)
-    .where(_texts.c.place <= sa.bindparam("b_messages"))
-    .order_by(_texts.c.id, _texts.c.place)
-)
-"""The newest texts of everybody in a batch, as many as the cap allows: a person who has that many is over it."""
 
 
-def _count_over(state: RecipientState) -> sa.Select[Any]:
+def _newest(*are_theirs: sa.ColumnElement[bool]) -> sa.Select[Any]:
+    """The newest texts of everybody in a batch, as many as the cap allows: a person who has that many is over it."""
+    texts = (
+        sa.select(recipients.c.id, campaigns.c.slug, _had_at.label("at"), _place.label("place"))
+        .where(*are_theirs, runs.c.id == _had.c.run_id, campaigns.c.id == runs.c.campaign_id, _counts)
+        .where(recipients.c.batch_id == sa.bindparam("b_batch"), recipients.c.state == RecipientState.PENDING)
+        .subquery()
+    )
+    return (
+        sa.select(texts.c.id, texts.c.slug, texts.c.at)
+        .where(texts.c.place <= sa.bindparam("b_messages"))
+        .order_by(texts.c.id, texts.c.place)
+    )
+
+
+def _count_over(state: RecipientState, *are_theirs: sa.ColumnElement[bool]) -> sa.Select[Any]:
     """Count how many of a batch in this state are over the cap: less work than saying why."""
     over = (
         sa.select(recipients.c.id)
-        .join(_had, _had.c.number == recipients.c.number)
-        .join(runs, runs.c.id == _had.c.run_id)
-        .where(recipients.c.batch_id == sa.bindparam("b_batch"), recipients.c.state == state, _counts)
+        .where(*are_theirs, runs.c.id == _had.c.run_id, _counts)
+        .where(recipients.c.batch_id == sa.bindparam("b_batch"), recipients.c.state == state)
         .group_by(recipients.c.id)
         .having(sa.func.count() >= sa.bindparam("b_messages"))
     )
     return sa.select(sa.func.count()).select_from(over.subquery())
 
 
-_WAITING: Final = _count_over(RecipientState.PENDING)
-_PROMISED: Final = _count_over(RecipientState.IN_DOUBT)
+@dataclass(frozen=True, slots=True)
+class _Looks:
+    """The three looks at the texts that people had."""
+
+    newest: sa.Select[Any]
+    waiting: sa.Select[Any]
+    promised: sa.Select[Any]
+
+
+def _looks(*are_theirs: sa.ColumnElement[bool]) -> _Looks:
+    over = (_count_over(state, *are_theirs) for state in (RecipientState.PENDING, RecipientState.IN_DOUBT))
+    return _Looks(_newest(*are_theirs), *over)
+
+
+_SIMPLE: Final = _looks(_had.c.number == recipients.c.number)
+_WITH_ERASED: Final = {
+    dialect: _looks(recipients.c.id == given["id"], _had.c.number == given["name"])
+    for dialect, given in rows_given({"id": sa.BigInteger(), "name": sa.Text()}).items()
+}
+"""The same for people who may have been erased: `b_rows` has each with the number, and with the hash of it."""
+
+
+def _looks_for(session: Session, batch_id: int | None, state: RecipientState) -> tuple[_Looks, dict[str, Any]]:
+    """Return how to look at the texts of people in a batch, and the values that it takes besides.
+
+    Without a key it is one statement less: this process has erased nobody.
+    """
+    if not erased.has_key(session):
+        return _SIMPLE, {}
+    mine = sa.select(recipients.c.number, recipients.c.id)
+    ids = dict(session.execute(mine.where(recipients.c.batch_id == batch_id, recipients.c.state == state)).all())
+    hashed = erased.hashes(session, ids)
+    if not hashed:
+        return _SIMPLE, {}
+    names = [*((id_, number) for number, id_ in ids.items()), *((ids[number], name) for name, number in hashed.items())]
+    return _WITH_ERASED[session.connection().dialect.name], {"b_rows": json.dumps(names)}
+
 
 _MAY_GO: Final = (
     sa.select(batches.c.latest)
@@ -124,13 +160,17 @@ class _Over:
 
 def any_over(session: Session, batch_id: int, account_id: int, cap: Cap, *, now: datetime) -> bool:
     """Return whether somebody in the batch is over the cap now: a look that decides nothing."""
-    found: int = session.connection().execute(_WAITING, _asked(batch_id, account_id, cap, now)).scalar_one()
+    looks, names = _looks_for(session, batch_id, RecipientState.PENDING)
+    values = _asked(batch_id, account_id, cap, now) | names
+    found: int = session.connection().execute(looks.waiting, values).scalar_one()
     return found > 0
 
 
-def is_passed(connection: sa.Connection, batch_id: int, account_id: int, cap: Cap, *, now: datetime) -> bool:
+def is_passed(session: Session, batch_id: int, account_id: int, cap: Cap, *, now: datetime) -> bool:
     """Return whether somebody in a request being promised has meanwhile got as many texts as the cap allows."""
-    found: int = connection.execute(_PROMISED, _asked(batch_id, account_id, cap, now)).scalar_one()
+    looks, names = _looks_for(session, batch_id, RecipientState.IN_DOUBT)
+    values = _asked(batch_id, account_id, cap, now) | names
+    found: int = session.connection().execute(looks.promised, values).scalar_one()
     return found > 0
 
 
@@ -175,7 +215,8 @@ def _over(
     session: Session, batch_id: int, account_id: int, cap: Cap, *, latest: datetime | None, now: datetime
 ) -> list[_Over]:
     earlier: dict[int, list[EarlierText]] = defaultdict(list)
-    for id_, campaign, at in session.connection().execute(_NEWEST, _asked(batch_id, account_id, cap, now)):
+    looks, names = _looks_for(session, batch_id, RecipientState.PENDING)
+    for id_, campaign, at in session.connection().execute(looks.newest, _asked(batch_id, account_id, cap, now) | names):
         earlier[id_].append(EarlierText(campaign, at))
     found = []
     for id_, texts in earlier.items():
@@ -207,7 +248,7 @@ def _part(session: Session, batch_id: int, waiting: Mapping[datetime, Sequence[i
 
 
 _FULL: Final = (
-    sa.select(_had.c.number)
+    sa.select(_had.c.number, sa.func.count())
     .join(runs, runs.c.id == _had.c.run_id)
     .where(
         _had.c.number.in_(sa.bindparam("b_numbers", expanding=True)),
@@ -221,14 +262,15 @@ _FULL: Final = (
         ),
     )
     .group_by(_had.c.number)
-    .having(sa.func.count() >= sa.bindparam("b_messages"))
 )
 
 
 def count_over(session: Session, numbers: Sequence[str], account_id: int, cap: Cap, *, now: datetime) -> int:
     """Return how many of these numbers (E.164) are over the cap now; texts in doubt count."""
     values = _asked(None, account_id, cap, now)
-    found = 0
-    for part in in_parts(numbers):
-        found += len(session.connection().execute(_FULL, {**values, "b_numbers": list(part)}).all())
-    return found
+    hashed = erased.hashes(session, numbers)
+    texts = Counter[str]()
+    for part in in_parts([*numbers, *hashed]):
+        for number, amount in session.connection().execute(_FULL, {**values, "b_numbers": list(part)}):
+            texts[hashed.get(number, number)] += amount
+    return sum(amount >= cap.messages for amount in texts.values())

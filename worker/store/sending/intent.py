@@ -199,7 +199,7 @@ def record_intent(
         if not addressees:
             return NoIntent.ALL_IN_DOUBT if work.recipients > taken_out else NoIntent.NOTHING_LEFT
         # After the promise, not before: a text that was in doubt elsewhere a moment ago may be accepted by now.
-        if cap is not None and is_passed(connection, work.batch_id, work.account_id, cap, now=now):
+        if cap is not None and is_passed(session, work.batch_id, work.account_id, cap, now=now):
             return NoIntent.OVER_CAP
     if people is not None:
         # Last, because the requests of a phone wait for each other from here to the commit.

@@ -1,9 +1,11 @@
 """`why`: one person's full story, over all campaigns."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from campaigns.counting import amount
 from scheduler.cli.options import AsJson
 from scheduler.cli.rendering.output import print_json, say, warn
 
@@ -16,11 +18,15 @@ def why(
         ),
     ],
     json: AsJson = False,
+    export: Annotated[
+        Path | None, typer.Option("--export", metavar="FILE", help="Write everything that is kept about them to it.")
+    ] = None,
 ) -> None:
     """Show one person's full story, newest campaign first.
 
     What was planned, each attempt and its evidence, receipts, replies, and the cause of the state. The number is
-    shown in full; so are the texts, with --json.
+    shown in full; so are the texts, with --json. With --export, all of it and the audit's entries go to a file, for
+    whoever asks what is kept about them.
     """
     from campaigns.clock import SystemClock
     from scheduler.actions.answers import person_json
@@ -30,9 +36,17 @@ def why(
     from scheduler.report.story import chapter_lines
     from worker.settings.settings import load_settings
 
-    settings = load_settings()
+    settings, now = load_settings(), SystemClock().now()
     with report_store(settings, warn) as store:
-        person = read_person(store, number, settings.region, now=SystemClock().now())
+        person = read_person(store, number, settings.region, now=now)
+        if export is not None:
+            from scheduler.actions.forgetting.exporting import write_person
+            from scheduler.cli.rendering.destination import destination
+
+            with destination(export) as stream:
+                count = write_person(stream, store, person, settings.zone, now=now)
+            warn(f"wrote {amount(count, 'entry', 'entries')} to {export}")
+            return
     entries, replies, chapters = person.story.opt_outs, person.story.replies, person.story.chapters
     if json:
         print_json(person_json(person, settings.zone, full=True))

@@ -3,18 +3,21 @@
 from typing import Annotated, Literal
 
 from fastapi import Path, Query, Response
+from fastapi.responses import JSONResponse
 from pydantic import Field
 
 from campaigns.definition import Kind
 from scheduler.actions.answers import changed_json
+from scheduler.actions.forgetting.erasing import erase as erase_people
+from scheduler.actions.forgetting.shown import erasing_json
 from scheduler.actions.numbers import all_normalised
-from scheduler.actions.shapes.done import ChangedOptOuts, Reviewed
+from scheduler.actions.shapes.done import ChangedOptOuts, ErasedShape, Reviewed
 from scheduler.actions.suppressing import opt_outs
 from scheduler.actions.suppressing.replies import review as decide
 from scheduler.actions.texts.shown import reviewed_json
 from scheduler.web.api.guard import guarded_router
 from scheduler.web.api.idempotency import MadeOnce
-from scheduler.web.api.parameters import MOST_ID, Behind, Suppressor
+from scheduler.web.api.parameters import MOST_ID, Admin, Behind, Suppressor, sees_numbers
 from scheduler.web.api.problems import PLAIN, PLAIN_OR_EMPTY, answered, declared
 from scheduler.web.api.routes.control import Asked
 
@@ -42,6 +45,12 @@ class OptOuts(Asked):
     ]
     kind: Kind | None = Field(default=None, description="Only for campaigns of this kind; default: for all.")
     reason: Annotated[str, Field(max_length=200, pattern=PLAIN_OR_EMPTY)] = ""
+
+
+class PeopleToErase(Asked):
+    """As the arguments of `campaigns erase`."""
+
+    numbers: Annotated[list[Number], Field(min_length=1, max_length=MOST_NUMBERS)]
 
 
 class Review(Asked):
@@ -79,6 +88,16 @@ def remove(
         return changed_json("removed", opt_outs.unsuppress(runtime.store, actor, numbers, kind=kind, now=now))
 
     return once(act)
+
+
+@router.post("/people/erase", responses=answered(ErasedShape) | declared(409))
+def erase(runtime: Behind, actor: Admin, asked: PeopleToErase) -> Response:
+    """Erase people: texts, names and replies are gone, a hash stands for the number, opt-outs stay. As `campaigns erase
+    --json`. Who has a text under way is erased later; a call that is repeated changes nothing.
+    """
+    numbers = all_normalised(asked.numbers, runtime.settings.region)
+    done = erase_people(runtime.store, actor, [numbers], inbox=runtime.settings.inbox, now=runtime.clock.now())
+    return JSONResponse(erasing_json(done, full=sees_numbers(actor)))
 
 
 @router.post("/replies/{reply}/review", responses=answered(Reviewed) | declared(404, 409))

@@ -10,6 +10,9 @@ from campaigns.lifecycle import RecipientState
 from campaigns.optout import Meaning
 from campaigns.protocol.bulk_actions import SENTENCES, WHY, BulkAction, Cause
 from scheduler.actions.bulk import BulkPlan, BulkSelection, OtherPeople, ask_first, do_bulk, known_reply, plan_bulk
+from scheduler.actions.forgetting.erasing import erase as erase_people
+from scheduler.actions.forgetting.shown import erasing_lines
+from scheduler.actions.numbers import normalised
 from scheduler.actions.reading.people import read_person
 from scheduler.actions.reading.recipients import NONE, NOT_CONTROL, known_figure, read_choices, read_recipients
 from scheduler.actions.refusals import Refusal, Refused
@@ -158,9 +161,20 @@ def person(asked: Visit) -> DeskPage:
     return DeskPage("person.html", {"known": known, "told": told})
 
 
+def erase(asked: Visit) -> DeskPage:
+    """Erase a person, once somebody has confirmed it. It has no page of its own: no address or log has the number."""
+    number = normalised(asked.value("number"), asked.runtime.settings.region)
+    if not asked.form.get("sure"):
+        return DeskPage("erase.html", {"number": number, "lines": ()})
+    store, inbox = asked.runtime.store, asked.runtime.settings.inbox
+    done = erase_people(store, asked.who, [[number]], inbox=inbox, now=asked.now)
+    return DeskPage("erase.html", {"number": number, "lines": tuple(erasing_lines(done))})
+
+
 PLACES: Final = (
     DeskPlace("/campaigns/{name}/people", people),
     DeskPlace("/campaigns/{name}/people/plan", plan, Scope.CONTROL),
     DeskPlace("/campaigns/{name}/people/do", act=do, act_scope=Scope.CONTROL, on="/campaigns/{name}/people"),
     DeskPlace("/person", act=person, act_scope=Scope.READ_NUMBERS, on="/"),
+    DeskPlace("/person/erase", act=erase, act_scope=Scope.ADMIN, on="/"),
 )

@@ -1,0 +1,113 @@
+"""`erase`: a person's texts, names and replies are gone, and a hash stands in place of the number."""
+
+import os
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from campaigns.access import SCHEDULER
+from campaigns.counting import amount
+from campaigns.protocol.erasure import Unsettled
+from scheduler.actions.acting import Actor, acting, audited, nothing_done
+from worker.store.bulk import in_parts
+from worker.store.engine import Store
+from worker.store.forgetting import erasing
+from worker.store.forgetting.wiping import wipe
+
+ASKED_AT_ONCE: Final = 1_000
+"""How many people one transaction notes as to be erased."""
+
+NAMED: Final = 100
+"""How many of those who wait, and how many files, are named; the others are counted."""
+
+
+@dataclass(slots=True)
+class Erasing:
+    """What became of people who were to be erased.
+
+    `erased` people are no longer known, and nothing was known of the `unknown`. `waiting`: the first of the `waits`,
+    who are erased once their texts are settled. `cancelled`: texts that will never be sent. `files`: the tables and
+    campaign files in the inbox that may still name these people. `is_wiped`: nothing is left in the database's files.
+    """
+
+    erased: int = 0
+    unknown: int = 0
+    cancelled: int = 0
+    waits: Counter[Unsettled] = field(default_factory=Counter)
+    waiting: dict[str, Unsettled] = field(default_factory=dict)
+    files: tuple[str, ...] = ()
+    is_wiped: bool = True
+    _sources: set[str] = field(default_factory=set)
+
+    def add(self, asked: int, done: erasing.Erased) -> None:
+        """Add what became of `asked` more people."""
+        self.erased += done.people
+        self.cancelled += done.cancelled
+        self.unknown += max(0, asked - done.people - len(done.waiting))
+        self.waits.update(done.waiting.values())
+        for number, why in done.waiting.items():
+            if len(self.waiting) < NAMED:
+                self.waiting[number] = why
+        self._sources |= done.sources
+
+
+def erase(
+    store: Store,
+    actor: Actor,
+    chunks: Iterable[Sequence[str]],
+    *,
+    inbox: Path,
+    now: datetime,
+    rebuild: bool | None = None,
+) -> Erasing:
+    """Erase people by their numbers (E.164). What is only planned for them is cancelled; opt-outs stay, under a hash.
+
+    Whoever has a text under way is noted, and erased by the service once it is settled; so is anybody whose erasing was
+    interrupted. `rebuild`: as `wipe` has it. Raises `PrivacyKeyProblem` without a key.
+    """
+    result = Erasing()
+    for chunk in chunks:
+        for numbers in in_parts(list(dict.fromkeys(chunk)), ASKED_AT_ONCE):
+            people = amount(len(numbers), "person", "people")
+            with acting(store, actor, "erase", transaction="erase_asked", subject=people, now=now) as session:
+                erasing.ask(session, numbers, now=now)
+                audited(session, people=len(numbers))
+            for some in in_parts(numbers, erasing.AT_ONCE):
+                result.add(len(some), _erase(store, actor, some, now=now, is_news=False))
+    result.files = files_with(inbox, result._sources)
+    result.is_wiped = not result.erased or wipe(store, rebuild=rebuild)
+    return result
+
+
+def erase_settled(store: Store, *, now: datetime) -> int:
+    """Erase those who were asked for earlier and whose texts are settled by now; return how many."""
+    after, gone = "", 0
+    while True:
+        with store.read() as session:
+            numbers = erasing.asked_for(session, after=after)
+        if not numbers:
+            return gone
+        after = numbers[-1]
+        gone += _erase(store, SCHEDULER, numbers, now=now, is_news=True).people
+
+
+def _erase(store: Store, actor: Actor, numbers: Sequence[str], *, now: datetime, is_news: bool) -> erasing.Erased:
+    """Erase some people in one transaction; `is_news`: the audit does not say so yet."""
+    with acting(store, actor, "erase", now=now) as session:
+        done = erasing.erase(session, numbers, now=now)
+        audited(session, subject=amount(done.people, "person", "people"), people=done.people)
+        if not (is_news and done.people):
+            nothing_done(session)
+    return done
+
+
+def files_with(inbox: Path, sources: Collection[str]) -> tuple[str, ...]:
+    """Return the files of the inbox that have these names: tables as they were dropped or uploaded, which are yours."""
+    names = {Path(source).name for source in sources}
+    found: list[str] = []
+    for folder, _, files in os.walk(inbox):
+        found += [os.path.relpath(Path(folder) / name, inbox) for name in files if name in names]
+    return tuple(sorted(found)[:NAMED])

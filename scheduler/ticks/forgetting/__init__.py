@@ -1,0 +1,1 @@
+"""People and texts that are forgotten by age, and people who had to wait."""

@@ -1,0 +1,40 @@
+"""Erased people are found nowhere: on both databases, by name and by age, and wherever the product was killed."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.prove.erasing import Trial, prove
+from tests.prove.world.stage import backed
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("by_age", [False, True], ids=["by name", "by age"])
+@pytest.mark.parametrize("as_fleet", [False, True], ids=["sqlite", "fleet"])
+def test_the_erased_are_found_nowhere_and_their_opt_outs_hold(tmp_path: Path, as_fleet: bool, by_age: bool) -> None:
+    with backed(as_fleet=as_fleet) as backing:
+        outcome = prove(Trial(300, by_age), tmp_path / "here", backing)
+    assert outcome.is_kept, "\n".join(outcome.lines())
+    assert outcome.second == 300 - outcome.opted_out
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("edge", ["before_commit", "committed"])
+@pytest.mark.parametrize(
+    ("point", "by_age"),
+    [
+        ("erase_asked", False),
+        ("erase", False),
+        ("wiped", False),
+        ("forget_portion", True),
+        ("forget_run", True),
+        ("forget_rest", True),
+        ("forgotten", True),
+    ],
+)
+def test_a_kill_while_people_are_erased_leaves_nobody_half_erased(
+    tmp_path: Path, point: str, by_age: bool, edge: str
+) -> None:
+    with backed(as_fleet=False) as backing:
+        outcome = prove(Trial(250, by_age), tmp_path / "here", backing, crash=f"{point}:{edge}:1")
+    assert outcome.is_kept, "\n".join(outcome.lines())
