@@ -12,8 +12,11 @@ from campaigns.access import SCHEDULER
 from campaigns.counting import amount
 from campaigns.protocol.erasure import Unsettled
 from scheduler.actions.acting import Actor, acting, audited, nothing_done
+from scheduler.actions.refusals import Refusal, Refused
+from worker.settings.files import SettingsError
 from worker.store.bulk import in_parts
 from worker.store.engine import Store
+from worker.store.errors import PrivacyKeyProblem
 from worker.store.forgetting import erasing
 from worker.store.forgetting.wiping import wipe
 
@@ -66,14 +69,17 @@ def erase(
     """Erase people by their numbers (E.164). What is only planned for them is cancelled; opt-outs stay, under a hash.
 
     Whoever has a text under way is noted, and erased by the service once it is settled; so is anybody whose erasing was
-    interrupted. `rebuild`: as `wipe` has it. Raises `PrivacyKeyProblem` without a key.
+    interrupted. `rebuild`: as `wipe` has it. Raises `Refused` without a key.
     """
     result = Erasing()
     for chunk in chunks:
         for numbers in in_parts(list(dict.fromkeys(chunk)), ASKED_AT_ONCE):
             people = amount(len(numbers), "person", "people")
             with acting(store, actor, "erase", transaction="erase_asked", subject=people, now=now) as session:
-                erasing.ask(session, numbers, now=now)
+                try:
+                    erasing.ask(session, numbers, now=now)
+                except (PrivacyKeyProblem, SettingsError) as error:
+                    raise Refused(Refusal.WRONG_STATE, str(error)) from None
                 audited(session, people=len(numbers))
             for some in in_parts(numbers, erasing.AT_ONCE):
                 result.add(len(some), _erase(store, actor, some, now=now, is_news=False))
