@@ -29,8 +29,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    with op.batch_alter_table("run", schema=None) as batch_op:
-        batch_op.drop_column("people_erased_at")
-        batch_op.drop_column("texts_emptied_at")
+    op.drop_column("run", "people_erased_at")  # not as a new table: triggers name it
+    op.drop_column("run", "texts_emptied_at")
     op.drop_table("erasure")
     op.drop_table("privacy_key")
