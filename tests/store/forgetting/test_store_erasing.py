@@ -25,7 +25,7 @@ from worker.store.runs import reminders
 from worker.store.sending import accepted_before, frequency_caps
 from worker.store.sending.accepted_before import Before
 from worker.store.tables import accepted_before as kept
-from worker.store.tables import attempts, definitions, recipients, replies, run_answers
+from worker.store.tables import attempts, definitions, device_months, device_people, recipients, replies, run_answers
 from worker.store.tables import suppressions as suppression
 
 KEY = b"0123456789abcdef" * 4
@@ -277,3 +277,19 @@ def test_a_person_with_two_spellings_is_erased_in_both(world: World) -> None:
     run_id = world.run(rows, state=RunState.SCHEDULED)
     assert gone(world, new).people == 1
     assert {row.number for row in world.recipients(run_id)} == {pseudonym(KEY, old), pseudonym(KEY, new)}
+
+
+def test_whom_phones_texted_this_month_stays_counted(world: World) -> None:
+    over(world)
+    month = {"account_id": world.account_id, "month": NOW, "device": "1"}
+    for _ in range(2):  # erased, counted as a new person, and erased again
+        with world.store.write() as session:
+            session.execute(sa.insert(device_people).values(**month, number=ANNA))
+            if not session.scalar(sa.select(device_months.c.people)):
+                session.execute(sa.insert(device_months).values(**month, people=1))
+            else:
+                session.execute(sa.update(device_months).values(people=2))
+        gone(world, ANNA)
+        with world.store.read() as session:
+            assert session.scalars(sa.select(device_people.c.number)).all() == [pseudonym(KEY, ANNA)]
+            assert session.scalar(sa.select(device_months.c.people)) == 1

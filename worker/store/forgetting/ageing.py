@@ -14,7 +14,7 @@ from campaigns.lifecycle import RecipientState
 from campaigns.optout import Meaning
 from campaigns.phone_numbers.pseudonyms import ERASED_TEXT, is_pseudonym, pseudonym
 from worker.store.forgetting import elsewhere
-from worker.store.forgetting.erasing import rename_people
+from worker.store.forgetting.people import rename_people, rename_texted
 from worker.store.forgetting.renaming import rename
 from worker.store.forgetting.wiping import leave_traces
 from worker.store.people import erased
@@ -23,6 +23,7 @@ from worker.store.runs.reminders import show_again
 from worker.store.tables import (
     accepted_before,
     attempts,
+    device_people,
     message_keys,
     notices,
     recipients,
@@ -103,9 +104,15 @@ def erase_people(session: Session, run_id: int, *, after: int, now: datetime) ->
         recipients.c.id <= until,
         recipients.c.state.not_in(_UNDECIDED),
     )
-    names = [(id_, pseudonym(key, number)) for id_, number in session.execute(query) if not is_pseudonym(number)]
-    rename(session, recipients, names, text=sa.case((recipients.c.text == "", ""), else_=ERASED_TEXT))
-    return until, len(names)
+    found = [(id_, number) for id_, number in session.execute(query) if not is_pseudonym(number)]
+    names = {number: pseudonym(key, number) for _, number in found}
+    kept = sa.case((recipients.c.text == "", ""), else_=ERASED_TEXT)
+    rename(session, recipients, ((id_, names[number]) for id_, number in found), text=kept)
+    # Whom phones texted this month is counted by number as long as there is a row with it.
+    is_there = sa.exists().where(recipients.c.number == device_people.c.number)
+    gone = sa.select(device_people.c.number).where(device_people.c.number.in_(sorted(names)), ~is_there)
+    rename_texted(session, {number: names[number] for number in session.scalars(gone)})
+    return until, len(found)
 
 
 def end_run(session: Session, run_id: int, what: "sa.Column[datetime | None]", *, now: datetime) -> None:

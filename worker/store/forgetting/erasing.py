@@ -16,7 +16,8 @@ from campaigns.protocol.erasure import Unsettled
 from campaigns.protocol.verdicts import Verdict
 from worker.store.bulk import in_parts, insert_missing
 from worker.store.forgetting import elsewhere
-from worker.store.forgetting.renaming import delete, rename, rows_of
+from worker.store.forgetting.people import rename_people
+from worker.store.forgetting.renaming import rename, rows_of
 from worker.store.forgetting.wiping import leave_traces
 from worker.store.locks import lock_requests
 from worker.store.models import AttemptState
@@ -34,7 +35,6 @@ from worker.store.tables import (
     replies,
     retries,
     runs,
-    suppressions,
     unsubscriptions,
 )
 from worker.store.transitions import move_recipients
@@ -107,16 +107,6 @@ def erase(session: Session, numbers: Collection[str], *, now: datetime) -> Erase
         waiting,
         frozenset(row.run_id for row in rows),
         _names_of(session, {row.source_id for row in rows}),
-    )
-
-
-def rename_people(session: Session, names: Mapping[str, str], key: bytes) -> set[str]:
-    """Put hashes in place of numbers (`names`) wherever they are kept, except in rows; return those that were found."""
-    return (
-        elsewhere.erase_replies(session, names, key)
-        | _rename_opt_outs(session, names)
-        | _rename_unsubscriptions(session, names)
-        | elsewhere.hide_accepted_before(session, names, key)
     )
 
 
@@ -198,31 +188,6 @@ def _forget_requests(session: Session, rows: Sequence[Any]) -> None:
     for part in in_parts([row.id for row in rows if row.run_id in asked]):
         forget = sa.update(message_keys).where(message_keys.c.recipient_id.in_(part))
         session.execute(forget.values(request_digest=""))
-
-
-def _rename_opt_outs(session: Session, names: Mapping[str, str]) -> set[str]:
-    """Of two entries in force for one person, the one that was erased before stays."""
-    columns = suppressions.c.id, suppressions.c.number, suppressions.c.kind, suppressions.c.ended_at
-    found = rows_of(session, names, suppressions.c.number, *columns)
-    there = {
-        (row.number, row.kind)
-        for row in rows_of(session, names.values(), suppressions.c.number, *columns)
-        if row.ended_at is None
-    }
-    twice = {row.id for row in found if row.ended_at is None and (names[row.number], row.kind) in there}
-    delete(session, suppressions, twice)
-    rename(session, suppressions, ((row.id, names[row.number]) for row in found if row.id not in twice), reason="")
-    return {row.number for row in found}
-
-
-def _rename_unsubscriptions(session: Session, names: Mapping[str, str]) -> set[str]:
-    columns = tuple(unsubscriptions.c[name] for name in ("id", "number", "account_id", "list_id"))
-    found = rows_of(session, names, unsubscriptions.c.number, *columns)
-    there = {tuple(row)[1:] for row in rows_of(session, names.values(), unsubscriptions.c.number, *columns)}
-    twice = {row.id for row in found if (names[row.number], row.account_id, row.list_id) in there}
-    delete(session, unsubscriptions, twice)
-    rename(session, unsubscriptions, ((row.id, names[row.number]) for row in found if row.id not in twice), problem="")
-    return {row.number for row in found}
 
 
 def _names_of(session: Session, source_ids: Collection[int]) -> frozenset[str]:

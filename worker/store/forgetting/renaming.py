@@ -1,7 +1,7 @@
 """Hashes in place of numbers, many rows in one statement."""
 
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -11,6 +11,7 @@ from worker.store.bulk import in_parts
 from worker.store.statements import rows_given
 
 _GIVEN: Final = rows_given({"id": sa.BigInteger(), "name": sa.Text()})
+_NAMED: Final = rows_given({"number": sa.Text(), "name": sa.Text()})
 
 
 def rows_of(
@@ -32,6 +33,14 @@ def rename(
         given = _GIVEN[session.get_bind().dialect.name]
         statement = sa.update(table).where(table.c.id == given["id"]).values({column: given["name"], **values})
         session.connection().execute(statement, {"b_rows": rows})
+
+
+def rename_all(session: Session, table: sa.Table, names: Mapping[str, str]) -> None:
+    """Give all rows with these numbers their names instead, in a table whose rows have no id."""
+    if names:
+        given = _NAMED[session.get_bind().dialect.name]
+        statement = sa.update(table).where(table.c.number == given["number"]).values(number=given["name"])
+        session.connection().execute(statement, {"b_rows": json.dumps(list(names.items()))})
 
 
 def delete(session: Session, table: sa.Table, ids: Collection[int]) -> None:

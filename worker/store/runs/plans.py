@@ -89,8 +89,8 @@ def insert_chunk(
     """Insert planned recipients, each with the ordinal of its batch (None: never sent), and those batches.
 
     All rows of a batch are in one chunk. The one device or SIM of a batch: by ordinal in `targets`, or by the `limits`
-    that it was made with. Raises ValueError for a recipient who has a batch and no departure, and `PrivacyKeyProblem` if
-    people were erased who could not be recognised.
+    that it was made with. Raises ValueError for a recipient who has a batch and no departure, and `PrivacyKeyProblem`
+    if people were erased who could not be recognised.
     """
     found: dict[int, NewBatch] = {}
     for planned, ordinal in rows:
