@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.prove.erasing import Trial, prove
+from tests.prove.traces.erasing import Trial, prove
 from tests.prove.world.stage import backed
 
 

@@ -1,8 +1,9 @@
 """Erase a campaign's people, by name or by age, and look for them in everything that the product keeps.
 
-`python -m tests.prove.erasing [--people N] [--fleet] [--by-age] [--rebuild]`. The product runs in its own processes, on
-SQLite, or with `--fleet` on Redis and PostgreSQL. Some people opt out and some write before. Afterwards the same people
-are in a second campaign: nobody who opted out may get it. The exit code is 1 if somebody was found or texted.
+`python -m tests.prove.traces.erasing [--people N] [--fleet] [--by-age] [--rebuild]`. The product runs in its own
+processes, on SQLite, or with `--fleet` on Redis and PostgreSQL. Some people opt out and some write
+before. Afterwards the same people are in a second campaign: nobody who opted out may get it. The exit code is 1 if
+somebody was found or texted.
 """
 
 import argparse
