@@ -4,7 +4,7 @@ Every change is tried on the forecast that `plan` shows, with the people, limits
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -57,16 +57,24 @@ class Capacity:
     changes: tuple[Change, ...]
 
 
-def capacity(file: Path, settings: Settings, *, by: str | None, rehearsal: bool, now: datetime) -> Capacity:
+def capacity(
+    file: Path, settings: Settings, *, by: str | None, rehearsal: bool, now: datetime, most: int | None = None
+) -> Capacity:
     """Return what the campaign in a file takes from `now` on, and what makes it end by a moment, written as a start is.
 
-    Raises `CampaignFileError`, `StoreError`, and `Refused` for a campaign without an end of its own.
+    `most`: for how many texts changes are tried. Raises `CampaignFileError`, `StoreError`, and `Refused` for a campaign
+    without an end of its own.
     """
     definition = read_file(file, settings, now=now)
     _refuse_endless(definition)
     until = _moment(by, definition.schedule) if by is not None else None
     with known_people(file, definition, settings, rehearsal=rehearsal, now=now) as known:
         seen = preview(definition, settings, source=str(file), now=now, people=known)
+        if until is not None and most is not None and _texts(seen.forecast) > most:
+            sentence = (
+                f"changes are tried here for up to {most:,} texts; for more, ask for them with: campaigns capacity"
+            )
+            raise Refused(Refusal.INVALID, sentence)
         study = Study(seen, settings, known, now)
         last, texts = seen.forecast.last_send_at if seen.forecast else None, _texts(seen.forecast)
         is_in_time = until is None or texts == 0 or (last is not None and last <= until)
@@ -182,6 +190,6 @@ class Study:
         def after(steps: int) -> tuple[Setup, str]:
             encoding = further[steps - 1]
             definition = self.base.definition.model_copy(update={"encoding": encoding})
-            return Setup(definition, self.base.settings, self._people(definition)), encoding.value
+            return replace(self.base, definition=definition, people=self._people(definition)), encoding.value
 
         yield Option("encoding", now.value, len(further), after)

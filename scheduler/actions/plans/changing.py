@@ -10,11 +10,13 @@ from campaigns.definition import Definition, DeviceMode, Rate, Target
 from campaigns.definition.schedule import Keeper
 from campaigns.forecast import Forecast, forecast
 from campaigns.forecast.trials import PeopleInOrder
+from campaigns.values.durations import format_duration
 from worker.limits.batch_limits import gates, limits_of
 from worker.limits.limits_in_force import Ceilings
 from worker.settings.settings import PREFIX, Settings
 
 MORE_PHONES: Final = 99
+MINUTE: Final = timedelta(minutes=1)
 QUARTER: Final = 15
 """Minutes: nobody opens a shop at 19:53."""
 
@@ -72,6 +74,7 @@ def options(base: Setup, now: datetime) -> Iterator[Option]:
     yield from _phones(base)
     yield from _start(base, now)
     yield from _window(base)
+    yield from _spread(base)
     yield from _limits_in_file(base)
     yield from _limits_in_settings(base)
 
@@ -101,10 +104,10 @@ def _start(base: Setup, now: datetime) -> Iterator[Option]:
         return
 
     def after(minutes: int) -> Tried:
-        moved = start - timedelta(minutes=minutes)
+        moved = start - minutes * MINUTE
         return base.scheduled(start=moved), _written(moved)
 
-    yield Option("schedule.start", _written(start), (begins - now) // timedelta(minutes=1), after)
+    yield Option("schedule.start", _written(start), (begins - now) // MINUTE, after)
 
 
 def _written(start: datetime) -> str:
@@ -129,6 +132,20 @@ def _window(base: Setup) -> Iterator[Option]:
                 break
             most += 1
         yield Option("schedule.window", str(window), most, after)
+
+
+def _spread(base: Setup) -> Iterator[Option]:
+    """A spread over less time, by minutes; one that begins slowly has times of its own."""
+    spread = base.definition.schedule.spread
+    if spread is None or spread.ramp:
+        return
+
+    def after(minutes: int) -> Tried:
+        shorter = spread.over - minutes * MINUTE
+        changed = spread.model_copy(update={"over": shorter})
+        return base.scheduled(spread=changed), format_duration(shorter)
+
+    yield Option("schedule.spread", format_duration(spread.over), (spread.over - MINUTE) // MINUTE, after)
 
 
 def _is_allowed(settings: Settings, definition: Definition) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, Final
+from zoneinfo import ZoneInfo
 
 from campaigns.definition.document import Document
 from campaigns.definition.loader import MAX_BYTES, load_document, parse_document
@@ -17,6 +18,7 @@ from campaigns.planning.approval import Approvable, is_needed
 from campaigns.problems import CampaignFileError, Problem
 from scheduler.actions.acting import Actor
 from scheduler.actions.checking import Checked, check
+from scheduler.actions.plans.capacity import Capacity
 from scheduler.actions.plans.preview import Preview
 from scheduler.actions.reading.names import MOST_OFFERED
 from scheduler.actions.reading.plans import StoredPlan, read_plan
@@ -34,7 +36,7 @@ from scheduler.actions.uploading.columns import (
     source_paths,
     tables_of,
 )
-from scheduler.actions.uploading.files import plan_upload, prospect_of, submit_upload, told
+from scheduler.actions.uploading.files import plan_upload, prospect_of, study_upload, submit_upload, told
 from scheduler.actions.uploading.tables import SUFFIXES, StoredTable, keep_table, table_name
 from scheduler.inbox.uploads import Upload, as_header, open_uploads, sole
 from scheduler.intake.taking import Prospect
@@ -130,6 +132,19 @@ def plan_draft(runtime: Runtime, text: str, *, now: datetime) -> Planned:
         before,
         text_before,
     )
+
+
+def study_draft(runtime: Runtime, text: str, *, by: str, zone: ZoneInfo, now: datetime) -> Capacity:
+    """Return what a draft takes, and what would make it end by then, by the clocks of the `zone`.
+
+    Raises as `study_upload`.
+    """
+    try:
+        until = datetime.fromisoformat(by).replace(tzinfo=zone)
+    except ValueError:
+        raise Refused(Refusal.INVALID, "fill in both day and time of Done by, or neither") from None
+    with _file_of(runtime, text) as upload:
+        return study_upload(runtime, _name_of(upload), upload, by=until.isoformat(" "), now=now)
 
 
 def submit_draft(runtime: Runtime, actor: Actor, text: str, seen: str, *, now: datetime) -> Submitted:

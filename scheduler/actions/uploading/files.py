@@ -30,6 +30,9 @@ from worker.store.runs import inbox_files
 from worker.store.runs.repetitions import find_repeating
 from worker.store.runs.runs import find_campaign_run, run_view
 
+MOST_TRIED: Final = 20_000
+"""For how many texts somebody who waits for an answer can have changes tried: some 20 s of processor time."""
+
 NOT_UPLOADED: Final = "upload it first, or correct the name"
 
 
@@ -45,7 +48,12 @@ def study_upload(runtime: Runtime, campaign: str, upload: Upload, *, by: str | N
     with _told_as(campaign, upload):
         _read(runtime, campaign, upload, now)
         return capacity(
-            upload.path, runtime.settings, by=by, rehearsal=runtime.rehearsal, now=now.replace(microsecond=0)
+            upload.path,
+            runtime.settings,
+            by=by,
+            rehearsal=runtime.rehearsal,
+            now=now.replace(microsecond=0),
+            most=MOST_TRIED,
         )
 
 

@@ -9,10 +9,11 @@ from typing import Any, Final
 from campaigns.access import Scope
 from campaigns.lifecycle import RecipientState, RunState
 from scheduler.actions.answers import plan_json
-from scheduler.actions.plans.facts import preview_json
+from scheduler.actions.plans.facts import capacity_json, preview_json
 from scheduler.actions.reading.plans import read_plan
 from scheduler.actions.reading.recipients import read_recipients
 from scheduler.actions.refusals import Refusal, Refused
+from scheduler.actions.shapes.plans import CapacityShape
 from scheduler.actions.uploading.columns import Missing, TableRows
 from scheduler.actions.uploading.drafts import (
     Looked,
@@ -24,6 +25,7 @@ from scheduler.actions.uploading.drafts import (
     look,
     name_of_file,
     plan_draft,
+    study_draft,
     submit_draft,
 )
 from scheduler.actions.uploading.writing import FilledIn, compose, with_column
@@ -73,6 +75,8 @@ class DraftPage:
     looked: Looked | None = None
     prospect: Prospect | None = None
     planned: Planned | None = None
+    by: str = ""
+    takes: CapacityShape | None = None
     problem: CallProblem | None = None
 
 
@@ -83,7 +87,8 @@ def begin(asked: Visit) -> DeskPage:
 
 def work(asked: Visit) -> DeskPage:
     """Keep the tables that were brought, and check or plan the text. Nothing is submitted here."""
-    sheet = DraftPage(_text(asked), {name: asked.form.get(name, "") for name in COMMON})
+    filled = {name: asked.form.get(name, "") for name in COMMON}
+    sheet = DraftPage(_text(asked), filled, by=asked.form.get("by", ""))
     try:
         sheet = _with_files(asked, sheet)
         wanted = asked.form.get("do", "check")
@@ -99,6 +104,9 @@ def work(asked: Visit) -> DeskPage:
             sheet = replace(sheet, prospect=foresee(asked.runtime, sheet.text, now=asked.now))
             if wanted == "plan":
                 sheet = replace(sheet, planned=plan_draft(asked.runtime, sheet.text, now=asked.now))
+                if sheet.by:
+                    takes = study_draft(asked.runtime, sheet.text, by=sheet.by, zone=asked.zone, now=asked.now)
+                    sheet = replace(sheet, takes=capacity_json(takes))
     except EXPECTED as error:
         return _page(asked, replace(sheet, problem=as_problem(error)))
     return _page(asked, sheet)

@@ -245,6 +245,28 @@ def test_a_form_writes_the_file_and_shows_it_first(desk: Runtime, reader: Callab
     assert runs_in(desk) == 0
 
 
+def test_a_plan_says_what_would_make_it_end_in_time(desk: Runtime, reader: Callable[[Role], Reader]) -> None:
+    author = reader(Role.AUTHOR)
+    slow = (
+        "campaign: slow\nmessage: Hi\naudience: {file: customers.csv, number: telefono}\n"
+        "throughput: {rate: 1/hour}\nschedule: {start: 2099-12-01 10:00, timezone: Europe/Rome}\n"
+    )
+    author.send("/submit", ("customers.csv", TABLE), text=slow, do="check")
+
+    def said(by: str) -> str:
+        page = author.send(text=slow, by=by, do="plan").text
+        return html.unescape(re.sub(r"\s+", " ", re.sub("<[^>]+>", " ", page))).replace(" ?", "?")
+
+    assert "Done by Tue 2099-12-01 09:30 (UTC)? No. Each of these changes alone would be enough:" in said(
+        "2099-12-01T09:30"
+    )
+    assert "throughput.rate 1/hour 2/hour Tue 2099-12-01 09:30 (UTC)" in said("2099-12-01T09:30")
+    assert "schedule.start 2099-12-01 10:00 2099-12-01 09:30" in said("2099-12-01T09:30")
+    assert "Yes, the last text leaves before." in said("2099-12-01T12:00")
+    assert "alone would be enough" not in said("")
+    assert "both day and time of Done by" in said("soon")
+
+
 def test_people_of_an_earlier_campaign_are_chosen_in_the_form(desk: Runtime, reader: Callable[[Role], Reader]) -> None:
     author = reader(Role.AUTHOR)
     first = "campaign: first\nmessage: Hi\naudience: {file: customers.csv, number: telefono}\n"
