@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -267,7 +268,7 @@ def test_a_plan_for_people_shows_no_full_number(run: Run, campaign_file: Path) -
     assert "duplicate: same number as row 2 of people.csv" in result.stdout
 
 
-SPLIT = "; the gateway splits the texts, and all phones together keep the rate of one"
+SPLIT = "; the gateway splits the texts, and all phones together keep the limits of one"
 
 
 @pytest.mark.parametrize(
@@ -275,6 +276,7 @@ SPLIT = "; the gateway splits the texts, and all phones together keep the rate o
     [
         ("use: [1]", "phone 1"),
         ('use: [1, "2|0"]', "phone 1, phone 2 (SIM slot 0), in turns"),
+        ("use: [1, 2]\n  stick: recipient", "phone 1, phone 2; everybody always by the same one"),
         ("mode: all_devices", f"every phone, with its default SIM{SPLIT}"),
         ("mode: all_sims", f"every SIM of every phone{SPLIT}"),
         ("use: [1, 2]\n  random: true", f"one of phone 1, phone 2, by chance for each request{SPLIT}"),
@@ -284,6 +286,36 @@ def test_a_plan_says_which_phones_send(run: Run, campaign_file: Path, devices: s
     campaign_file.write_text(f"{campaign_file.read_text()}devices:\n  {devices}\n")
 
     assert json.loads(run("plan", str(campaign_file), "--json").stdout)["devices"] == words
+
+
+def test_a_plan_says_how_many_people_each_phone_takes_and_when_one_may_text_nobody_new(
+    run: Run, campaign_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    campaign_file.write_text(f"{campaign_file.read_text()}devices:\n  use: [7]\n")
+    monkeypatch.setenv("CAMPAIGNS_DEVICE_PEOPLE_MONTHLY", "1")
+    monkeypatch.setenv("CAMPAIGNS_TIMEZONE", "Europe/Rome")
+
+    seen = json.loads(run("plan", str(campaign_file), "--json").stdout)
+
+    (phone,) = seen["phones"]
+    assert phone == {
+        "device": "7", "texts": 2, "people": 1, "people_before": 0, "people_monthly": 1,
+        "exhausted_at": seen["first_send_at"],
+    }  # fmt: skip
+    assert seen["limited_by"] == "1 people a month"
+    assert (datetime.fromisoformat(seen["last_send_at"]) + timedelta(hours=12)).day == 1
+    words = run("plan", str(campaign_file)).stdout
+    assert "phone 7: 2 texts, 1 new person (0 of 1 this month so far); nobody new from" in words
+
+
+def test_a_contact_list_is_refused_with_a_budget_of_people(
+    run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = folder / "list.yaml"
+    file.write_text("campaign: list\nmessage: Hi\naudience:\n  - contact_list: 1\n")
+    monkeypatch.setenv("CAMPAIGNS_DEVICE_PEOPLE_MONTHLY", "250")
+
+    assert "CAMPAIGNS_DEVICE_PEOPLE_MONTHLY limits how many people" in run("plan", str(file)).stderr
 
 
 def test_devices_that_take_turns_add_up(run: Run, campaign_file: Path) -> None:

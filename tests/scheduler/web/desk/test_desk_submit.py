@@ -183,6 +183,23 @@ def test_both_pages_of_a_plan_say_how_many_a_rule_left_out(desk: Runtime, reader
         assert "Left out of cities.csv by where: city == 'Rome' or phone == '+…': 2 rows." in said
 
 
+def test_both_pages_of_a_plan_say_what_each_phone_takes(desk: Runtime, reader: Callable[[Role], Reader]) -> None:
+    author = reader(Role.AUTHOR)
+    text = (
+        "campaign: own-phones\nmessage: Hi\naudience: {file: own.csv, number: phone}\n"
+        "devices: {use: [1, '2|0'], stick: recipient}\n"
+    )
+    table = "phone\n" + "".join(f"+3933312345{place:02}\n" for place in range(30))
+
+    page = author.send("/submit", ("own.yaml", text.encode()), ("own.csv", table.encode()), do="plan").text
+    author.send("/submit/exactly", text=hidden(page, "text"), seen=hidden(page, "seen"))
+
+    for shown in (page, author.get("/campaigns/own-phones/plan").text):
+        rows = re.findall(r'<tr><th scope="row">(Phone [^<]*)</th><td class="n">(\d+)</td>', shown)
+        assert [name for name, _ in rows] == ["Phone 1", "Phone 2 (SIM slot 0)"]
+        assert sum(int(texts) for _, texts in rows) == 30
+
+
 def test_another_plan_than_the_one_that_was_seen_is_not_submitted(
     desk: Runtime, reader: Callable[[Role], Reader]
 ) -> None:
