@@ -43,7 +43,9 @@ def stamps(*moments: tuple[float, int]) -> list[Stamp]:
     return [Stamp(NOON + timedelta(seconds=seconds), segments, "", "") for seconds, segments in moments]
 
 
-@pytest.mark.parametrize("on_servers", [False, True], ids=["sqlite", "postgresql"])
+@pytest.mark.parametrize(
+    "on_servers", [pytest.param(False, marks=pytest.mark.proof), True], ids=["sqlite", "postgresql"]
+)
 def test_the_desk_is_measured_on_what_was_filled(servers: Servers, tmp_path: Path, on_servers: bool) -> None:
     size, where = {"recipients": 1_200, "campaigns": 12}, servers if on_servers else None
     with (

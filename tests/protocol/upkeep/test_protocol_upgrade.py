@@ -128,7 +128,7 @@ def test_what_was_stored_as_sentences_becomes_codes_and_is_shown_as_before(old: 
         session.execute(sa.update(Run).values(type=RunType.MESSAGE))
 
 
-@pytest.mark.parametrize("revision", ["0001", "0004"])
+@pytest.mark.parametrize("revision", [pytest.param("0001", marks=pytest.mark.proof), "0004"])
 def test_campaigns_in_flight_go_on_after_the_upgrade(old: Old, tmp_path: Path) -> None:
     # given an account that sends, and a campaign in each state, two people in each request
     clock = FakeClock(START + timedelta(seconds=30))

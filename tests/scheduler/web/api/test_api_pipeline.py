@@ -113,7 +113,7 @@ def service(folder: Path) -> Iterator[str]:
     [
         ("line", 4, 5),
         ("send", 3, 2),
-        ("recv", 3, 2),
+        pytest.param("recv", 3, 2, marks=pytest.mark.proof),
         pytest.param("line", 1, 20, marks=pytest.mark.proof),
         pytest.param("send", 1, 6, marks=pytest.mark.proof),
         pytest.param("recv", 1, 6, marks=pytest.mark.proof),

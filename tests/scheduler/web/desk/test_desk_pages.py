@@ -73,7 +73,7 @@ def test_every_view_is_among_the_pages_that_are_looked_at() -> None:
     ("width", "theme"),
     [
         (375, "light"),
-        (1280, "dark"),
+        pytest.param(1280, "dark", marks=pytest.mark.proof),
         pytest.param(375, "dark", marks=pytest.mark.proof),
         pytest.param(1280, "light", marks=pytest.mark.proof),
     ],
