@@ -1,0 +1,1 @@
+"""Prices, what texts cost by them, and budgets of money."""
