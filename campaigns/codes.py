@@ -41,6 +41,7 @@ class WaitsFor(StrEnum):
     NOTHING = ""
     THROTTLE = "throttle"  # it had its turn and got no slot: it takes the next one and is not counted again
     BUDGET = "budget"  # the end of a budget's period; any job it still has does nothing
+    PRICE = "price"  # a price for somebody in it, because a budget of money is in force
     WINDOW = "window"  # its sending hours
     DOUBT = "doubt"  # the account's requests in doubt, which are looked up first
     NUMBER = "number"  # its people's numbers, which are in doubt in other requests
@@ -54,6 +55,7 @@ class WaitsFor(StrEnum):
 WAITING: Final[Mapping[WaitsFor, str]] = {
     WaitsFor.THROTTLE: "waiting for the throttle",
     WaitsFor.BUDGET: "the budget of the day or month is spent",
+    WaitsFor.PRICE: "a budget of money is in force, and the price of a text is not known (CAMPAIGNS_PRICES)",
     WaitsFor.WINDOW: "outside the window",
     WaitsFor.DOUBT: "too many requests in doubt",
     WaitsFor.NUMBER: "numbers in doubt elsewhere",
@@ -74,6 +76,7 @@ class PausedBy(StrEnum):
     QUARANTINE = "quarantine"  # the database forgot what was sent: ends with `campaigns recover`
     NEW_GATEWAY = "new_gateway"  # not the gateway that the account's IDs come from
     RELOCATION = "relocation"  # a move to another database: only the end of the move ends it
+    BUDGET = "budget"  # all the money that a campaign may cost is spent, or a text costs more than a whole day may
 
 
 PAUSED: Final[Mapping[PausedBy, str]] = {

@@ -158,7 +158,8 @@ def _is_open(existing: Existing, dropped_at: datetime | None) -> bool:
 
 def _plan_hash(definition: Definition) -> str:
     """Return the hash of what a plan is made from, without limits: they only decide when requests leave."""
-    throughput = definition.throughput.model_copy(update={"rate": None, "daily": None, "monthly": None})
+    limits = dict.fromkeys(("rate", "daily", "monthly", "budget"))
+    throughput = definition.throughput.model_copy(update=limits)
     return definition.model_copy(update={"throughput": throughput}).content_hash
 
 
@@ -180,7 +181,7 @@ _SENTENCES: Final[Mapping[EditCode, str]] = {
     EditCode.CHANGED: (
         "{source} was changed after {campaign} began to send; it continues as planned. "
         "Undo the change, or cancel the campaign and give the new version another name; "
-        "only rate, daily and monthly below throughput may change while it runs"
+        "only rate, daily, monthly and budget below throughput may change while it runs"
     ),
     EditCode.ENDS_REPEATING: "{source} no longer repeats, " + _TO_END_IT,
     EditCode.ENDS_REMINDING: "{source} no longer reminds, " + _TO_END_IT,

@@ -16,6 +16,7 @@ from worker.jobs import in_process_queue
 from worker.limits.batch_limits import Limits
 from worker.limits.ledger import StoreLedger
 from worker.limits.live_limits import live_ceilings
+from worker.limits.live_prices import LivePrices
 from worker.marker import read_mark
 from worker.memory import share_heaps
 from worker.runtime import Runtime
@@ -80,6 +81,7 @@ def build_runtime(
         undo.pop_all()
     ledger = StoreLedger(store, account_id)
     definitions = Definitions(store)
+    prices = LivePrices(settings.prices, clock)
     dispatcher = Dispatcher(
         store=store,
         definitions=definitions,
@@ -89,6 +91,7 @@ def build_runtime(
         settings=settings,
         limits=Limits(account_key, settings.zone),
         ceilings=ceilings,
+        prices=prices,
         marker=marker,
         troubles=troubles,
     )
@@ -113,6 +116,7 @@ def build_runtime(
         rehearsal=sandbox is not None,
         installation="" if sandbox else name,
         ceilings=ceilings,
+        prices=prices,
         only_runs=only_runs,
         troubles=troubles,
     )

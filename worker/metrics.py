@@ -13,6 +13,7 @@ from threading import Lock
 from typing import Any, Final
 
 from campaigns.lifecycle import RecipientState
+from campaigns.money.amounts import MILLIONTHS
 from campaigns.optout.results import Meaning
 
 PREFIX: Final = "campaigns_"
@@ -81,7 +82,9 @@ TEXTS = _counter(
     "result",
 )
 SEGMENTS = _counter("segments_total", "SMS segments of texts that the gateway accepted.", "kind", "device")
-SPEND = _counter("spend_total", "Money spent. It has no samples until there are prices.", "currency", "device")
+SPEND = _counter(
+    "spend_total", "Money that texts cost which the gateway accepted; no samples without prices.", "currency", "device"
+)
 LATENESS = _histogram("lateness_seconds", "From when a text was due until the gateway had it.", _LONG, "kind")
 RECEIPT_DELAY = _histogram(
     "receipt_delay_seconds", "From when the gateway had a text until it was delivered.", _FEW, "device"
@@ -112,6 +115,8 @@ RECIPIENTS = _gauge("recipients", "Recipients of campaigns that have begun and a
 OLDEST = _gauge("oldest_seconds", "How long the oldest text in this state has been waiting.", "state")
 RATE_USED = _gauge("rate_used_ratio", "The share of a rate used in its last window.", "limit")
 BUDGET_LEFT = _gauge("budget_left_ratio", "The share of a budget left in its period.", "limit", "period")
+MONEY_LEFT = _gauge("money_left_ratio", "The share of a budget of money left in its period.", "limit", "period")
+PRICES_UNUSABLE = _gauge("prices_unusable", "1 while the file of prices cannot be used.")
 DEVICE_WAITING = _gauge("device_waiting", "Texts that a phone has not sent yet.", "device")
 DEVICE_OLDEST = _gauge("device_oldest_seconds", "How long the oldest of them has been waiting.", "device")
 DEVICE_STUCK = _gauge("device_stuck", "1 while a phone has texts waiting and sends none.", "device")
@@ -275,6 +280,12 @@ def device_label(device: int | None) -> str:
 def count_texts(kind: str, state: RecipientState, device: int | None, texts: int) -> None:
     """Count texts of one device that came to a state; None: nobody knows the device."""
     count(TEXTS, kind, device_label(device), state.value, amount=texts)
+
+
+def count_spent(currency: str, costs: Iterable[tuple[int | None, int]]) -> None:
+    """Count what texts cost that the gateway has, each as (device, millionths)."""
+    for device, millionths in costs:
+        count(SPEND, currency, device_label(device), amount=millionths / MILLIONTHS)
 
 
 def count_accepted(kind: str, texts: Iterable[tuple[int | None, int]]) -> None:

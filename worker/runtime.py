@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from worker.definitions import Definitions
     from worker.gateway import GatewayClient
     from worker.jobs import JobQueue
-    from worker.limits.limits_in_force import CeilingsInForce
+    from worker.limits.limits_in_force import CeilingsInForce, PricesInForce
     from worker.marker import Marker
     from worker.settings.settings import Settings
     from worker.store.engine import Store
@@ -35,6 +35,7 @@ class Runtime:
     account_id: int
     rehearsal: bool
     ceilings: "CeilingsInForce"
+    prices: "PricesInForce"
     only_runs: frozenset[int] | None = None
     troubles: Troubles = field(default_factory=Troubles)
     installation: str = ""  # the database's name; empty for a rehearsal, which leaves nothing that counts

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from campaigns.alerts import figures as looks
 from campaigns.alerts.figures import AlertName
+from campaigns.alerts.money import money_low, money_spent
 
 MOST_SUBJECTS: Final = 20
 """The most subjects that one condition is reported for at a time: a thousand stuck phones are one problem."""
@@ -134,6 +135,21 @@ CONDITIONS: Final[Mapping[AlertName, Condition]] = {
             "the credits will run out: {left} are left, and {wanted} texts are waiting",
             looks.credits_,
         ),
+        Condition(
+            _N.MONEY_LOW,
+            _WARN,
+            _AT_ONCE,
+            "{percent} % of {subject} is spent: {spent} of {budget}",
+            lambda figures: money_low(figures.money),
+        ),
+        Condition(
+            _N.MONEY_SPENT,
+            _WARN,
+            _AT_ONCE,
+            "{subject} is spent: {spent} of {budget}",
+            lambda figures: money_spent(figures.money),
+        ),
+        Condition(_N.PRICES, _WARN, _AT_ONCE, "the prices cannot be used: {because}", looks.prices),
         Condition(
             _N.CALLS_OUT,
             _WARN,

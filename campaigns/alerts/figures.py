@@ -6,6 +6,8 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any, Final
 
+from campaigns.alerts.money import MoneySpent
+
 LATE_ARRIVAL_FOR: Final = timedelta(hours=1)
 """How long a late arrival is reported. The account stays paused until somebody resumes it."""
 
@@ -57,6 +59,9 @@ class AlertName(StrEnum):
     OPT_OUTS = "many_opt_outs"
     BUDGET = "budget_will_not_last"
     CREDITS = "credits_will_not_last"
+    MONEY_LOW = "money_runs_low"
+    MONEY_SPENT = "money_spent"
+    PRICES = "prices_unusable"
     CALLS_OUT = "calls_out_fail"
     LATE_FAST = "late_texts"
     LATE_SLOWLY = "late_texts_slowly"
@@ -124,6 +129,8 @@ class Figures:
     opt_outs_before: Share = Share()  # of campaigns that are over
     budgets: Sequence[Supply] = ()
     credits: Supply | None = None
+    money: Mapping[str, MoneySpent] = field(default_factory=dict)  # by budget
+    prices_problem: str = ""
     calls_out: Mapping[str, int] = field(default_factory=dict)  # by target: notices that wait for it
     late: Mapping[timedelta, Share] = field(default_factory=dict)  # requests over each span
 
@@ -249,6 +256,12 @@ def credits_(figures: Figures) -> Iterator[Found]:
     """Credits that will run out."""
     if figures.credits is not None and will_not_last(figures.credits):
         yield "", _lack(figures.credits)
+
+
+def prices(figures: Figures) -> Iterator[Found]:
+    """A file of prices that cannot be used."""
+    if figures.prices_problem:
+        yield "", {"because": figures.prices_problem}
 
 
 def calls_out(figures: Figures) -> Iterator[Found]:

@@ -28,6 +28,7 @@ from campaigns.definition.sources import (
     not_empty,
 )
 from campaigns.definition.variants import Variants
+from campaigns.money.amounts import Money
 from campaigns.values.addresses import WebAddress
 from campaigns.values.durations import Duration
 from campaigns.values.rates import RateLimit
@@ -99,6 +100,13 @@ BatchSize = Annotated[
 ]
 
 
+class CampaignBudget(Part):
+    """How much money a campaign may cost, by the prices of the installation."""
+
+    total: Money | None = Field(None, description="In all, over all of its runs.", examples=["500 EUR"])
+    daily: Money | None = Field(None, description="A day, in the campaign's zone.", examples=["40 EUR"])
+
+
 class Throughput(Part):
     """How fast texts may leave, counted in SMS segments."""
 
@@ -111,6 +119,7 @@ class Throughput(Part):
     monthly: Annotated[int, whole_number(1, 10_000_000)] | None = Field(
         None, description="Segments a calendar month, in the campaign's zone.", examples=[10_000]
     )
+    budget: CampaignBudget | None = Field(None, description="How much money may be spent.")
     batch_size: BatchSize = Field(None, description="Messages per request: auto, or 1 to 500.", examples=["auto", 100])
 
 

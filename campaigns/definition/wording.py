@@ -31,6 +31,7 @@ MAPPINGS: Final[Mapping[str, str]] = {
     "repeat": '{cron: "0 9 * * mon"}',
     "remind": "{column: appointment_at, before: 24h}",
     "throughput": "{rate: 30/minute}",
+    "budget": "{total: 500 EUR, daily: 40 EUR}",
     "frequency_cap": "{messages: 2, per: 7d}",
     "devices": "{use: [1]}",
     "follow": "{until: 72h}",

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from campaigns.calendar.hours import Hours
 from campaigns.definition.schedule import Schedule
 from campaigns.lifecycle import RecipientState
+from campaigns.money.costs import CostTally, Pricing
 from campaigns.planning.batching import Placed
 from campaigns.sending.sticking import Ranking
 from campaigns.timing.departures import Departure
@@ -22,7 +23,7 @@ NEVER_US: Final = 2**62
 ANY_PHONE: Final = -1
 """The phone of requests that take whichever is free."""
 
-COLUMNS: Final = ("at", "latest", "ordinals", "people", "segments", "known")
+COLUMNS: Final = ("at", "latest", "ordinals", "people", "segments", "known", "millionths")
 """What is kept of each request of a line."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -57,7 +58,7 @@ class Agenda:
     """Every request of a plan that is to be sent, the input of a forecast. It takes about 40 bytes for each.
 
     `phones`: in the order of their turns; with a `ranking`, everybody has their own. `texted`: asked only where a
-    budget of people is set.
+    budget of people is set. With `pricing` requests cost money.
     """
 
     def __init__(
@@ -67,8 +68,10 @@ class Agenda:
         *,
         ranking: Ranking | None = None,
         texted: Texted | None = None,
+        pricing: Pricing | None = None,
     ) -> None:
         self.zone: ZoneInfo = schedule.zone
+        self._costs = CostTally(pricing) if pricing else None
         self._schedule = schedule
         self._phones = phones
         self._places = {phone: place for place, phone in enumerate(phones)}
@@ -89,21 +92,32 @@ class Agenda:
             if known is None:
                 of_person = self._ranking.first(row.number) if self._ranking else ""
                 phone = of_person or self._phones[ordinal % len(self._phones)]
-                known = found[ordinal] = row.departure, [0, 0, 0], phone
+                known = found[ordinal] = row.departure, [0, 0, 0, 0], phone
             known[1][0] += 1
             known[1][1] += row.segments
             if texted and (known[2], row.number) in texted:
                 known[1][2] += 1
-        for ordinal, (departure, (people, segments, before), name) in found.items():
+            if self._costs is not None:
+                known[1][3] += self._costs.cost_of(row.number, row.segments, row.departure.at) or 0
+        for ordinal, (departure, (people, segments, before, millionths), name) in found.items():
             place = self._places[name] if self._ranking else ANY_PHONE
-            self.add_batch(ordinal, departure, people, segments, phone=place, known=before)
+            self.add_batch(ordinal, departure, people, segments, phone=place, known=before, millionths=millionths)
 
     def add_batch(
-        self, ordinal: int, departure: Departure, people: int, segments: int, *, phone: int = ANY_PHONE, known: int = 0
+        self,
+        ordinal: int,
+        departure: Departure,
+        people: int,
+        segments: int,
+        *,
+        phone: int = ANY_PHONE,
+        known: int = 0,
+        millionths: int = 0,
     ) -> None:
         """Add one request. Requests leave in the order of their ordinals, which also decide whose turn it is.
 
         `phone`: the place of the one phone that it is planned for. `known`: people whom its phone texted this month.
+        `millionths`: what it costs at most.
         """
         key = departure.zones, phone
         line = self._lines.get(key)
@@ -115,6 +129,7 @@ class Agenda:
         line.people.append(people)
         line.segments.append(segments)
         line.known.append(known)
+        line.millionths.append(millionths)
 
     def lines(self) -> list["Line"]:
         """Return the requests by zones, each line in order of its moments."""
@@ -136,6 +151,7 @@ class Line:
     people: "array[int]" = field(default_factory=lambda: array("i"))
     segments: "array[int]" = field(default_factory=lambda: array("i"))
     known: "array[int]" = field(default_factory=lambda: array("i"))
+    millionths: "array[int]" = field(default_factory=lambda: array("q"))
     next: int = 0
     first_us: int = NEVER_US
     last_us: int = NEVER_US
@@ -164,10 +180,12 @@ class Line:
         waiting.at[-1], waiting.known[-1] = moment_us, 0
         self.next += 1
 
-    def cut(self, people: int, segments: int, known: int) -> None:
+    def cut(self, people: int, segments: int, known: int, millionths: int) -> None:
         """Let this part of the next request go: the rest is the next one."""
-        for name, part in (("people", people), ("segments", segments), ("known", known)):
-            rest = array("i", getattr(self, name))  # the agenda keeps its own
+        parts = (("people", people), ("segments", segments), ("known", known), ("millionths", millionths))
+        for name, part in parts:
+            column = getattr(self, name)
+            rest = array(column.typecode, column)  # the agenda keeps its own
             rest[self.next] -= part
             setattr(self, name, rest)
 

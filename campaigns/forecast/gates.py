@@ -3,22 +3,26 @@
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
-from campaigns.calendar.periods import PeriodBudget
+from campaigns.calendar.periods import Period, PeriodBudget
 from campaigns.definition import Rate
 from campaigns.forecast.agenda import MICROSECOND, from_us, to_us
 from campaigns.forecast.phones import Gate, PeopleGate
+from campaigns.money.budgets import MoneyBudget
 
 
 class RateGate:
     """A rate with the throttle's two conditions: room in the window, and distance from the previous request."""
 
     def __init__(self, rate: Rate) -> None:
-        self.limit: Rate | PeriodBudget = rate
+        self.limit: Rate | PeriodBudget | MoneyBudget = rate
         self._count, self._per_us = rate.count, rate.per // MICROSECOND
         self._free_us = 0
         self._window: deque[tuple[int, int]] = deque()
         self._total = 0
+
+    is_money = False
 
     def ready_us(self, cost: int, at_us: int) -> int:
         """Return the first moment at or after `at_us` at which `cost` segments may pass. Changes nothing."""
@@ -42,25 +46,37 @@ class RateGate:
 
 
 class BudgetGate:
-    """A budget: this many segments in each day or month."""
+    """A budget: this many segments, or millionths of money, in each day or month."""
 
-    def __init__(self, allowance: PeriodBudget) -> None:
-        self.limit: Rate | PeriodBudget = allowance
+    def __init__(self, allowance: PeriodBudget | MoneyBudget) -> None:
+        self.limit: Rate | PeriodBudget | MoneyBudget = allowance
+        self.is_money = isinstance(allowance, MoneyBudget)
+        self._most = allowance.amount.millionths if isinstance(allowance, MoneyBudget) else allowance.segments
         self._allowance = allowance
         self._ends_us = 0
         self._spent = 0
 
     def ready_us(self, cost: int, at_us: int) -> int:
         """Like that of a rate."""
-        most = self._allowance.segments
+        most = self._most
         return at_us if at_us >= self._ends_us or self._spent + min(cost, most) <= most else self._ends_us
+
+    def left(self, at_us: int) -> int:
+        """Return what is left of it at a moment."""
+        return self._most if at_us >= self._ends_us else self._most - self._spent
 
     def take(self, cost: int, at_us: int) -> None:
         """Like that of a rate."""
         if at_us >= self._ends_us:
-            _, ends = self._allowance.period_of(from_us(at_us), self._allowance.zone)
+            _, ends = _period(self._allowance, from_us(at_us))
             self._ends_us, self._spent = to_us(ends), 0
         self._spent += cost
+
+
+def _period(allowance: PeriodBudget | MoneyBudget, now: datetime) -> Period:
+    if isinstance(allowance, MoneyBudget):
+        return allowance.period_of(now)
+    return allowance.period_of(now, allowance.zone)
 
 
 PhoneLimit = RateGate | BudgetGate
@@ -93,9 +109,20 @@ class Gates:
         self._ways = [[*common, *_limits(phone)] for phone in phones or [Gate()]]
         self._shared = frozenset(map(id, common))
         self.phones = [PeopleGate(phone) for phone in phones or [Gate()]]
+        self._money = [limit for limit in common if isinstance(limit, BudgetGate) and limit.is_money]
         self.has_people = any(phone.people for phone in phones)
 
-    def next_way(self, cost: int, at_us: int, *, turn: int, people: int, is_bound: bool = False, known: int = 0) -> Way:
+    def next_way(
+        self,
+        cost: int,
+        at_us: int,
+        *,
+        turn: int,
+        people: int,
+        is_bound: bool = False,
+        known: int = 0,
+        millionths: int = 0,
+    ) -> Way:
         """Return the way by the phone that can send first; of several, the one whose turn it is, or the next one.
 
         One that `is_bound` to the phone whose turn it is takes another one only for people whom that one may not text
@@ -103,10 +130,10 @@ class Gates:
         """
         turn %= len(self._ways)
         if not self.has_people:
-            first = self._way(turn, cost, at_us, people)
+            first = self._way(turn, cost, at_us, people, millionths)
             if first.at_us == at_us or len(self._ways) == 1 or is_bound:
                 return first
-            others = (self._way(place, cost, at_us, people) for place in self._after(turn))
+            others = (self._way(place, cost, at_us, people, millionths) for place in self._after(turn))
             return min((first, *others), key=lambda way: way.at_us)
         known = known if at_us < self.phones[turn].known_until_us else 0
         places = self._with_room(at_us, turn, people, known, is_bound=is_bound)
@@ -115,9 +142,10 @@ class Gates:
             return Way(home.ends_us(at_us), (), home, is_spent=False, phone=turn, people=0, is_closed=True)
         some = min(people, max(places.values()))
         share = cost if some == people else max(1, cost * some // people)
+        money = millionths if some == people else millionths * some // people
         return min(
             (
-                self._way(place, share, at_us, some, min(known, some) if place == turn else 0)
+                self._way(place, share, at_us, some, money, min(known, some) if place == turn else 0)
                 for place, room in places.items()
                 if room >= some
             ),
@@ -136,24 +164,33 @@ class Gates:
     def _after(self, turn: int) -> list[int]:
         return [*range(turn + 1, len(self._ways)), *range(turn)]
 
-    def _way(self, place: int, cost: int, at_us: int, people: int, known: int = 0) -> Way:
+    def _way(self, place: int, cost: int, at_us: int, people: int, millionths: int, known: int = 0) -> Way:
         limits = self._ways[place]
         because: Limit | None = None
         is_spent, moves = False, True
         while moves:  # a rate may lead into the next day, whose budget has room for it
             moves = False
             for limit in limits:
-                ready_us = limit.ready_us(cost, at_us)
+                ready_us = limit.ready_us(millionths if limit.is_money else cost, at_us)
                 if ready_us > at_us:
                     at_us, because, moves = ready_us, limit, True
                     is_spent |= isinstance(limit, BudgetGate)
         return Way(at_us, limits, because, is_spent, place, people, known)
 
-    def take(self, way: Way, cost: int) -> None:
+    def take(self, way: Way, cost: int, millionths: int) -> None:
         """Let a request pass."""
         for limit in way.limits:
-            limit.take(cost, way.at_us)
+            limit.take(millionths if limit.is_money else cost, way.at_us)
         self.phones[way.phone].take(way.people, way.people - way.known, way.at_us)
+
+    @property
+    def has_money(self) -> bool:
+        """Return whether there is a budget of money."""
+        return bool(self._money)
+
+    def money_left(self, at_us: int) -> int:
+        """Return how many millionths the budgets of money have room for then; only if there is one."""
+        return min(budget.left(at_us) for budget in self._money)
 
     def is_of_phone(self, limit: Limit) -> bool:
         """Return whether it is the limit of one of several phones."""
@@ -161,4 +198,4 @@ class Gates:
 
 
 def _limits(gate: Gate) -> list[PhoneLimit]:
-    return [*map(RateGate, gate.rates), *map(BudgetGate, gate.budgets)]
+    return [*map(RateGate, gate.rates), *map(BudgetGate, gate.budgets), *map(BudgetGate, gate.money)]

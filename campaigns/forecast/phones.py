@@ -8,6 +8,7 @@ from campaigns.calendar.periods import PeopleBudget, PeriodBudget, month_of
 from campaigns.definition import Rate
 from campaigns.display import utc
 from campaigns.forecast.agenda import from_us, to_us
+from campaigns.money.budgets import MoneyBudget
 
 NO_END: Final = 2**31
 """More people than any request has."""
@@ -17,11 +18,13 @@ NO_END: Final = 2**31
 class Gate:
     """The rates and budgets, in segments, that every request, or every request by one phone, has to pass.
 
-    Of one phone also its `name` in `devices.use`, its budget of `people`, and how many of it are `used` until then.
+    `money`: budgets of money for days and months. What a campaign may cost in all stops it, and delays nothing. Of one
+    phone also its `name` in `devices.use`, its budget of `people`, and how many of it are `used` until then.
     """
 
     rates: tuple[Rate, ...] = ()
     budgets: tuple[PeriodBudget, ...] = ()
+    money: tuple[MoneyBudget, ...] = ()
     name: str = ""
     people: PeopleBudget | None = None
     used: int = 0

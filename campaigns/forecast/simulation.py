@@ -14,6 +14,8 @@ from campaigns.following.course import Course
 from campaigns.forecast.agenda import ANY_PHONE, MICROSECOND, Agenda, ClockGroup, Line, from_us, groups_of, to_us
 from campaigns.forecast.gates import Gates, Limit, Way
 from campaigns.forecast.phones import Gate, PhoneShare
+from campaigns.money.amounts import decimal_of
+from campaigns.money.budgets import MoneyBudget
 
 HORIZON: Final = timedelta(days=366)
 """A longer duration is a mistake in the rate or the window, and a date that far ahead would mean nothing."""
@@ -29,15 +31,20 @@ _FAR: Final = datetime.max.replace(tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """How many texts and segments leave on a day in the campaign's zone."""
+    """How many texts and segments leave on a day in the campaign's zone, and how many millionths of money they cost.
+
+    Where a price depends on the phone, the dearest counts.
+    """
 
     date: date
     texts: int
     segments: int
+    millionths: int = 0
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as JSON."""
-        return {"date": self.date.isoformat(), "texts": self.texts, "segments": self.segments}
+        """Return it as JSON; `cost` is there if anything has a price."""
+        day = {"date": self.date.isoformat(), "texts": self.texts, "segments": self.segments}
+        return {**day, "cost": decimal_of(self.millionths)} if self.millionths else day
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +59,7 @@ class Forecast:
 
     first_send_at: datetime
     last_send_at: datetime | None
-    limit: Rate | PeriodBudget | PeopleBudget | None
+    limit: Rate | PeriodBudget | PeopleBudget | MoneyBudget | None
     is_of_phone: bool
     days: tuple[Day, ...]
     groups: tuple[ClockGroup, ...]
@@ -66,6 +73,11 @@ class Forecast:
         if self.limit is None:
             return ""
         return f"{self.limit} on each phone" if self.is_of_phone else str(self.limit)
+
+    @property
+    def limit_words(self) -> str:
+        """The limit in words, with what it counts; empty if there is none."""
+        return self.limited_by + (", in segments" if isinstance(self.limit, Rate | PeriodBudget) else "")
 
 
 def forecast(agenda: Agenda, shared: Gate, phones: Sequence[Gate] = ()) -> Forecast | None:
@@ -107,7 +119,7 @@ class _Simulation:
             since_us, ordinal, index = heap[0]
             line = self._lines[index]
             place = line.next
-            cost, people = line.segments[place], line.people[place]
+            cost, people, millionths = line.segments[place], line.people[place], line.millionths[place]
             start_us = max(since_us, self._now_us)
             is_bound = line.phone != ANY_PHONE
             way = self._gates.next_way(
@@ -117,6 +129,7 @@ class _Simulation:
                 people=people,
                 is_bound=is_bound,
                 known=line.known[place],
+                millionths=millionths,
             )
             latest_us = line.latest[place]
             if way.at_us > horizon_us:
@@ -129,6 +142,8 @@ class _Simulation:
                 line.wait_until(way.at_us)  # the phone of these people: others need not wait for it
                 heapreplace(heap, (*line.head(self._floor_us), index))
             elif way.is_spent and start_us <= latest_us:
+                if self._send_some(line, ordinal, start_us):
+                    continue
                 self._floor_us = self._now_us = way.at_us  # those who waited until then go in plan order
                 heap = self._heap()
             elif way.at_us > latest_us:
@@ -141,7 +156,7 @@ class _Simulation:
                 else:
                     heapreplace(heap, (*line.head(self._floor_us), index))
             else:
-                self._send(line, way, cost)
+                self._send(line, way, cost, millionths)
                 if way.people == people:
                     self._advance(heap, line, index)
         return self._found()
@@ -176,23 +191,41 @@ class _Simulation:
         else:
             heappop(heap)
 
-    def _send(self, line: Line, way: Way, cost: int) -> None:
+    def _send_some(self, line: Line, ordinal: int, at_us: int) -> bool:
+        """Send those of a request now whom a budget of money has room for; their texts are taken to cost the same."""
+        people, cost, millionths = line.people[line.next], line.segments[line.next], line.millionths[line.next]
+        if not millionths or not self._gates.has_money or line.opens_us(at_us) > at_us:
+            return False
+        some = people * self._gates.money_left(at_us) // millionths
+        if not 0 < some < people:
+            return False
+        part, money = max(1, cost * some // people), millionths * some // people
+        known = min(some, line.known[line.next])
+        way = self._gates.next_way(part, at_us, turn=ordinal, people=some, known=known, millionths=money)
+        if way.at_us > at_us or way.people < some:
+            return False
+        self._send(line, way, cost, millionths)
+        return True
+
+    def _send(self, line: Line, way: Way, cost: int, millionths: int) -> None:
         """Let the next request of a line leave, or the part of it that may go by one phone."""
         at_us, texts, segments = way.at_us, way.people, cost
         if texts < line.people[line.next]:
-            segments = max(1, cost * texts // line.people[line.next])
-            line.cut(texts, segments, way.known)
-        self._gates.take(way, segments)
+            people = line.people[line.next]
+            segments, millionths = max(1, cost * texts // people), millionths * texts // people
+            line.cut(texts, segments, way.known, millionths)
+        self._gates.take(way, segments, millionths)
         self._now_us = self._last_us = line.last_us = at_us
         line.first_us = min(line.first_us, at_us)
         self._course.add(at_us / 1e6, texts)
         if at_us >= self._day_ends_us:
             at = from_us(at_us)
             self._day_ends_us = to_us(day_of(at, self._zone)[1])
-            self._days.append(Day(at.astimezone(self._zone).date(), texts, segments))
+            self._days.append(Day(at.astimezone(self._zone).date(), texts, segments, millionths))
         else:
             today = self._days[-1]
-            self._days[-1] = Day(today.date, today.texts + texts, today.segments + segments)
+            spent = today.millionths + millionths
+            self._days[-1] = Day(today.date, today.texts + texts, today.segments + segments, spent)
 
     def _blame(self, limit: Limit, wait_us: int) -> None:
         before, _ = self._waited_us.get(id(limit), (0, limit))

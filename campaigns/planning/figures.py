@@ -11,9 +11,11 @@ from campaigns.display import utc
 from campaigns.forecast import Forecast
 from campaigns.lifecycle import RecipientState
 from campaigns.message.segments import Segmentation
+from campaigns.money.costs import CostTally, PlanCost
 from campaigns.phone_numbers.masking import mask
 from campaigns.planning.repeats import Repeats
 from campaigns.planning.replacements import ReplacedTexts, Replacements
+from campaigns.timing.departures import Departure
 
 MOST_PHONES: Final = 100
 """Of a forecast that is stored with the plan."""
@@ -60,7 +62,7 @@ class PlanSummary:
     was divided. `unread_exclusions` are rows under `exclude` without a number, `repeats` are people who got the same
     text from another campaign within a day. `to_look_at`: how many of both require approval, whatever the file says.
     `left_out` has an entry for each source with a condition; its rows are among the excluded.
-    `replaced`: what `encoding` replaced; None if texts are sent as written.
+    `replaced`: what `encoding` replaced; None if texts are sent as written. `cost`: None if there are no prices.
     """
 
     audience: int
@@ -79,6 +81,7 @@ class PlanSummary:
     to_look_at: int = 0
     left_out: tuple[LeftOut, ...] = ()
     replaced: ReplacedTexts | None = None
+    cost: PlanCost | None = None
 
 
 def summary_json(summary: PlanSummary, expected: Forecast | None) -> dict[str, Any]:
@@ -88,7 +91,9 @@ def summary_json(summary: PlanSummary, expected: Forecast | None) -> dict[str, A
         del texts["longest_text"]
         texts.pop("samples", None)
         texts.pop("sample", None)
-    del values["replaced"]
+    del values["replaced"], values["cost"]
+    if summary.cost is not None:
+        values["cost"] = summary.cost.to_json()
     if summary.replaced is not None:
         values["replaced"] = summary.replaced.to_json()
     values["counts"] = {state.value: count for state, count in summary.counts.items()}
@@ -118,12 +123,16 @@ class Countable(Protocol):
     def variant(self) -> str: ...
     @property
     def is_landline(self) -> bool: ...
+    @property
+    def departure(self) -> Departure | None: ...
 
 
 class Tally:
     """The figures while they grow; `shares` by variant name, if there are variants."""
 
-    def __init__(self, zone: ZoneInfo, shares: Mapping[str, int], encoding: TextEncoding) -> None:
+    def __init__(
+        self, zone: ZoneInfo, shares: Mapping[str, int], encoding: TextEncoding, costs: CostTally | None = None
+    ) -> None:
         self.warnings: list[str] = []
         self.cuts: tuple[int, ...] = ()
         self._counts: Counter[RecipientState] = Counter()
@@ -132,6 +141,7 @@ class Tally:
         self.left_out: tuple[LeftOut, ...] = ()
         self._zone = zone
         self._landlines = 0
+        self.costs = costs
         self._forced_by: Counter[str] = Counter()
         self._replacements = Replacements(encoding)
         self._samples: list[SampleText] = []
@@ -145,6 +155,9 @@ class Tally:
         self._replacements.add([(row.text, cost) for row, cost in sent])
         self._landlines += sum(row.is_landline for row, _ in sent)
         self._samples.extend(SampleText(mask(row.number), row.text) for row, _ in sent[: _SAMPLES - len(self._samples)])
+        if self.costs is not None:
+            for row, _ in sent:
+                self.costs.add(row.number, row.segments, row.departure and row.departure.at)
         for name, tally in self._texts.items():
             tally.add(sent if not self._shares else [(row, cost) for row, cost in sent if row.variant == name])
 
@@ -179,6 +192,7 @@ class Tally:
             replaced=self._replacements.found(),
             to_look_at=self.unread_exclusions + self.repeats.to_look_at(self._counts[RecipientState.PENDING]),
             left_out=self.left_out,
+            cost=self.costs.found() if self.costs is not None else None,
         )
 
 

@@ -12,6 +12,7 @@ from campaigns.codes import OPTED_OUT
 from campaigns.definition import Definition
 from campaigns.lifecycle import RecipientState
 from campaigns.message.texts import Texts
+from campaigns.money.costs import NO_PRICE, CostTally, Pricing
 from campaigns.planning.figures import PlanSummary, Tally
 from campaigns.planning.planned import PlannedRecipient
 from campaigns.planning.repeats import AlreadyTold
@@ -33,15 +34,16 @@ def plan_recipients(
     split: Split | None = None,
     already_told: AlreadyTold | None = None,
     earlier: EarlierCampaigns = unknown_campaigns,
+    pricing: Pricing | None = None,
 ) -> "Plan":
     """Return the plan of a campaign's audience. Nothing is read before it is iterated.
 
     Without a `placer` nobody is placed in time. With a `split` (the `cuts` of an earlier plan), control group and
     variants are those of that plan, also for new people; without one they are cut from this audience. `earlier`: where
-    people of other campaigns come from. Memory grows by 24 to 48 bytes per number seen. Raises `TemplateProblem` for a
-    bad message.
+    people of other campaigns come from. With `pricing` the texts are priced. Memory grows by 24 to 48 bytes per number
+    seen. Raises `TemplateProblem` for a bad message.
     """
-    return Plan(definition, placer, suppressed, split, already_told=already_told, earlier=earlier)
+    return Plan(definition, placer, suppressed, split, already_told=already_told, earlier=earlier, pricing=pricing)
 
 
 class Plan:
@@ -59,6 +61,7 @@ class Plan:
         judge: MakeJudge | None = None,
         already_told: AlreadyTold | None = None,
         earlier: EarlierCampaigns = unknown_campaigns,
+        pricing: Pricing | None = None,
     ) -> None:
         self._make_judge = judge or RowPlanner
         self._earlier = earlier
@@ -66,6 +69,7 @@ class Plan:
         self._placer = placer
         self._suppressed = suppressed
         self._already_told = already_told
+        self._pricing = pricing
         self._given_split = split
         self._texts = Texts(definition.messages, definition.schedule, definition.encoding)
         self._hash_of = PersonHash(definition.campaign).of
@@ -91,7 +95,8 @@ class Plan:
         return self._hash
 
     def _new_tally(self) -> Tally:
-        return Tally(self._definition.schedule.zone, self._shares, self._definition.encoding)
+        costs = CostTally(self._pricing) if self._pricing else None
+        return Tally(self._definition.schedule.zone, self._shares, self._definition.encoding, costs)
 
     def __iter__(self) -> Iterator[PlannedRecipient]:
         self._tally, self._hash = self._new_tally(), ""
@@ -99,7 +104,7 @@ class Plan:
         placer, split = self._surveyed()
         self._tally.cuts = split.cuts if split else ()
         for judged in self._judged(placer, split, self._tally.warnings):
-            chunk = list(self._without_control(self._without_suppressed(judged), split))
+            chunk = list(self._without_control(self._without_suppressed(self._without_unpriced(judged)), split))
             self._tally.add(chunk)
             if self._already_told is not None:
                 going = [(row.number, row.text) for row, _ in chunk if row.state is RecipientState.PENDING]
@@ -141,6 +146,17 @@ class Plan:
         while chunk := list(islice(rows, _CHUNK_ROWS)):
             self._tally.unread_exclusions, self._tally.left_out = judge.unread.total(), judge.left_out()
             yield chunk
+
+    def _without_unpriced(self, chunk: Sequence[Judged]) -> Sequence[Judged]:
+        costs = self._tally.costs
+        if costs is None or not costs.pricing.needs_price:
+            return chunk
+        return [
+            nothing_for(row, RecipientState.INVALID, NO_PRICE)
+            if row.text and costs.cost_of(row.number, row.segments, row.departure and row.departure.at) is None
+            else (row, cost)
+            for row, cost in chunk
+        ]
 
     def _without_suppressed(self, chunk: Sequence[Judged]) -> Iterable[Judged]:
         if self._suppressed is None:

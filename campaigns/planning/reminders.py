@@ -14,6 +14,7 @@ from campaigns.definition import Definition
 from campaigns.lifecycle import RecipientState
 from campaigns.message.filters import RenderError
 from campaigns.message.texts import Texts
+from campaigns.money.costs import Pricing
 from campaigns.phone_numbers.numbers import InvalidNumber
 from campaigns.phone_numbers.spellings import phone_key
 from campaigns.planning.planned import PlannedRecipient
@@ -34,6 +35,7 @@ def plan_reminders(
     *,
     suppressed: Suppressed | None = None,
     earlier: EarlierCampaigns = unknown_campaigns,
+    pricing: Pricing | None = None,
 ) -> Plan:
     """Return the reminders of a campaign's audience, as of `now` (aware). Nothing is read before it is iterated.
 
@@ -52,7 +54,7 @@ def plan_reminders(
         appointments = Appointments(definition.schedule, now)
         return _ReminderJudge(definition, texts, part, placer, warnings, earlier, appointments)
 
-    return Plan(definition, suppressed=suppressed, judge=judge, earlier=earlier)
+    return Plan(definition, suppressed=suppressed, judge=judge, earlier=earlier, pricing=pricing)
 
 
 class _ReminderJudge(RowPlanner):

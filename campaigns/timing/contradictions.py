@@ -206,6 +206,30 @@ RULES: Final = (
         "lower it, or raise monthly",
     ),
     Rule(
+        ("throughput", "budget"),
+        lambda case: case.budget is not None and case.has_contact_list,
+        "cannot be used with a contact list: only the gateway knows how many people that is",
+        "remove it, or use a file as audience",
+    ),
+    Rule(
+        ("throughput", "budget"),
+        lambda case: case.budget is not None and case.budget.total is None and case.budget.daily is None,
+        "names no amount",
+        "add total: 500 EUR, or daily: 40 EUR",
+    ),
+    Rule(
+        ("throughput", "budget", "daily"),
+        ScheduleRules.has_mixed_currencies,
+        "has another currency than `total`",
+        "write both in the currency of the prices",
+    ),
+    Rule(
+        ("throughput", "budget", "daily"),
+        ScheduleRules.has_idle_money,
+        "is more than `total` allows in all",
+        "lower it, or raise total",
+    ),
+    Rule(
         ("schedule", "repeat", "until"),
         lambda case: case.until is not None and case.start is not None and case.until < case.start,
         "is before the start",

@@ -8,6 +8,7 @@ from typing import Final
 from campaigns.calendar.hours import Hours
 from campaigns.definition.models import Definition, TextEncoding
 from campaigns.definition.schedule import Keeper, LocalTime, Remind, Schedule
+from campaigns.money.amounts import MoneyAmount
 from campaigns.timing.recurrence import Recurrence, recurrence_of
 
 SAMPLE: Final = 60
@@ -20,6 +21,7 @@ class ScheduleRules:
     def __init__(self, definition: Definition, now: datetime) -> None:
         self.schedule: Schedule = definition.schedule
         self.throughput = definition.throughput
+        self.budget = definition.throughput.budget
         self.now = now
         self.start = self.schedule.start_at()
         self.begins = max(now, self.start or now)
@@ -105,6 +107,19 @@ class ScheduleRules:
     def has_idle_budget(self) -> bool:
         daily, monthly = self.throughput.daily, self.throughput.monthly
         return daily is not None and monthly is not None and daily > monthly
+
+    def has_mixed_currencies(self) -> bool:
+        daily, total = self._amounts
+        return daily is not None and total is not None and daily.currency != total.currency
+
+    def has_idle_money(self) -> bool:
+        daily, total = self._amounts
+        is_more = daily is not None and total is not None and daily.millionths > total.millionths
+        return is_more and not self.has_mixed_currencies()
+
+    @property
+    def _amounts(self) -> tuple[MoneyAmount | None, MoneyAmount | None]:
+        return (self.budget.daily, self.budget.total) if self.budget else (None, None)
 
     def has_equal_offsets(self) -> bool:
         return self.remind is not None and any(

@@ -73,7 +73,17 @@ def recipient_json(row: "RecipientRow", *, full: bool) -> RecipientShape:
     return cast(RecipientShape, shown)
 
 
-PLANNED: Final = ("segments", "encodings", "forced_by", "landlines", "left_out", "replaced", "variants", "warnings")
+PLANNED: Final = (
+    "segments",
+    "cost",
+    "encodings",
+    "forced_by",
+    "landlines",
+    "left_out",
+    "replaced",
+    "variants",
+    "warnings",
+)
 """The figures of a plan that are shown under the names under which they are stored."""
 
 

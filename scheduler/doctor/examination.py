@@ -8,7 +8,18 @@ import sqlalchemy as sa
 from pydantic import SecretStr
 
 from campaigns.clock import Clock
-from scheduler.doctor import clocks, database, gateway, inbox, notices, protocol, redis_server, replies, surroundings
+from scheduler.doctor import (
+    clocks,
+    database,
+    gateway,
+    inbox,
+    money,
+    notices,
+    protocol,
+    redis_server,
+    replies,
+    surroundings,
+)
 from scheduler.doctor.findings import Area, Finding, Standing, in_trouble, ok, problem, unknown
 from scheduler.processes.rehearsal import PROFILE, ledger_path, private_sandbox, rehearsal_settings
 from worker.database import marker_of
@@ -62,6 +73,7 @@ def _examine(settings: Settings, sandbox: tuple[str, SecretStr] | None, clock: C
 def _all_but_surroundings(settings: Settings, sandbox: tuple[str, SecretStr] | None, clock: Clock) -> Iterator[Finding]:
     client, findings = _gateway_of(settings, sandbox, clock)
     yield from findings
+    yield from money.check_money(settings, clock.now())
     yield from _targets(settings)
     url = sandbox[0] if sandbox else settings.gateway_url
     key = SANDBOX_ACCOUNT if sandbox else account_fingerprint(url)

@@ -126,6 +126,9 @@ def _timing(status: RunStatus) -> Iterator[str]:
         first, last = (expected[name] and datetime.fromisoformat(expected[name]) for name in FORECAST)
         until = shown_time(last, zone) if last else "more than a year later"
         yield f"Forecast: texts leave from {shown_time(first, zone)} to {until}"
+    if cost := status.run.plan_summary.get("cost"):
+        without = f", and people without a price: {cost['unpriced']:,}" if cost["unpriced"] else ""
+        yield f"Cost: {cost['most']} {cost['currency']} at most{without}"
     if status.happened is not None:
         first, last = status.happened
         yield f"Happened: texts left from {shown_time(first, zone)} to {shown_time(last, zone)}"

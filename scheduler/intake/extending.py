@@ -21,7 +21,7 @@ from campaigns.problems import CampaignFileError, Problem
 from campaigns.take_up import Taken
 from campaigns.timing.placing import Placer
 from scheduler.intake.outcome import count_people, has_quota, note_submitted
-from scheduler.intake.planning import suppressed_in
+from scheduler.intake.planning import pricing_now, suppressed_in
 from worker.limits.batch_limits import limits_of
 from worker.logs import get_logger
 from worker.runtime import Runtime
@@ -51,6 +51,7 @@ def extend(runtime: Runtime, run: RunView, definition: Definition, *, source: st
         placer=Placer(definition.schedule, now),
         suppressed=suppressed_in(runtime.store, definition.kind),
         split=Split(tuple(cuts)) if cuts else None,
+        pricing=pricing_now(runtime, definition),
     )
     try:
         unread = read_through(read_again, unknown_campaigns)

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from campaigns.calendar.periods import month_of
 from campaigns.definition import Definition
 from campaigns.forecast import Agenda
+from campaigns.money.costs import Pricing
 from worker.limits.batch_limits import routes
 from worker.limits.limits_in_force import Ceilings
 from worker.store.engine import Store
@@ -22,10 +23,11 @@ class MonthSoFar:
     used: Mapping[str, int] = field(default_factory=dict)
     texted: Callable[[Sequence[str]], Collection[tuple[str, str]]] | None = None
 
-    def agenda(self, definition: Definition) -> Agenda:
+    def agenda(self, definition: Definition, pricing: Pricing | None = None) -> Agenda:
         """Return an empty agenda for the campaign's phones."""
         phones = [device_key(route.targets) for route in routes(definition, first=0)]
-        return Agenda(definition.schedule, phones, ranking=definition.devices.ranking, texted=self.texted)
+        ranking = definition.devices.ranking
+        return Agenda(definition.schedule, phones, ranking=ranking, texted=self.texted, pricing=pricing)
 
 
 def month_so_far(

@@ -3,7 +3,7 @@
 import json
 from collections import deque
 from collections.abc import Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from campaigns.forecast import Agenda, forecast
 from campaigns.lifecycle import RecipientState
 from campaigns.message.refusals import TemplateProblem
 from campaigns.message.segments import segmentation
+from campaigns.money.costs import Pricing, cost_warnings
 from campaigns.planning.approval import Approvable, is_needed, to_approve
 from campaigns.planning.batching import BatchLimits, into_batches
 from campaigns.planning.figures import summary_json
@@ -29,6 +30,7 @@ from scheduler.intake.month_so_far import month_so_far
 from scheduler.intake.outcome import QuotaSpent, count_people, note_submitted
 from worker import tracing
 from worker.limits.batch_limits import gates, limits_of
+from worker.limits.money import money_budgets, plan_problem, pricing_of
 from worker.logs import get_logger
 from worker.memory import give_back
 from worker.runtime import Runtime
@@ -92,7 +94,14 @@ def _plan(runtime: Runtime, definition: Definition, placer: Placer, earlier: Ear
         suppressed=suppressed_in(runtime.store, definition.kind),
         already_told=already_told_in(runtime.store, definition, runtime.account_id, runtime.clock.now()),
         earlier=earlier,
+        pricing=pricing_now(runtime, definition),
     )
+
+
+def pricing_now(runtime: Runtime, definition: Definition) -> Pricing | None:
+    """Return the prices by which a campaign is planned now; None: there are none."""
+    ceilings, zone, now = runtime.ceilings.current(), runtime.settings.zone, runtime.clock.now()
+    return pricing_of(runtime.prices.current(), ceilings, zone, definition, now)
 
 
 def _plan_run(
@@ -122,16 +131,18 @@ def _plan_run(
         ) from error
     limits, ceilings, zone = limits_of(definition, runtime.settings), runtime.ceilings.current(), runtime.settings.zone
     so_far = month_so_far(runtime.store, runtime.account_id, ceilings, zone, now=now)
-    agenda = so_far.agenda(definition)
+    agenda = so_far.agenda(definition, pricing_now(runtime, definition))
     try:
         store_plan(runtime.store, run_id, definition, plan, agenda, limits=limits.request, placer=placer, now=now)
         problem = "" if plan.summary.audience or definition.contact_list else "the audience is empty"
     except AudienceProblem as error:
         problem = str(error)
+    summary, budgets = plan.summary, money_budgets(runtime.ceilings.current(), runtime.settings.zone, definition)
     problem = problem or limits.unkept or limits.too_dear(plan.longest_text)
+    problem = problem or plan_problem(runtime.prices.current(), budgets, definition, summary.cost)
     if problem:
         raise _failed(runtime, run_id, definition, Problem(source, 1, 1, "audience", problem), submitted)
-    summary = plan.summary
+    summary = replace(summary, warnings=(*summary.warnings, *cost_warnings(summary.cost, budgets)))
     if summary.audience >= LARGE:
         runtime.store.renew_statistics()
     shared, phones = gates(ceilings, zone, definition, so_far.used, now)

@@ -89,6 +89,9 @@ def _of_account(current: Ceilings, by_hand: dict[str, CeilingView]) -> Iterator[
     is_daily = row is not None and row.daily is not None
     yield Limit(ACCOUNT, "daily", _shown(current.account_daily), BY_HAND if is_daily else f"{PREFIX}DAILY")
     yield Limit(ACCOUNT, "monthly", _shown(current.account_monthly), f"{PREFIX}MONTHLY")
+    for name, amount in (("daily", current.money_daily), ("monthly", current.money_monthly)):
+        if amount is not None:
+            yield Limit(ACCOUNT, f"budget.{name}", str(amount), f"{PREFIX}BUDGET_{name.upper()}")
 
 
 def _of_devices(session: Session, account_id: int, current: Ceilings, now: datetime) -> Iterator[Limit]:
@@ -125,6 +128,9 @@ def _of_campaigns(
             yield Limit(scope, "daily", _shown(daily), BY_HAND if row and row.daily is not None else run.source)
         if throughput.monthly is not None:
             yield Limit(scope, "monthly", _shown(throughput.monthly), run.source)
+        for name in ("total", "daily"):
+            if throughput.budget is not None and (amount := getattr(throughput.budget, name)) is not None:
+                yield Limit(scope, f"budget.{name}", str(amount), run.source)
         if row and row.weight is not None:
             yield Limit(scope, "weight", str(row.weight), BY_HAND)
 

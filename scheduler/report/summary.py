@@ -10,6 +10,7 @@ from campaigns.counting import amount
 from campaigns.display import saving_words, shown_time, state_words, utc
 from campaigns.lifecycle import BatchState, RunState
 from campaigns.lifecycle import RecipientState as P
+from campaigns.money.amounts import MoneyAmount, decimal_of
 from campaigns.optout import Meaning
 from campaigns.planning.approval import command
 from scheduler.report.devices import stuck_words
@@ -34,7 +35,7 @@ def run_summary(
     """Return the object that ends `run --json` and `status --json`: its counts by state add up to the audience.
 
     Times are ISO 8601 in UTC, or None. `reason`, `moment`, `day`, `forecast` and `happened` are present only if known,
-    `replaced` only if characters of texts were,
+    `replaced` only if characters of texts were, `cost` only if there were prices,
     `variants` and `control` only with `groups`. `awaits`: the hash to approve before it starts; `approved`: by whom it
     was, and when.
     """
@@ -49,6 +50,12 @@ def run_summary(
         "started_at": utc(run.started_at),
         "finished_at": utc(run.finished_at),
     }
+    if books.cost or books.unpriced:
+        summary["cost"] = {
+            "amount": decimal_of(books.cost),
+            "currency": run.currency,
+            "segments_without_price": books.unpriced,
+        }
     if moment:
         summary["moment"] = utc(moment)
     if run.day:
@@ -142,6 +149,18 @@ def saved_words(*runs: RunView) -> str:
     stored = [replaced for run in runs if (replaced := run.plan_summary.get("replaced"))]
     texts = sum(replaced["texts"] for replaced in stored)
     return saving_words(texts, sum(replaced["segments_saved"] for replaced in stored)) if texts else ""
+
+
+def spent_words(run: RunView, books: Books) -> str:
+    """Return what its texts cost so far, in words, and what they were planned to; empty without prices."""
+    planned = run.plan_summary.get("cost")
+    currency = run.currency or (planned["currency"] if planned else "")
+    if not (books.cost or books.unpriced or planned):
+        return ""
+    words = str(MoneyAmount(books.cost, currency))
+    if planned and run.finished_at is None:
+        words += f" of {planned['most']} planned"
+    return words + (f", and {amount(books.unpriced, 'segment')} without a price" if books.unpriced else "")
 
 
 def moment_words(run: RunView, zone: ZoneInfo) -> str:

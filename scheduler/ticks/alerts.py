@@ -19,6 +19,7 @@ from campaigns.alerts.figures import (
     Share,
     Supply,
 )
+from campaigns.alerts.money import MoneySpent
 from campaigns.definition import Kind
 from campaigns.lifecycle import RecipientState, RunState
 from scheduler.notifications.delivery import where
@@ -26,7 +27,7 @@ from scheduler.report.devices import people_of_month
 from scheduler.ticks.counting import RunCounts
 from scheduler.ticks.credits import Credits
 from scheduler.ticks.every import RESTS, Every
-from scheduler.ticks.limits_at_work import limits_at_work
+from scheduler.ticks.limits_at_work import limits_at_work, money_at_work
 from scheduler.ticks.pulse import Pulse
 from worker.limits.ledger import StoreLedger
 from worker.logs import get_logger
@@ -72,11 +73,20 @@ class AlertsTick:
             begun = facts.begun_runs(session, runtime.account_id)
             account = accounts.account_view(session, runtime.account_id)
         at_work = [run for run in begun if run.state is RunState.RUNNING]
+        unsent = [run for run in begun if run.state in {RunState.RUNNING, RunState.PAUSED}]
         if at_work and not account.is_paused:
             self.credits.ask(runtime)
         self.counts.count(runtime, begun)
         if self.slow.is_due(at):
             self.known = _shares(runtime, begun, at_work, self.credits, now)
+            self.known = replace(
+                self.known,
+                money={
+                    each.subject: MoneySpent(each.spent, each.budget.amount)
+                    for each in money_at_work(runtime, unsent, now)
+                },
+                prices_problem=runtime.prices.problem(),
+            )
             self.slow.rest(at)
         paused = account.paused_reason or account.paused_by.value
         figures = _quick(runtime, replace(self.known, paused_because=paused if account.is_paused else None), now)

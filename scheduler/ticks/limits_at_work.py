@@ -5,9 +5,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
 
+from campaigns.money.budgets import MoneyBudget
 from worker import metrics
 from worker.limits.batch_limits import Limits, LimitScope, routes
+from worker.limits.bills import limit_of
+from worker.limits.money import money_budgets
 from worker.runtime import Runtime
+from worker.store.money.spending import SpendingLimit, spent_of
 from worker.store.reports.facts import Begun
 from worker.throttle import Limit
 
@@ -19,6 +23,33 @@ class LimitAtWork:
     label: str
     limit: Limit
     runs: dict[int, None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class MoneyAtWork:
+    """A budget of money that holds for what is being sent, and what of it is spent, in millionths."""
+
+    label: str
+    subject: str
+    budget: MoneyBudget
+    spent: int
+
+
+def money_at_work(runtime: Runtime, begun: Sequence[Begun], now: datetime) -> list[MoneyAtWork]:
+    """Return every budget of money on these runs, once, as `limits_at_work`."""
+    ceilings, zone = runtime.ceilings.current(), runtime.settings.zone
+    found: dict[SpendingLimit, tuple[str, str, MoneyBudget]] = {}
+    for run in islice(begun, metrics.MOST_CAMPAIGNS):
+        definition = runtime.definitions.find(run.definition_id)
+        for budget in money_budgets(ceilings, zone, definition) if definition is not None else ():
+            limit = limit_of(budget, runtime.account_id, run.campaign_id, now)
+            names = (f"campaign:{run.campaign}", f"{run.campaign}: ") if budget.of_campaign else ("account", "")
+            found.setdefault(limit, (names[0], f"{names[1]}{budget.whose}", budget))
+    if not found:
+        return []
+    with runtime.store.read() as session:
+        spent = spent_of(session, list(found))
+    return [MoneyAtWork(*names, spent.get(limit.key, 0)) for limit, names in found.items()]
 
 
 def limits_at_work(runtime: Runtime, at_work: Sequence[Begun], now: datetime) -> list[LimitAtWork]:

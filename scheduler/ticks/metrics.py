@@ -11,7 +11,7 @@ from scheduler.report.devices import people_of_month
 from scheduler.ticks.counting import SHARE, RunCounts, shown
 from scheduler.ticks.credits import Credits
 from scheduler.ticks.every import RESTS, Every
-from scheduler.ticks.limits_at_work import limits_at_work
+from scheduler.ticks.limits_at_work import limits_at_work, money_at_work
 from worker import metrics
 from worker.limits.ledger import StoreLedger
 from worker.metrics import Labels
@@ -58,9 +58,18 @@ class MetricsTick:
         self._count(runtime, begun)
         at_work = [run for run in begun if run.state is RunState.RUNNING]
         self._show_limits(runtime, at_work, now)
+        self._show_money(runtime, [run for run in begun if run.state in {RunState.RUNNING, RunState.PAUSED}], now)
         if at_work and not account.is_paused:
             self.credits.ask(runtime)
         return {"begun": len(begun)}
+
+    def _show_money(self, runtime: Runtime, unsent: Sequence[Begun], now: datetime) -> None:
+        left: dict[Labels, float] = {
+            (each.label, each.budget.within.value): max(0.0, 1.0 - each.spent / each.budget.amount.millionths)
+            for each in money_at_work(runtime, unsent, now)
+        }
+        metrics.set_gauge(metrics.MONEY_LEFT, left)
+        metrics.set_gauge(metrics.PRICES_UNUSABLE, {(): float(bool(runtime.prices.problem()))})
 
     def _show_ages(self, since: Mapping[RecipientState, datetime], now: datetime) -> None:
         ages = {state: (now - at).total_seconds() for state, at in since.items()}

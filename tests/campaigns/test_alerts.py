@@ -6,6 +6,8 @@ import pytest
 
 from campaigns.alerts.conditions import CONDITIONS, GONE_SECONDS, MOST_SUBJECTS, Key, Watch, found
 from campaigns.alerts.figures import FAST, SLOW, AlertName, BurnRate, Figures, Share, Supply
+from campaigns.alerts.money import MoneySpent
+from campaigns.money.amounts import MoneyAmount
 
 N = AlertName
 HOUR = 3600.0
@@ -17,6 +19,10 @@ def figures(**some: object) -> Figures:
 
 def supply(left: int, wanted: int, spent: int = 300, hours: float = 8) -> Supply:
     return Supply("account", left, wanted, spent, HOUR / 2, hours * HOUR)
+
+
+def spent(percent: int) -> MoneySpent:
+    return MoneySpent(percent * 400_000, MoneyAmount(40_000_000, "EUR"))
 
 
 def late(long: Share, short: Share, rate: BurnRate = FAST) -> Figures:
@@ -65,6 +71,12 @@ def late(long: Share, short: Share, rate: BurnRate = FAST) -> Figures:
         (N.CREDITS, figures(), []),
         (N.CREDITS, figures(credits=supply(left=100, wanted=101, spent=20)), [""]),
         (N.CREDITS, figures(credits=supply(left=100, wanted=101, spent=19)), []),
+        (N.MONEY_LOW, figures(money={"day": spent(79)}), []),
+        (N.MONEY_LOW, figures(money={"day": spent(80), "month": spent(99)}), ["day"]),
+        (N.MONEY_SPENT, figures(money={"day": spent(98)}), []),
+        (N.MONEY_SPENT, figures(money={"day": spent(80), "month": spent(100)}), ["month"]),
+        (N.PRICES, figures(), []),
+        (N.PRICES, figures(prices_problem="prices.csv:2: price: is empty"), [""]),
         (N.CALLS_OUT, figures(calls_out={"example.com": 2}), ["example.com"]),
         (N.LATE_FAST, late(Share(100, 9), Share(10, 9)), []),  # too few
         (N.LATE_FAST, late(Share(1000, 72), Share(10, 9)), []),  # 7.2 % is 14.4 times 0.5 %

@@ -94,8 +94,8 @@ def test_a_run_that_has_sent_refuses_another_plan(keys: dict[str, Any]) -> None:
     assert decided(Run(), says(keys), has_sent=True) == Refuse(
         EditCode.CHANGED,
         "sale.yaml was changed after sale began to send; it continues as planned. Undo the change, or cancel the "
-        "campaign and give the new version another name; only rate, daily and monthly below throughput may change "
-        "while it runs",
+        "campaign and give the new version another name; only rate, daily, monthly and budget below throughput may "
+        "change while it runs",
     )
 
 

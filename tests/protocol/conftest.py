@@ -13,6 +13,7 @@ from tests.support.shared_postgres import SharedPostgres
 from worker.store.engine import Store
 from worker.store.kept.phones import phones_unlike_rows
 from worker.store.migrate import migrate
+from worker.store.money.spending import unlike_charges
 from worker.store.people.run_answers import answers_unlike_rows
 from worker.store.reports.counts import counts_unlike_rows
 
@@ -58,6 +59,7 @@ def _bench(
             assert counts_unlike_rows(session) == {}
             assert phones_unlike_rows(session) == {}
             assert answers_unlike_rows(session) == set()
+            assert unlike_charges(session) == {}
     finally:
         with store.write() as session:
             for table in reversed(SQLModel.metadata.sorted_tables):

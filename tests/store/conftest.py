@@ -11,6 +11,7 @@ from tests.support.shared_postgres import SharedPostgres
 from worker.store.engine import Store
 from worker.store.kept.phones import phones_unlike_rows
 from worker.store.migrate import migrate
+from worker.store.money.spending import unlike_charges
 from worker.store.people.run_answers import answers_unlike_rows
 from worker.store.reports.counts import counts_unlike_rows
 
@@ -51,6 +52,8 @@ def store(database: Store) -> Iterator[Store]:
     yield database
     try:
         counts_are_those_of_the_rows(database)
+        with database.read() as session:
+            assert unlike_charges(session) == {}
     finally:
         empty(database)
     counts_are_those_of_the_rows(database)

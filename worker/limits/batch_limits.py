@@ -12,6 +12,7 @@ from campaigns.calendar.periods import PeopleBudget, PeriodBudget, day_of, month
 from campaigns.definition import Definition, DeviceMode, Rate
 from campaigns.forecast import Gate
 from campaigns.message.segments import segmentation
+from campaigns.money.budgets import MoneyBudget, Within, budgets_of
 from campaigns.planning.batching import BatchLimits, batch_limits
 from worker.limits.limits_in_force import Ceilings
 from worker.settings.settings import Settings
@@ -97,11 +98,16 @@ def gates(
     ways, budgets = routes(definition, first=0), list(allowances(ceilings, zone, definition))
     most = ceilings.device_people_monthly
     people = None if most is None else PeopleBudget(most, zone)
+    of_money = budgets_of(definition, ceilings.money_daily, ceilings.money_monthly, zone)
+    money = tuple(budget for budget in of_money if budget.within is not Within.ALL)
 
-    def limits(route: Route, *scopes: LimitScope) -> tuple[tuple[Rate, ...], tuple[PeriodBudget, ...]]:
+    def limits(
+        route: Route, *scopes: LimitScope
+    ) -> tuple[tuple[Rate, ...], tuple[PeriodBudget, ...], tuple[MoneyBudget, ...]]:
         return (
             tuple(rate for scope, rate in rates(ceilings, definition, route) if scope in scopes),
             tuple(allowance for scope, allowance in budgets if scope in scopes),
+            money if LimitScope.ACCOUNT in scopes else (),
         )
 
     until = month_of(now, zone)[1]

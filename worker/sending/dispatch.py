@@ -16,18 +16,18 @@ from worker.crashpoints import reached
 from worker.definitions import Definitions
 from worker.gateway import Aborted, GatewayClient, GatewayError, OutgoingMessage, SendOption
 from worker.limits.batch_limits import Limits
-from worker.limits.limits_in_force import CeilingsInForce
+from worker.limits.limits_in_force import CeilingsInForce, PricesInForce
 from worker.logs import get_logger
 from worker.marker import Marker
-from worker.sending.capping import without_capped
 from worker.sending.outcomes import COLLISION_PAUSE, RECORD_AGAIN, RECORD_WITHIN, Outcomes
 from worker.sending.phones import ByPhones, Phones
 from worker.sending.slots import SHORT_WAIT, GrantedSlot, Slots, Wait
+from worker.sending.spending import BudgetKeeper
+from worker.sending.taking_out import TakingOut
 from worker.servers.troubles import Troubles
 from worker.settings.settings import Settings
 from worker.store.engine import Store
 from worker.store.errors import DatabaseLost, Loss, is_away
-from worker.store.people.device_people import PeopleLimit
 from worker.store.sending import accepted_before, grants, queue
 from worker.store.sending.claim import COME_BACK, UNDONE, NoIntent, Work, load_work
 from worker.store.sending.intent import FoundMatch, Intent, may_still_send, record_intent
@@ -62,6 +62,7 @@ class Dispatcher:
         settings: Settings,
         limits: Limits,
         ceilings: CeilingsInForce,
+        prices: PricesInForce,
         marker: Marker,
         troubles: Troubles,
     ) -> None:
@@ -75,6 +76,8 @@ class Dispatcher:
         self._troubles = troubles
         self._outcomes = Outcomes(store, clock, settings, troubles)
         self._phones = Phones(store, ceilings, clock, settings)
+        self._taking_out = TakingOut(store, clock)
+        self._spending = BudgetKeeper(store, prices, ceilings, clock, settings)
         self._slots = Slots(throttle, limits, ceilings, clock, settings, troubles)
         self._log = get_logger()
 
@@ -114,19 +117,12 @@ class Dispatcher:
             opens = self._opens(definition, work, now)
         if opens is not None:
             return self._snooze(batch_id, opens - now, WaitsFor.WINDOW)
-        earlier = self._earlier(work, definition)
-        if work.has_before:
-            found = self._without_sent_before(work, earlier)
-            if found is None:
-                return Dispatched.NOTHING
-            work = found
-        cap = cap_of(definition, work.zones, self._policy)
-        if cap is not None:
-            found = without_capped(self._store, self._clock, work, cap)
-            if found is None:
-                return Dispatched.NOTHING
-            work = found
-        chosen = self._phones.choose(work, definition)
+        earlier, cap = self._earlier(work, definition), cap_of(definition, work.zones, self._policy)
+        found = self._taking_out.of(work, cap, earlier)
+        if found is None:
+            return Dispatched.NOTHING
+        found = self._spending.within_budget(found, definition)
+        chosen = None if found is None else self._phones.choose(found, definition)
         if chosen is None:
             return Dispatched.SNOOZED
         work = chosen.work
@@ -137,7 +133,7 @@ class Dispatcher:
             return self._snooze(batch_id, slot.duration, WaitsFor.THROTTLE)
         # Counted from before the intent: a machine that is suspended during the commit must not gain time by it.
         deadline = self._clock.elapsed_seconds() + self._settings.send_by_seconds
-        intent = self._promise(work, slot, cap, chosen.limit, earlier)
+        intent = self._promise(chosen, definition, slot, cap, earlier)
         if not isinstance(intent, Intent):
             self._slots.give_back(slot)
             waits_for = COME_BACK.get(intent)
@@ -165,45 +161,27 @@ class Dispatcher:
             timedelta(seconds=self._settings.first_poll_seconds),
         )
 
-    def _without_sent_before(self, work: Work, earlier: FoundMatch) -> Work | None:
-        """Take out people who got the text before a database was lost, or return None. The intent asks again."""
-        if work.list_id is not None:
-            return work
-        now = self._clock.now()
-        try:
-            with self._store.write("accepted_before") as session:
-                settled = accepted_before.settle_waiting(
-                    session,
-                    work.batch_id,
-                    work.account_id,
-                    earlier.since,
-                    now=now,
-                    first_poll_at=now + earlier.first_poll_in,
-                )
-        except IntegrityError:
-            return work  # a number was just put in doubt elsewhere: the intent leaves it out
-        if not settled:
-            return work
-        self._log.info("batch.sent_before", batch=work.batch_id, recipients=settled)
-        with self._store.look() as connection:
-            return load_work(connection, work.batch_id)
-
     def _promise(
-        self, work: Work, slot: GrantedSlot, cap: Cap | None, people: PeopleLimit | None, earlier: FoundMatch
+        self, chosen: ByPhones, definition: Definition, slot: GrantedSlot, cap: Cap | None, earlier: FoundMatch
     ) -> Intent | NoIntent:
-        promised = self._marker.promised()
+        work, promised, target = chosen.work, self._marker.promised(), ",".join(slot.route.targets)
         try:
             with self._store.write("intent", is_short=True) as session:
+                now = self._clock.now()
+                bill = self._spending.bill(work, definition, target, now)
+                if bill is None and self._spending.is_limited(definition):
+                    return NoIntent.NO_PRICE
                 intent = record_intent(
                     session,
                     work,
-                    target=",".join(slot.route.targets),
+                    target=target,
                     granted_at=slot.at,
-                    now=self._clock.now(),
+                    now=now,
                     send_by=timedelta(seconds=self._settings.send_by_seconds),
                     cap=cap,
-                    people=people,
+                    people=chosen.limit,
                     earlier=earlier,
+                    bill=bill,
                 )
                 if intent is NoIntent.NOTHING_LEFT:
                     # Everybody in it was settled elsewhere (`recover`): the batch must end too, or its run never does.

@@ -26,6 +26,7 @@ from worker.settings.settings import Settings
 from worker.store.engine import Store
 from worker.store.errors import DatabaseLost, is_away
 from worker.store.events import EventName, record_event
+from worker.store.money import charges
 from worker.store.sending import accounts
 from worker.store.sending.accepted_before import spelt
 from worker.store.sending.intent import Addressee, Intent
@@ -67,10 +68,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class _Accepted:
-    """The texts of a request that the gateway has, as (device, segments), and how many it left out."""
+    """The texts of a request that the gateway has, as (device, segments), and how many it left out.
+
+    `costs`: what they cost, as (device, millionths), if anything counts that.
+    """
 
     texts: list[tuple[int | None, int]]
     left_out: int = 0
+    costs: Sequence[tuple[int | None, int]] = ()
 
 
 class Outcomes:
@@ -102,6 +107,8 @@ class Outcomes:
         if accepted is None:
             return
         metrics.count_accepted(kind, accepted.texts)
+        if intent.bill is not None:
+            metrics.count_spent(intent.bill.currency, accepted.costs)
         metrics.count_texts(kind, RecipientState.FAILED, None, accepted.left_out)
         if moment is not None:
             metrics.observe(metrics.LATENESS, (self._clock.now() - moment).total_seconds(), kind)
@@ -162,9 +169,12 @@ class Outcomes:
                     session, intent, [listed(m, text) for m in reply.messages], now=now, first_poll_at=first_poll_at
                 )
                 length = segmentation(text).segments
-                return _Accepted([(message.device, length) for message in reply.messages])
+                costs = _costs(session, intent)
+                return _Accepted([(message.device, length) for message in reply.messages], costs=costs)
             placed, left_out = place(intent.addressees, reply.messages)
             fail_in_doubt(session, left_out, LEFT_OUT)
+            if left_out and intent.bill is not None:
+                charges.refund(session, intent.attempt_id, left_out)
             record_accepted(
                 session,
                 intent,
@@ -174,8 +184,9 @@ class Outcomes:
                 retry_at=now + COLLISION_PAUSE,
                 has_answered=True,
             )
+            costs = _costs(session, intent)
         lengths = {a.id: a.segments for a in intent.addressees}
-        return _Accepted([(p.device, lengths[p.recipient_id]) for p in placed], len(left_out))
+        return _Accepted([(p.device, lengths[p.recipient_id]) for p in placed], len(left_out), costs)
 
     def _record_failure(self, intent: Intent, error: GatewayError) -> bool:
         now = self._clock.now()
@@ -206,7 +217,10 @@ class Outcomes:
         now = self._clock.now()
         if not close_attempt(session, intent.attempt_id, outcome="not_sent", evidence=evidence, now=now):
             return
-        release(session, [a.id for a in intent.addressees], "")
+        people = [a.id for a in intent.addressees]
+        release(session, people, "")
+        if intent.bill is not None:
+            charges.refund(session, intent.attempt_id, people)
         if error.failure is FailureCode.ABORTED:
             postpone_batch(session, intent.batch_id, until=now, waits_for=WaitsFor.RETRY, reason=str(error))
             return
@@ -216,6 +230,10 @@ class Outcomes:
         if failures >= accounts.FAILURES_TO_PAUSE:
             probe_at = now + PROBE_SOON
             accounts.pause_account(session, intent.account_id, PausedBy.GATEWAY, str(error), now=now, probe_at=probe_at)
+
+
+def _costs(session: Session, intent: Intent) -> Sequence[tuple[int | None, int]]:
+    return charges.by_device(session, intent.attempt_id) if intent.bill is not None and metrics.is_on() else ()
 
 
 def place(addressees: Sequence[Addressee], messages: Sequence[Message]) -> tuple[list[Placed], list[int]]:

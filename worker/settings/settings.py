@@ -29,6 +29,7 @@ from worker.settings.values import (
     Kinds,
     KindsToApprove,
     Networks,
+    OptionalAmount,
     OptionalCap,
     OptionalHours,
     OptionalPeople,
@@ -91,6 +92,9 @@ class Settings(BaseSettings):
     device_people_monthly: OptionalPeople = Field(
         default=None, description="different people a calendar month whom each device or SIM may text"
     )
+    prices: Path | None = Field(default=None, description="a file with the price of a segment by prefix (CSV)")
+    budget_daily: OptionalAmount = Field(default=None, description="what all campaigns may cost a day, as in `40 EUR`")
+    budget_monthly: OptionalAmount = Field(default=None, description="what all campaigns may cost a calendar month")
     require_approval: KindsToApprove = Field(
         default=frozenset(),
         description="kinds of campaigns that must be approved before they send, whatever their file says: "

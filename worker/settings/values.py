@@ -16,6 +16,7 @@ from campaigns.calendar.localtime import is_zone
 from campaigns.definition import Kind, Rate
 from campaigns.definition.models import FrequencyCap, read_region
 from campaigns.definition.windows import Window
+from campaigns.money.amounts import MoneyAmount, parse_amount
 from campaigns.policy import ALL_KINDS, parse_cap, parse_hours, parse_kinds
 from campaigns.values.rates import parse_rate
 
@@ -49,6 +50,15 @@ def _budget_of(what: str) -> BeforeValidator:
 
 OptionalSegments = Annotated[int | None, _budget_of("segments")]
 OptionalPeople = Annotated[int | None, _budget_of("people")]
+
+
+def _amount_or_none(value: Any) -> Any:
+    if isinstance(value, str):
+        return None if value.strip().lower() in {"", "none"} else parse_amount(value.strip())
+    return value
+
+
+OptionalAmount = Annotated[MoneyAmount | None, NoDecode, BeforeValidator(_amount_or_none)]
 
 
 NOTHING: Final = "nothing"

@@ -71,6 +71,7 @@ def create(connection: sa.Connection, revision: str) -> None:
     """
     SQLModel.metadata.create_all(connection, checkfirst=False)
     counting.install(connection)
+    counting.install(connection, (counting.CHARGES,))
     phones.install(connection)
     months.install(connection, datetime.now(UTC))
     _version.create(connection, checkfirst=False)

@@ -49,6 +49,7 @@ class Account(SQLModel, table=True):
     witness_at: datetime | None = None
     received_until: datetime | None = None  # replies were read up to this moment (the gateway's own dates)
     received_id: int = Field(default=0, sa_type=sa.BigInteger)  # the highest gateway ID of a stored reply
+    currency: str | None = Field(default=None, max_length=3)  # in which its texts are charged, since the first was
 
 
 class Campaign(SQLModel, table=True):
@@ -336,6 +337,34 @@ class Attempt(SQLModel, table=True):
     finished_at: datetime | None = None
     next_check_at: datetime  # when reconciling, or the watch over missed requests, next looks at it
     checks: int = 0
+
+
+class Charge(SQLModel, table=True):
+    """What a text of a request costs, if there are prices: `segments` times `price`, in millionths of the account's
+    currency. A price that nobody knows is None. Without references: checking them would cost more than the charge.
+    """
+
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    # The run first: what it costs is added up, and no other index is needed.
+    run_id: int = Field(primary_key=True, sa_type=sa.Integer, sa_column_kwargs={"autoincrement": False})
+    attempt_id: int = Field(primary_key=True, sa_type=sa.BigInteger, sa_column_kwargs={"autoincrement": False})
+    recipient_id: int = Field(primary_key=True, sa_type=sa.BigInteger, sa_column_kwargs={"autoincrement": False})
+    segments: int
+    price: int | None = Field(default=None, sa_type=sa.BigInteger)
+    is_refunded: bool = False  # the text is proven not sent by this request
+
+
+class SpentMoney(SQLModel, table=True):
+    """What was spent of a budget of money in one of its periods (`store/money/spending.py`), in millionths."""
+
+    __tablename__ = "spent_money"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    scope: str = Field(primary_key=True, max_length=40)  # `account:ID`, `campaign:ID`
+    starts_at: datetime = Field(primary_key=True)
+    ends_at: datetime = Field(primary_key=True)
+    millionths: int = Field(sa_type=sa.BigInteger)
 
 
 class MessageGroup(SQLModel, table=True):

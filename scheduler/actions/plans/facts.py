@@ -2,7 +2,7 @@
 
 import unicodedata
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, cast
 from zoneinfo import ZoneInfo
 
 from campaigns.counting import amount
@@ -19,7 +19,9 @@ from scheduler.actions.plans.offsets import ReminderOffset
 from scheduler.actions.plans.preview import Preview
 from scheduler.actions.shapes.plans import (
     CapacityShape,
+    DayShape,
     ForcingCharacter,
+    PlanCostShape,
     PlannedOffset,
     PlannedPhone,
     PlannedReplacements,
@@ -156,10 +158,7 @@ def preview_json(seen: Preview, *, full: bool = True) -> PlanPreview:
         "too_late": estimate.late if estimate else 0,
         "runs": [utc(moment) for moment in seen.runs],
         "reminders": [_offset_json(offset) for offset in seen.reminders],
-        "days": [
-            {"date": day.date.isoformat(), "texts": day.texts, "segments": day.segments}
-            for day in (estimate.days if estimate else ())
-        ],
+        "days": [cast(DayShape, day.to_json()) for day in (estimate.days if estimate else ())],
         "zones": [
             {
                 "zones": group.zones.split(","),
@@ -171,6 +170,10 @@ def preview_json(seen: Preview, *, full: bool = True) -> PlanPreview:
             if group.zones
         ],
     }
+    if summary.cost is not None:
+        shown["cost"] = cast(PlanCostShape, summary.cost.to_json())
+    if seen.money:
+        shown["money"] = [str(budget) for budget in seen.money]
     if summary.replaced is not None:
         shown["replaced"] = replacements(summary.replaced, full=full)
     if summary.variants:

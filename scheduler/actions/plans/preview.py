@@ -15,6 +15,8 @@ from campaigns.display import shown_time
 from campaigns.forecast import Forecast, forecast
 from campaigns.lifecycle import RecipientState
 from campaigns.message.segments import segmentation
+from campaigns.money.budgets import MoneyBudget
+from campaigns.money.costs import cost_warnings
 from campaigns.planning.batching import BatchLimits, into_batches
 from campaigns.planning.figures import PlanSummary
 from campaigns.planning.planner import plan_recipients
@@ -27,7 +29,9 @@ from scheduler.actions.plans.offsets import Offsets, ReminderOffset
 from scheduler.intake.planning import too_late_to_hand_over
 from scheduler.intake.taking import read_file
 from worker.limits.batch_limits import LimitScope, gates, limits_of, routes
-from worker.limits.limits_in_force import Ceilings
+from worker.limits.limits_in_force import Ceilings, PricesInForce
+from worker.limits.live_prices import LivePrices
+from worker.limits.money import money_budgets, no_budget_can_be_kept, plan_problem, pricing_of
 from worker.settings.settings import Settings
 
 RUNS: Final = 3
@@ -58,6 +62,7 @@ class Preview:
     forecast: Forecast | None
     over_cap: int | None = None
     reminders: tuple[ReminderOffset, ...] = ()
+    money: tuple[MoneyBudget, ...] = ()
 
 
 def plan(file: Path, settings: Settings, *, rehearsal: bool, now: datetime) -> Preview:
@@ -76,18 +81,21 @@ def preview(definition: Definition, settings: Settings, *, source: str, now: dat
     recurrence = recurrence_of(definition.schedule)
     runs = tuple(islice(recurrence.between(now, now + SEARCH), RUNS)) if recurrence else ()
     placer = Placer(definition.schedule, now, firing=runs[0] if runs else None)
+    prices, ceilings = LivePrices(settings.prices), Ceilings.from_settings(settings)
+    pricing = pricing_of(prices.current(), ceilings, settings.zone, definition, now)
     plan = plan_recipients(
         definition,
         placer=placer,
         suppressed=people.suppressed,
         already_told=people.already_told,
         earlier=people.earlier,
+        pricing=pricing,
     )
     if definition.schedule.remind is not None:
-        plan = plan_reminders(definition, now, suppressed=people.suppressed, earlier=people.earlier)
+        plan = plan_reminders(definition, now, suppressed=people.suppressed, earlier=people.earlier, pricing=pricing)
     offsets = Offsets()
     limits = limits_of(definition, settings)
-    requests, reasons, agenda = 0, dict[RecipientState, list[str]](), people.so_far.agenda(definition)
+    requests, reasons, agenda = 0, dict[RecipientState, list[str]](), people.so_far.agenda(definition, pricing)
     unshown = Counter[RecipientState]()
     capped = 0
     try:
@@ -109,8 +117,10 @@ def preview(definition: Definition, settings: Settings, *, source: str, now: dat
         problem = "" if plan.summary.audience or definition.contact_list else "the audience is empty"
     except AudienceProblem as error:
         problem = str(error)
+    budgets, cost = money_budgets(ceilings, settings.zone, definition), plan.summary.cost
     problem = problem or too_late_to_hand_over(definition.schedule, now) or limits.unkept
     problem = problem or limits.too_dear(plan.longest_text)
+    problem = problem or plan_problem(prices.current(), budgets, definition, cost)
     if problem:
         raise CampaignFileError([Problem(source, 1, 1, "audience", problem)])
     if definition.contact_list is not None:
@@ -122,10 +132,12 @@ def preview(definition: Definition, settings: Settings, *, source: str, now: dat
         warnings=(
             *people.warnings,
             *plan.summary.warnings,
+            *cost_warnings(cost, budgets),
+            *_unpriced(prices, budgets, definition),
             *_missed_start(definition, now),
         ),
     )
-    shared, phones = gates(Ceilings.from_settings(settings), settings.zone, definition, people.so_far.used, now)
+    shared, phones = gates(ceilings, settings.zone, definition, people.so_far.used, now)
     return Preview(
         definition,
         plan.hash,
@@ -139,7 +151,13 @@ def preview(definition: Definition, settings: Settings, *, source: str, now: dat
         forecast(agenda, shared, phones),
         capped if people.over_cap is not None else None,
         offsets.found,
+        tuple(budgets),
     )
+
+
+def _unpriced(prices: PricesInForce, budgets: list[MoneyBudget], definition: Definition) -> list[str]:
+    """Warn about prices that cannot be read, and about a budget that nothing can be sent under without them."""
+    return list(filter(None, [no_budget_can_be_kept(prices, budgets, definition) or prices.problem()]))
 
 
 def _missed_start(definition: Definition, now: datetime) -> list[str]:

@@ -6,15 +6,47 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from campaigns.take_up import Taken
-from scheduler.report.shown.shapes import Counts, Encodings, Moment, RunStateWord, Saving, ToApprove, words
+from scheduler.report.shown.shapes import (
+    Counts,
+    Encodings,
+    Moment,
+    MoneyText,
+    RunStateWord,
+    Saving,
+    ToApprove,
+    words,
+)
+
+
+class PrefixCostShape(TypedDict):
+    """What the texts to numbers with one prefix of the prices cost at most."""
+
+    prefix: str
+    recipients: int
+    segments: int
+    cost: MoneyText
+
+
+class PlanCostShape(TypedDict):
+    """What a plan costs. `most` differs from `least` if prices depend on the phone; `unpriced` people are in neither.
+
+    `prefixes`: the 20 dearest.
+    """
+
+    currency: str
+    least: MoneyText
+    most: MoneyText
+    unpriced: int
+    prefixes: list[PrefixCostShape]
 
 
 class DayShape(TypedDict):
-    """What leaves on one day."""
+    """What leaves on one day, and what it costs at most, if there are prices."""
 
     date: str
     texts: int
     segments: int
+    cost: NotRequired[MoneyText]
 
 
 class PlannedPhone(TypedDict):
@@ -77,6 +109,7 @@ class PlanFigures(TypedDict):
     segments: NotRequired[int]
     encodings: NotRequired[Encodings]
     forced_by: NotRequired[Annotated[list[list[str | int]], Field(description="Each a character, and in how many.")]]
+    cost: NotRequired[PlanCostShape]
     landlines: NotRequired[int]
     left_out: NotRequired[list[RowsLeftOut]]
     replaced: NotRequired[StoredReplacements]
@@ -183,6 +216,7 @@ class PlanPreview(TypedDict):
     plan: str
     recipients: Counts
     segments: int
+    cost: NotRequired[PlanCostShape]
     encodings: Encodings
     forced_by: list[ForcingCharacter]
     samples: list[SampleShape]
@@ -201,6 +235,7 @@ class PlanPreview(TypedDict):
     ]
     rates: list[str]
     budgets: list[str]
+    money: NotRequired[Annotated[list[str], Field(description="Budgets of money that hold for it.")]]
     batch_size: int
     batch_segments: int | None
     requests: int

@@ -144,6 +144,7 @@ def print_run(summary: Mapping[str, Any]) -> None:
             ("forecast", _span(summary.get("forecast"))),
             ("happened", _span(summary.get("happened"))),
             ("segments", f"{summary['segments']:,}"),
+            ("cost", _cost(summary.get("cost"))),
             ("requests", f"{requests['send']:,} to send, {requests['read']:,} to read receipts"),
         ]
     )
@@ -158,6 +159,14 @@ def _span(times: Mapping[str, str | None] | None) -> str:
     first, last = _to_the_second(times["first_send_at"]), _to_the_second(times["last_send_at"])
     day = f"{first[:10]} "
     return f"{first.removesuffix(' UTC')} to {last.removeprefix(day) or 'more than a year later'}"
+
+
+def _cost(cost: Mapping[str, Any] | None) -> str:
+    """Return what the texts cost; empty without prices."""
+    if not cost:
+        return ""
+    without = cost["segments_without_price"]
+    return f"{cost['amount']} {cost['currency']}" + (f", and {without:,} segments without a price" if without else "")
 
 
 def print_groups(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -12,6 +12,7 @@ from campaigns.definition.schedule import Otherwise
 from campaigns.display import saving_words
 from campaigns.forecast import Day, Forecast
 from campaigns.message.segments import segmentation
+from campaigns.money.amounts import decimal_of
 from campaigns.planning.approval import command, is_needed, to_approve
 from campaigns.planning.batching import NO_LIMIT
 from campaigns.planning.figures import PlanSummary, VariantSummary
@@ -34,6 +35,10 @@ CHARACTERS: Final = 10
 """How many replaced characters are shown; `--json` has more."""
 
 
+PREFIXES: Final = 10
+"""How many prefixes are shown with what they cost; `--json` has more."""
+
+
 TOO_FAR: Final = "more than a year later"
 
 
@@ -51,6 +56,7 @@ def print_preview(seen: Preview) -> None:
             ("requests", _requests(seen)),
             *_timing(seen),
             ("cost", _cost(seen)),
+            *_money(seen),
             *_replaced(summary),
             *(("UCS-2 because", _because(entry)) for entry in forcing_characters(summary)),
             *(("nothing for", reason) for reason in seen.reasons),
@@ -150,11 +156,16 @@ def _late(seen: Preview, estimate: Forecast) -> str:
 
 def _print_days(days: Sequence[Day]) -> None:
     """Print how many texts leave on each day of the campaign's zone."""
-    rows = [(f"{day.date:%a %Y-%m-%d}", f"{day.texts:,}", f"{day.segments:,}") for day in days[:DAYS]]
+    shown = [(f"{day.date:%a %Y-%m-%d}", day.texts, day.segments, day.millionths) for day in days[:DAYS]]
     if more := days[DAYS:]:
-        texts, segments = sum(day.texts for day in more), sum(day.segments for day in more)
-        rows.append((f"{len(more)} more days", f"{texts:,}", f"{segments:,}"))
-    print_table(("day", "texts", "segments"), rows, numeric=("texts", "segments"))
+        totals = (sum(getattr(day, name) for day in more) for name in ("texts", "segments", "millionths"))
+        shown.append((f"{len(more)} more days", *totals))
+    figures = ("texts", "segments", *(("cost",) if any(day.millionths for day in days) else ()))
+    rows = [
+        (name, f"{texts:,}", f"{segments:,}", *((decimal_of(millionths),) if "cost" in figures else ()))
+        for name, texts, segments, millionths in shown
+    ]
+    print_table(("day", *figures), rows, numeric=figures)
 
 
 def _approval(seen: Preview) -> str:
@@ -224,6 +235,19 @@ def _cost(seen: Preview) -> str:
         )
     encodings = _encodings(seen.summary)
     return f"segments: {seen.summary.segments:,}" + (f" ({encodings})" if encodings else "")
+
+
+def _money(seen: Preview) -> Iterator[tuple[str, str]]:
+    """Yield what it costs in money, in all and by prefix, and the budgets that hold."""
+    cost = seen.summary.cost
+    if cost is not None:
+        yield "money", str(cost)
+        if len(cost.prefixes) > 1:
+            for each in cost.prefixes[:PREFIXES]:
+                people = amount(each.recipients, "person", "people")
+                yield "", f"{decimal_of(each.millionths)} for {people} with +{each.prefix}"
+    for budget in seen.money:
+        yield "budget", f"{budget} ({budget.whose})"
 
 
 def _replaced(summary: PlanSummary) -> Iterator[tuple[str, str]]:

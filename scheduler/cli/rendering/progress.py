@@ -20,6 +20,7 @@ from scheduler.report.summary import (
     rehearsal_words,
     run_summary,
     saved_words,
+    spent_words,
     waits_for,
 )
 from scheduler.report.variants import outcome_table
@@ -73,6 +74,7 @@ def show_one(entry: RunProgress, zone: ZoneInfo) -> None:
             ("rehearsal", rehearsal_words(entry.run)),
             ("approved", approved_words(entry, zone)),
             ("saved", saved_words(entry.run)),
+            ("spent", spent_words(entry.run, entry.outcome)),
             ("batches", ", ".join(f"{n:,} {state_words(state)}" for state, n in sorted(batches.items()))),
             ("in flight", f"{entry.in_flight:,} of them" if entry.in_flight else ""),
             ("now", waits_for(entry, zone)),

@@ -22,6 +22,8 @@ def words(known: Iterable[str]) -> Any:
 Moment = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 """ISO 8601 in UTC."""
 
+MoneyText = Annotated[str, Field(description="An exact decimal, such as 12.40.")]
+
 RunStateWord = Annotated[str, words(RunState)]
 RecipientStateWord = Annotated[str, words(RecipientState)]
 MeaningWord = Annotated[str, words(Meaning)]
@@ -186,6 +188,14 @@ class ApprovedBy(TypedDict):
     at: Moment
 
 
+class CostShape(TypedDict):
+    """What texts cost that were handed over, or may have been. `segments_without_price` are not in it."""
+
+    amount: MoneyText
+    currency: str
+    segments_without_price: int
+
+
 class Saving(TypedDict):
     """How many texts are sent in GSM characters instead of those in the file, and what that saves."""
 
@@ -210,6 +220,7 @@ class RunShape(OutcomesShape):
     state: RunStateWord
     recipients: Counts
     segments: int
+    cost: NotRequired[CostShape]
     replaced: NotRequired[Saving]
     requests: Requests
     started_at: Moment | None

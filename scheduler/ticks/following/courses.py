@@ -27,6 +27,7 @@ SOON: Final = timedelta(seconds=1)
 
 OF_WAITS: Final[Mapping[WaitsFor, Bottleneck]] = {
     WaitsFor.BUDGET: Bottleneck.BUDGET,
+    WaitsFor.PRICE: Bottleneck.BUDGET,
     WaitsFor.WINDOW: Bottleneck.WINDOW,
     WaitsFor.DOUBT: Bottleneck.DOUBT,
     WaitsFor.NUMBER: Bottleneck.DOUBT,

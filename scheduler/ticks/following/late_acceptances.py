@@ -15,6 +15,7 @@ from worker.servers.conditions import trouble_of
 from worker.store.events import EventName
 from worker.store.following.clock_offsets import MARGIN
 from worker.store.leases import LostLease
+from worker.store.money import charges
 from worker.store.sending import accounts, doubts
 from worker.store.sending.doubts import Doubt
 
@@ -79,6 +80,7 @@ def _look_again(runtime: Runtime, windows: WindowMemory, missed: Doubt, now: dat
         doubts.schedule_watch(session, missed, now=now, settle=settle)
         if is_late:
             doubts.end_watch(session, missed)
+            charges.charge_again(session, missed.attempt_id, list(found.found))
             alarm(session, missed, EventName.LATE_ACCEPTANCE, LATE, now)
     metrics.count(metrics.LATE_ARRIVALS, amount=is_late)
     return is_late

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from random import Random
 from typing import Any
@@ -21,6 +21,7 @@ from scheduler.ticks.lookups.windows import WindowMemory
 from scheduler.ticks.sending.auto_pause import alarm, reason_to_pause
 from scheduler.ticks.sending.settled import count_settled, is_sought_by, match_to
 from worker.gateway.results import Message
+from worker.limits.bills import list_bill
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.sending.outcomes import PROBE_LATER, listed, placed_of
@@ -29,6 +30,7 @@ from worker.store.events import EventName
 from worker.store.following import receipts
 from worker.store.following.clock_offsets import FARTHEST, MARGIN
 from worker.store.leases import LostLease
+from worker.store.money import charges
 from worker.store.notifications import outbox
 from worker.store.runs import runs
 from worker.store.sending import accounts, control_messages, doubts, next_looks
@@ -256,6 +258,7 @@ def _carry_out(
         outbox.announce_held(session, doubt.run_id, now=now)
     fail_in_doubt(session, decision.fail, decision.reason)
     release(session, decision.release, decision.reason)
+    charges.refund(session, doubt.attempt_id, [*decision.fail, *decision.release])
     placed = [placed_of(recipient_id, seen.messages[c.gateway_id]) for recipient_id, c in decision.place.items()]
     first_poll_at = _first_poll_at(runtime, doubt, now)
     record_accepted(session, _intent(doubt), placed, now=now, first_poll_at=first_poll_at, retry_at=retry_at)
@@ -277,7 +280,8 @@ def _carry_out_list(
         text = runtime.definitions.get(doubt.definition_id).message
         people = [listed(seen.messages[c.gateway_id], text) for c in decision.place.values()]
         first_poll_at = _first_poll_at(runtime, doubt, now)
-        record_list_accepted(session, _intent(doubt), people, now=now, first_poll_at=first_poll_at)
+        intent = replace(_intent(doubt), bill=list_bill(runtime.prices.current(), runtime.settings.zone, now))
+        record_list_accepted(session, intent, people, now=now, first_poll_at=first_poll_at)
     elif decision.retry is SendAgain.AT_ONCE:
         hold_batch(session, doubt.batch_id, decision.reason)
         outbox.announce_held(session, doubt.run_id, now=now)

@@ -11,6 +11,7 @@ from scheduler.ticks.lookups.reads import LookResult, by_number
 from worker import metrics
 from worker.gateway.results import Message
 from worker.runtime import Runtime
+from worker.store.money import charges
 from worker.store.sending.doubts import Doubt
 
 ACCEPTED: Final = "accepted"  # the gateway has everybody
@@ -45,6 +46,10 @@ def count_settled(runtime: Runtime, doubt: Doubt, sought: Sought, decision: Deci
     texts = dict(sought.recipients.values())
     lengths = ((id_, segmentation(texts.get(id_, definition.message)).segments) for id_ in decision.place)
     metrics.count(metrics.SETTLED, _settled_as(doubt, decision))
+    prices = runtime.prices.current()
+    if prices is not None:
+        with runtime.store.read() as session:
+            metrics.count_spent(prices.currency, charges.by_device(session, doubt.attempt_id))
     metrics.count_accepted(
         definition.kind, [(seen.messages[decision.place[id_].gateway_id].device, length) for id_, length in lengths]
     )

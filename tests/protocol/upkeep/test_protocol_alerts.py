@@ -15,6 +15,7 @@ from campaigns.alerts.conditions import CONDITIONS, GONE_SECONDS
 from campaigns.alerts.figures import AlertName
 from campaigns.codes import PausedBy
 from campaigns.lifecycle import BatchState, RecipientState
+from campaigns.money.budgets import ALWAYS
 from scheduler.actions.reading.alerts import read_alerts
 from scheduler.loop import Clockwork
 from scheduler.notifications.reports import letter, subject
@@ -30,14 +31,17 @@ from tests.protocol.world.scripted_gateway import LOST, Reads
 from tests.support.receiver import Receiver
 from tests.support.servers import RedisServer
 from worker.limits.limits_in_force import Ceilings
+from worker.limits.live_prices import LivePrices
 from worker.redis_jobs import redis_queue
 from worker.sandbox.exchange import RequestKind
 from worker.servers.troubles import Troubles
 from worker.store import leases
 from worker.store.errors import StoreError
 from worker.store.models import Alert, Batch, Lease, Notice
+from worker.store.money.spending import SpendingLimit, campaign_scope, open_limits
 from worker.store.notifications import alerts
 from worker.store.sending import accounts
+from worker.store.tables import spent_money
 
 N = AlertName
 MINUTE = timedelta(minutes=1)
@@ -211,6 +215,33 @@ def late(wait: timedelta) -> Way:
     return make
 
 
+def money(share: float) -> Way:
+    """A budget of money of which this share is spent."""
+
+    def make(bench: Installation) -> Callable[[], object]:
+        run_id = bench.campaign(4, more="  budget: {total: 100 EUR}\n")
+        bench.call("start")
+        scope = campaign_scope(bench.run(run_id).campaign_id)
+        with bench.store.write() as session:
+            open_limits(session, [SpendingLimit(scope, *ALWAYS, 100_000_000)])
+        change(bench, sa.update(spent_money).values(millionths=int(share * 100_000_000)))
+
+        def end() -> None:
+            bench.cancel(run_id)
+            change(bench, sa.delete(spent_money))
+
+        return end
+
+    return make
+
+
+def prices(bench: Installation) -> Callable[[], object]:
+    path = bench.folder / "prices.csv"
+    path.write_text("prefix,price,currency\n39,0,05,EUR\n")
+    bench.runtime = replace(bench.runtime, prices=LivePrices(path, bench.clock))
+    return lambda: path.write_text("prefix,price,currency\n39,0.05,EUR\n")
+
+
 FAULTS: dict[AlertName, tuple[Way, str]] = {
     N.BOOKS: (books, "sale"),
     N.LATE_ARRIVAL: (late_arrival, ""),
@@ -222,6 +253,9 @@ FAULTS: dict[AlertName, tuple[Way, str]] = {
     N.PEOPLE_USED_UP: (people_texted(4), "7"),
     N.BUDGET: (budget, "campaign:sale"),
     N.CREDITS: (credits_, ""),
+    N.MONEY_LOW: (money(0.8), "sale: throughput.budget.total"),
+    N.MONEY_SPENT: (money(0.99), "sale: throughput.budget.total"),
+    N.PRICES: (prices, ""),
     N.LATE_FAST: (late(HOUR), ""),
     N.LATE_SLOWLY: (late(6 * HOUR), ""),
 }

@@ -30,6 +30,7 @@ from worker.jobs import JobQueue
 from worker.limits.batch_limits import Limits
 from worker.limits.ledger import StoreLedger
 from worker.limits.live_limits import live_ceilings
+from worker.limits.live_prices import LivePrices
 from worker.marker import NoMarker
 from worker.runtime import Runtime
 from worker.sending.dispatch import Dispatched, Dispatcher
@@ -116,6 +117,7 @@ class Installation:
         )
         ceilings = live_ceilings(store, account_id, self.settings, clock)
         definitions = Definitions(store)
+        prices = LivePrices(self.settings.prices, clock)
         self.dispatcher = Dispatcher(
             store=store,
             definitions=definitions,
@@ -125,6 +127,7 @@ class Installation:
             settings=self.settings,
             limits=Limits("bench", self.settings.zone),
             ceilings=ceilings,
+            prices=prices,
             marker=NoMarker(),
             troubles=Troubles(clock),
         )
@@ -140,6 +143,7 @@ class Installation:
             account_id,
             rehearsal=False,
             ceilings=ceilings,
+            prices=prices,
         )
         self.store = store
         self.ticks = Ticks()

@@ -2,12 +2,12 @@
 """The counts that are kept: triggers change them in the transaction, and by the statement, that changes the rows.
 
 A figure of a run is a recipient's state, `failure`, `batch.` and a batch's state, `request`, `retry`, `reply.` and a
-meaning, `answer.` and a kind. A row of these tables counts in one part of one figure, whoever writes it, and however:
-no statement can forget to. A recipient that failed counts as a `failure`, too.
+meaning, `answer.` and a kind, `cost` and `unpriced`. A row of these tables counts in one part of one figure, whoever
+writes it, and however: no statement can forget to. A recipient that failed counts as a `failure`, too.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -22,6 +22,8 @@ RETRY: Final = "retry"
 FAILURE: Final = "failure"
 REPLY: Final = "reply."
 ANSWER: Final = "answer."
+COST: Final = "cost"
+UNPRICED: Final = "unpriced"
 
 CONTROL: Final = "control"
 TEXT: Final = "text."
@@ -85,6 +87,17 @@ COUNTED: Final = (
     CountedTable("answer", "run_answer", f"'{ANSWER}' || {{row}}.kind", "{row}.part"),
 )
 
+CHARGES: Final = CountedTable(
+    "charge",
+    "charge",
+    f"CASE WHEN {{row}}.price IS NULL THEN '{UNPRICED}' ELSE '{COST}' END",
+    segments="CASE WHEN {row}.price IS NULL THEN {row}.segments ELSE {row}.segments * {row}.price END",
+    where="NOT {row}.is_refunded",
+    changes=("is_refunded",),
+)
+"""What texts cost, in millionths, where other figures have segments. Apart from the others, because migrations before
+its table make their triggers with this module."""
+
 Kept = Mapping[str, tuple[int, int]]
 """By figure: how many rows, and their segments: those of texts at the gateway, and of retries that began."""
 
@@ -104,20 +117,20 @@ def _is_current(connection: sa.Connection) -> bool:
     return any(column["name"] == "part" for column in sa.inspect(connection).get_columns("run_count"))
 
 
-def install(connection: sa.Connection) -> None:
+def install(connection: sa.Connection, tables: Sequence[CountedTable] = COUNTED) -> None:
     """Make the triggers. A migration that lets SQLite rebuild one of the tables must call it again for that table."""
     if not _is_current(connection):
         return
     make = _sqlite if connection.dialect.name == "sqlite" else _postgresql
-    for table in COUNTED:
+    for table in tables:
         for statement in make(table):
             connection.exec_driver_sql(statement)
 
 
-def remove(connection: sa.Connection) -> None:
+def remove(connection: sa.Connection, tables: Sequence[CountedTable] = COUNTED) -> None:
     """Take the triggers away, those of earlier versions, too."""
     is_sqlite = connection.dialect.name == "sqlite"
-    for table in COUNTED:
+    for table in tables:
         for event in _events(table):
             name = f"count_{table.name}_{event}"
             statement = f"TRIGGER IF EXISTS {name}" if is_sqlite else f"FUNCTION IF EXISTS {name}() CASCADE"
@@ -236,6 +249,7 @@ _KEPT: Final = (
     " CAST(sum(segments) AS BIGINT) AS segments FROM run_count AS r WHERE r.run_id = :run GROUP BY 1, 2, 3"
 )
 _ROWS: Final = tuple(_sums(table, "r.run_id = :run") for table in COUNTED)
+_CHARGES: Final = _sums(CHARGES, "r.run_id = :run")
 _SOME: Final = sa.text(_sums(COUNTED[0], "r.run_id = :run", "r.id > :after", "r.id <= :until"))
 _UNTIL: Final = sa.text("SELECT id FROM recipient WHERE run_id = :run AND id > :after ORDER BY id LIMIT 1 OFFSET :most")
 
@@ -249,6 +263,8 @@ def kept_and_rows(connection: sa.Connection, run_id: int) -> tuple[Counted, Coun
     found: tuple[Counter[tuple[str, str]], ...] = (Counter(), Counter(), Counter(), Counter())
     is_sqlite = connection.dialect.name == "sqlite"
     every = [_KEPT, *(_ROWS[1:] if is_sqlite else _ROWS)]
+    if sa.inspect(connection).has_table(CHARGES.table):  # it is younger than the others
+        every.append(_CHARGES)
     rows = list(connection.execute(sa.text(" UNION ALL ".join(every)), {"run": run_id}))
     after: int | None = 0 if is_sqlite else None
     while after is not None:

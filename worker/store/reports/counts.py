@@ -11,7 +11,17 @@ from sqlmodel import Session
 
 from campaigns.lifecycle import NEVER_SENT, RecipientState
 from campaigns.optout import Meaning
-from worker.store.kept.counting import FAILURE, REPLY, REQUEST, RETRY, Counted, Kept, kept_and_rows
+from worker.store.kept.counting import (
+    COST,
+    FAILURE,
+    REPLY,
+    REQUEST,
+    RETRY,
+    UNPRICED,
+    Counted,
+    Kept,
+    kept_and_rows,
+)
 from worker.store.tables import attempts, recipients, run_counts, runs
 
 
@@ -20,7 +30,9 @@ class Books:
     """Counts of a run. `by_state` sums up to the audience.
 
     `segments` are those of texts handed to the gateway, including texts that failed and were sent again.
-    `first_send_at` and `last_send_at`: when requests were made, without those proven not sent; None if there were none.
+    `cost`: what they cost in millionths of the account's currency, without `unpriced` segments, for which there was no
+    price; texts that are proven not sent cost nothing. `first_send_at` and
+    `last_send_at`: when requests were made, without those proven not sent; None if there were none.
     """
 
     by_state: dict[RecipientState, int]
@@ -28,6 +40,8 @@ class Books:
     send_requests: int
     first_send_at: datetime | None
     last_send_at: datetime | None
+    cost: int = 0
+    unpriced: int = 0
 
     @property
     def audience(self) -> int:
@@ -64,6 +78,8 @@ def together(found: Iterable[Books]) -> Books:
         sum(each.send_requests for each in every),
         min((each.first_send_at for each in every if each.first_send_at is not None), default=None),
         max((each.last_send_at for each in every if each.last_send_at is not None), default=None),
+        sum(each.cost for each in every),
+        sum(each.unpriced for each in every),
     )
 
 
@@ -162,7 +178,8 @@ _ENDS: Final = sa.select(runs.c.id, _end(attempts.c.started_at), _end(attempts.c
 def _books(figures: Kept, first: datetime | None, last: datetime | None) -> Books:
     by_state = states(figures)
     segments = sum(figures[each][1] for each in (*RecipientState, RETRY) if each in figures)
-    return Books(by_state, segments, figures.get(REQUEST, (0, 0))[0], first, last)
+    cost, unpriced = (figures.get(each, (0, 0))[1] for each in (COST, UNPRICED))
+    return Books(by_state, segments, figures.get(REQUEST, (0, 0))[0], first, last, cost, unpriced)
 
 
 @dataclass(frozen=True, slots=True)

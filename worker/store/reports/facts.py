@@ -28,11 +28,19 @@ class Begun:
     definition_id: int
     state: RunState
     planned: int
+    campaign_id: int = 0
 
 
 _mine = runs.c.account_id == sa.bindparam("b_account")
 _BEGUN: Final = (
-    sa.select(runs.c.id, campaigns.c.slug, runs.c.definition_id, runs.c.state, runs.c.plan_summary["counts"])
+    sa.select(
+        runs.c.id,
+        campaigns.c.slug,
+        runs.c.definition_id,
+        runs.c.state,
+        runs.c.plan_summary["counts"],
+        runs.c.campaign_id,
+    )
     .join(campaigns, campaigns.c.id == runs.c.campaign_id)
     .where(_mine, runs.c.state.in_(BEGUN), runs.c.started_at.is_not(None))
     .order_by(runs.c.started_at.desc(), runs.c.id.desc())
@@ -44,8 +52,8 @@ def begun_runs(session: Session, account_id: int) -> list[Begun]:
     """Return the runs of the account that have begun and are not over, the last to begin first."""
     found = session.connection().execute(_BEGUN, {"b_account": account_id})
     return [
-        Begun(id_, slug, definition_id, RunState(state), sum((counts or {}).values()))
-        for id_, slug, definition_id, state, counts in found
+        Begun(id_, slug, definition_id, RunState(state), sum((counts or {}).values()), campaign_id)
+        for id_, slug, definition_id, state, counts, campaign_id in found
     ]
 
 

@@ -17,6 +17,7 @@ from worker.store.bulk import in_parts
 from worker.store.events import EventName, record_event
 from worker.store.locks import lock_run
 from worker.store.models import AttemptState
+from worker.store.money import charges
 from worker.store.people import people_on_record
 from worker.store.runs.runs import cancel_leftovers
 from worker.store.sending import grants
@@ -144,6 +145,7 @@ def resolve_held(
         session.execute(sa.update(runs).where(runs.c.id == run_id).values(texts_emptied_at=None, people_erased_at=None))
         if declared is Declared.NOT_SENT:
             grants.ask_again(session, people_on_record.give_back(session, [id_ for id_, _ in moved]))
+            charges.refund_last(session, run_id, [id_ for id_, _ in moved])
             cancelled = cancel_leftovers(session, run_id)
             reopen_run(session, run_id, now)
     state = session.scalars(sa.select(runs.c.state).where(runs.c.id == run_id)).one()

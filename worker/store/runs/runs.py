@@ -17,12 +17,11 @@ from worker.store.events import EventName
 from worker.store.following.failed_texts import drop_cancelled
 from worker.store.models import Run
 from worker.store.notifications.outbox import announce
-from worker.store.tables import attempts, batches, campaigns, definitions, events, recipients, runs
+from worker.store.tables import accounts, attempts, batches, campaigns, definitions, events, recipients, runs
 from worker.store.transitions import changed, move_batch, move_recipients, move_run
 
 ONCE = "once"
-"""The moment, and so the name, of the run of a campaign that runs once: the slug alone is its identity, whatever its
-start is edited to."""
+"""The moment, and so the name, of the run of a campaign that runs once, whatever its start is edited to."""
 
 TEST_PREFIX = "test:"
 """Prefix of a campaign's name for its tests. No campaign file can have such a name, because it holds a colon."""
@@ -57,6 +56,7 @@ class RunView:
     plan_hash: str
     approved_hash: str
     parent_id: int | None  # the run whose failed texts it resends
+    currency: str = ""  # of its costs; empty: its account has counted none
 
     @property
     def fires_at(self) -> datetime | None:
@@ -101,8 +101,10 @@ _VIEW = (
         runs.c.plan_hash,
         runs.c.approved_hash,
         runs.c.parent_id,
+        sa.func.coalesce(accounts.c.currency, ""),
     )
     .join(campaigns, campaigns.c.id == runs.c.campaign_id)
+    .join(accounts, accounts.c.id == runs.c.account_id)
     .join(definitions, definitions.c.id == runs.c.definition_id)
 )
 
@@ -137,8 +139,7 @@ def find_run(session: Session, slug: str) -> RunView | None:
     belong to another run, and do not count.
     """
     mine = _VIEW.where(campaigns.c.slug == slug, runs.c.parent_id.is_(None))
-    latest = mine.order_by(runs.c.started_at.is_(None), runs.c.id.desc())
-    views = _views(session, latest.limit(1))
+    views = _views(session, mine.order_by(runs.c.started_at.is_(None), runs.c.id.desc()).limit(1))
     return views[0] if views else None
 
 

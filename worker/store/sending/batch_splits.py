@@ -65,6 +65,22 @@ def branch_off(
     return new.id
 
 
+def pending_people(session: Session, batch_id: int) -> list[tuple[int, str, int]]:
+    """Return those of a batch who are to be sent to, in order, as (id, number, segments)."""
+    people = sa.select(recipients.c.id, recipients.c.number, recipients.c.segments).where(
+        recipients.c.batch_id == batch_id, recipients.c.state == RecipientState.PENDING
+    )
+    return [(id_, number, segments) for id_, number, segments in session.execute(people.order_by(recipients.c.id))]
+
+
+def split_off(session: Session, batch_id: int, recipient_ids: Sequence[int], *, until: datetime) -> None:
+    """Move these people into a batch of their own, unless another process has taken theirs meanwhile."""
+    unsent = batches.c.state.in_([BatchState.PLANNED, BatchState.QUEUED])
+    mine = sa.select(batches.c.id).where(batches.c.id == batch_id, unsent).with_for_update()
+    if session.execute(mine).first() is not None:
+        branch_off(session, batch_id, recipient_ids, until=until, waits_for=WaitsFor.NOTHING)
+
+
 def split_batch(
     session: Session,
     batch_id: int,

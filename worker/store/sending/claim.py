@@ -50,6 +50,7 @@ class Work:
     run_type: RunType
     run_moment: str
     has_before: bool  # `recover` found messages that belong to nobody yet
+    campaign_id: int
 
 
 _to_send = (
@@ -98,6 +99,7 @@ LOAD_WORK: Final = Statement(
         runs.c.type,
         runs.c.moment,
         _has_before,
+        runs.c.campaign_id,
     )
     .join(runs, runs.c.id == batches.c.run_id)
     .outerjoin(_to_send, _to_send.c.batch_id == batches.c.id)
@@ -128,6 +130,8 @@ class NoIntent(StrEnum):
     NOTHING_LEFT = "nothing_left"
     OVER_CAP = "over_cap"  # somebody just reached the frequency cap: comes back soon, without the people who reached it
     OVER_PEOPLE = "over_people"  # the month's people of its phone were just used up: comes back soon, by another one
+    OVER_BUDGET = "over_budget"  # money was spent a moment ago: comes back soon, and finds out how much is left
+    NO_PRICE = "no_price"  # a budget of money is in force, and somebody in it has no price
     LIST_NOT_READY = "list_not_ready"  # people who opted out must first be taken off the contact list: comes back soon
     LIST_STUCK = "list_stuck"  # people who opted out cannot be taken off it: a person must look
     LIST_SENT = "list_sent"  # the contact list may already have got the text: a person must look
@@ -137,11 +141,22 @@ COME_BACK: Final[Mapping[NoIntent, WaitsFor]] = {
     NoIntent.ALL_IN_DOUBT: WaitsFor.NUMBER,
     NoIntent.OVER_CAP: WaitsFor.CAP_PASSED,
     NoIntent.OVER_PEOPLE: WaitsFor.BUDGET,
+    NoIntent.OVER_BUDGET: WaitsFor.BUDGET,
+    NoIntent.NO_PRICE: WaitsFor.PRICE,
     NoIntent.LIST_NOT_READY: WaitsFor.OPT_OUTS,
 }
 """What passes on its own within seconds, and what the batch waits for meanwhile."""
 
-UNDONE: Final = frozenset({NoIntent.NOT_DUE, NoIntent.ALL_IN_DOUBT, NoIntent.OVER_CAP, NoIntent.OVER_PEOPLE})
+UNDONE: Final = frozenset(
+    {
+        NoIntent.NOT_DUE,
+        NoIntent.ALL_IN_DOUBT,
+        NoIntent.OVER_CAP,
+        NoIntent.OVER_PEOPLE,
+        NoIntent.OVER_BUDGET,
+        NoIntent.NO_PRICE,
+    }
+)
 """What undoes the transaction of the intent."""
 
 ACCOUNT_SENDS: Final = accounts.c.paused_by == PausedBy.NOBODY

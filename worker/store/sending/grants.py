@@ -12,7 +12,7 @@ from campaigns.lifecycle import BatchState
 from worker.store.tables import attempts, batches, runs
 from worker.store.transitions import changed, move_batch
 
-WAITING: Final = (WaitsFor.BUDGET, WaitsFor.THROTTLE)
+WAITING: Final = (WaitsFor.BUDGET, WaitsFor.THROTTLE, WaitsFor.PRICE)
 """Waits that a changed limit may end."""
 
 NO_TARGET: Final = ""
@@ -74,12 +74,20 @@ def granted_since(
 _counts = sa.and_(attempts.c.granted_at.is_not(None), attempts.c.outcome != "not_sent")
 
 
-def postpone_run(session: Session, run_id: int, *, until: datetime, target: str = "") -> int:
+def postpone_run(
+    session: Session,
+    run_id: int,
+    *,
+    until: datetime,
+    target: str = "",
+    waits_for: WaitsFor = WaitsFor.BUDGET,
+    reason: str = "",
+) -> int:
     """Let all batches of a run wait for the end of its spent budget's period; return how many waited less before.
 
     `target`: only those that are planned for this device.
     """
-    longer = {"not_before": until, "waits_for": WaitsFor.BUDGET, "reason": ""}
+    longer = {"not_before": until, "waits_for": waits_for, "reason": reason}
     its = (batches.c.run_id == run_id, *([batches.c.target == target] if target else []))
     queued = move_batch(BatchState.PLANNED, *its, batches.c.state == BatchState.QUEUED, **longer)
     planned = sa.update(batches).where(*its, batches.c.state == BatchState.PLANNED, batches.c.not_before < until)

@@ -17,6 +17,9 @@ from campaigns.lifecycle import RecipientState, RunState
 from campaigns.planning.frequency_cap import Cap
 from worker.store.following.standing import may_have_text
 from worker.store.models import AttemptState
+from worker.store.money import charges
+from worker.store.money.charges import ChargedText
+from worker.store.money.spending import Bill, spend
 from worker.store.people.device_people import PeopleLimit, device_key, take
 from worker.store.people.suppressions import lower_totals
 from worker.store.sending import accepted_before
@@ -52,6 +55,7 @@ class Intent:
     addressees: tuple[Addressee, ...]
     list_id: int | None
     id_floor: int = 0
+    bill: Bill | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,22 +165,27 @@ def record_intent(
     cap: Cap | None = None,
     people: PeopleLimit | None = None,
     earlier: FoundMatch = ANY_TIME,
+    bill: Bill | None = None,
 ) -> Intent | NoIntent:
     """Promise one request: the batch is `sending`, its people are `in_doubt`, the attempt is on record.
 
     `granted_at` is the throttle's moment, on its clock: limits are rebuilt from it. A recipient whose number is in
     doubt in another request is left out and comes back later; people who have opted out by now are suppressed; people
     who got the text before a database was lost are accepted (`earlier`); if somebody is over the `cap`, or the phone
-    over its budget of `people`, there is no intent. Raises `sqlalchemy.exc.IntegrityError` if another transaction puts
-    one of the numbers in doubt at this very moment.
+    over its budget of `people`, there is no intent. With a `bill` its texts are charged: there is no intent without
+    room in every budget, or, where there is a budget, without a price for everybody. Raises
+    `sqlalchemy.exc.IntegrityError` if another transaction puts one of the numbers in doubt at this very moment.
     """
     connection = session.connection()
     claim = claim_batch(session, work, now=now)
     if isinstance(claim, NoIntent):
         return claim
     addressees: tuple[Addressee, ...] = ()
+    texts: list[ChargedText] = []
     ids = work.batch_id, work.account_id
     if work.list_id is not None:
+        if bill is not None and bill.limits:
+            return NoIntent.NO_PRICE  # only the gateway knows how many people that is
         if claim.has_before and accepted_before.hold_list(session, *ids, earlier.list_text, earlier.since):
             return NoIntent.LIST_SENT
     else:
@@ -202,10 +211,17 @@ def record_intent(
         if cap is not None and is_passed(session, work.batch_id, work.account_id, cap, now=now):
             return NoIntent.OVER_CAP
     if people is not None:
-        # Last, because the requests of a phone wait for each other from here to the commit.
+        # Late, because the requests of a phone wait for each other from here to the commit.
         device = device_key(target.split(",") if target else ())
         if now >= people.until or not take(connection, work.account_id, device, work.batch_id, people):
             return NoIntent.OVER_PEOPLE
+    # Last of what decides: from here to the commit, others who spend from the same budgets wait for this.
+    if bill is not None and addressees:
+        texts = charges.priced(bill, ((each.id, each.number, each.segments) for each in addressees))
+        if bill.limits and any(text.price is None for text in texts):
+            return NoIntent.NO_PRICE
+        if not spend(session, bill, sum(text.segments * (text.price or 0) for text in texts), now=now):
+            return NoIntent.OVER_BUDGET
     deadline = now + send_by
     values = {
         "b_account": work.account_id,
@@ -223,9 +239,10 @@ def record_intent(
         "b_next_check_at": deadline,
     }
     [(attempt_id, floor)] = OPEN_ATTEMPT.rows(connection, values)
-    return Intent(
-        attempt_id, work.batch_id, work.run_id, work.account_id, claim.number, deadline, addressees, work.list_id, floor
-    )
+    if texts:
+        charges.record(connection, attempt_id, work.run_id, texts)
+    about = work.batch_id, work.run_id, work.account_id, claim.number, deadline
+    return Intent(attempt_id, *about, addressees, work.list_id, floor, bill)
 
 
 def payload_hash(addressees: Sequence[Addressee]) -> str:

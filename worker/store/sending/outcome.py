@@ -15,6 +15,7 @@ from campaigns.message.segments import segmentation
 from worker.logs import get_logger
 from worker.store.following.groups import add_groups
 from worker.store.models import AttemptState
+from worker.store.money import charges
 from worker.store.people import audience_sources, people_on_record, unsubscriptions
 from worker.store.sending import accounts, grants
 from worker.store.sending.intent import Intent
@@ -267,6 +268,8 @@ def record_list_accepted(
         seen.add(person.number)
     if rows:
         session.execute(sa.insert(recipients), rows)
+        if intent.bill is not None:
+            charges.charge_list(session, intent.bill, intent.attempt_id, intent.run_id, intent.batch_id)
         reached = unsubscriptions.note_reached(session, intent.run_id, seen, now=now)
         if reached:
             get_logger().error("opt_out.reached", run=intent.run_id, list=intent.list_id, people=len(reached))

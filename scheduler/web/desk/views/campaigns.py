@@ -16,7 +16,7 @@ from scheduler.actions.throttling import place_of, read_limits
 from scheduler.report.devices import whose_failed, why_failed
 from scheduler.report.formats import Format
 from scheduler.report.limits import Limit
-from scheduler.report.summary import RunProgress, alarm_words, approved_words, phone_lines, saved_words
+from scheduler.report.summary import RunProgress, alarm_words, approved_words, phone_lines, saved_words, spent_words
 from scheduler.report.variants import groups_of
 from scheduler.web.api.problems import CallProblem
 from scheduler.web.desk.files import DeskFile, written
@@ -73,6 +73,7 @@ def campaign(asked: Visit) -> DeskPage:
             "phones": phone_lines(seen, asked.zone),
             "approved": approved_words(seen, asked.zone),
             "saved": saved_words(seen.run),
+            "spent": spent_words(seen.run, seen.outcome),
             "failures": [(entry, whose_failed(entry), why_failed(entry)) for entry in seen.failures],
             "groups": groups_of(seen.groups),
             "limits": _limits(asked, name, ended=seen.run.finished_at is not None),

@@ -1,0 +1,67 @@
+"""Budgets of money and prices, as far as they can be known without the database."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from campaigns.definition import Definition
+from campaigns.money.budgets import MoneyBudget, budgets_of, mixed_currencies
+from campaigns.money.costs import PlanCost, Pricing, unaffordable
+from campaigns.money.prices import Prices
+from worker.limits.batch_limits import routes
+from worker.limits.limits_in_force import Ceilings, PricesInForce
+
+
+def money_budgets(ceilings: Ceilings, zone: ZoneInfo, definition: Definition) -> list[MoneyBudget]:
+    """Return the budgets of money that hold for a campaign. Those over all campaigns go by days of `zone`."""
+    return list(budgets_of(definition, ceilings.money_daily, ceilings.money_monthly, zone))
+
+
+def targets_of(definition: Definition) -> list[str]:
+    """Return the targets that requests of a campaign may have, as they are stored."""
+    return [",".join(route.targets) for route in routes(definition, first=0)]
+
+
+def pricing_of(
+    prices: Prices | None, ceilings: Ceilings, zone: ZoneInfo, definition: Definition, now: datetime
+) -> Pricing | None:
+    """Return the prices by which a campaign is planned; None: there are none.
+
+    A reminder is not refused for want of a price: it waits for one, because what is refused is never planned again.
+    """
+    if prices is None:
+        return None
+    needs_price = bool(money_budgets(ceilings, zone, definition)) and definition.schedule.remind is None
+    return Pricing(prices, targets_of(definition), zone, now, needs_price)
+
+
+def no_budget_can_be_kept(prices: PricesInForce, budgets: list[MoneyBudget], definition: Definition) -> str:
+    """Return why nothing may be sent under these budgets, as one sentence; empty: they can be kept."""
+    if not budgets:
+        return ""
+    found = prices.current()
+    if found is None:
+        return prices.problem() or (
+            f"{budgets[0].whose} is set, but no prices are: nothing is sent; name a file of prices in CAMPAIGNS_PRICES"
+        )
+    if definition.contact_list is not None:
+        return contact_list_problem(budgets[0])
+    return mixed_currencies(budgets, found.currency)
+
+
+def plan_problem(
+    prices: Prices | None, budgets: Sequence[MoneyBudget], definition: Definition, cost: PlanCost | None
+) -> str:
+    """Return why a plan could never be sent under these budgets, as one sentence; otherwise ''.
+
+    Prices that cannot be read now are no reason: sending waits for them.
+    """
+    if budgets and definition.contact_list is not None:
+        return contact_list_problem(budgets[0])
+    problem = mixed_currencies(budgets, prices.currency) if prices is not None else ""
+    return problem or (unaffordable(cost, budgets) if cost is not None else "")
+
+
+def contact_list_problem(budget: MoneyBudget) -> str:
+    """Return why nothing can be sent to a contact list under a budget."""
+    return f"{budget.whose} cannot be kept: only the gateway knows how many people a contact list has; use a file"
