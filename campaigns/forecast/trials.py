@@ -42,7 +42,7 @@ class Recorder(Placer):
 
 
 class PeopleInOrder:
-    """Every row of a plan in three bytes: in which zones it is, if it has a place in time, and its segments.
+    """Every row of a plan in eleven bytes: its number, its zones, if it has a place in time, and its segments.
 
     `text_bytes`: what all texts take in UTF-8.
     """
@@ -51,7 +51,7 @@ class PeopleInOrder:
         """Read a plan whose people the `recorder` places."""
         self.text_bytes = 0
         self._zones = [""]  # by number, from 1
-        self._rows, self._segments = array("H"), array("B")
+        self._rows, self._segments, self._phones = array("H"), array("B"), array("Q")
         numbers: dict[str, int] = {}
         for row in planned:
             number = _NOBODY
@@ -61,31 +61,32 @@ class PeopleInOrder:
                 if number == len(self._zones):
                     self._zones.append(zones)
             self._rows.append(number)
-            self._segments.append(row.segments if row.state is RecipientState.PENDING else 0)
+            is_sent = row.state is RecipientState.PENDING
+            self._segments.append(row.segments if is_sent else 0)
+            self._phones.append(int(row.number) if is_sent else 0)  # +393331234567
             self.text_bytes += len(row.text.encode())
         self._people = Counter(self._rows)
 
-    def agenda(
-        self, schedule: Schedule, limits: BatchLimits, now: datetime, *, firing: datetime | None = None
+    def fill(
+        self, agenda: Agenda, schedule: Schedule, limits: BatchLimits, now: datetime, *, firing: datetime | None = None
     ) -> Agenda:
-        """Return what would be sent when, if the campaign had this schedule; the arguments are as in a plan."""
+        """Return the agenda with what would be sent when, if the campaign had this schedule; all are as in a plan."""
         people = {zones: self._people[number] for number, zones in enumerate(self._zones) if number}
         placer = Placer(schedule, now, firing=firing, people=people)
-        agenda = Agenda(schedule)
         for chunk in into_batches(self._placed([placer.one_by_one(zones) for zones in self._zones]), limits):
             agenda.add(chunk)
         return agenda
 
     def _placed(self, next_of: list[Callable[[], Placement]]) -> Iterator[PlannedRecipient]:
         nobody = PlannedRecipient("", 0, "", 0, RecipientState.INVALID)
-        for number, segments in zip(self._rows, self._segments, strict=True):
+        for number, segments, phone in zip(self._rows, self._segments, self._phones, strict=True):
             if number == _NOBODY:
                 yield nobody
                 continue
             placed = next_of[number]()  # also for who opted out: their turn of a spread stays empty
             if segments:
                 state, departure = placed.state, placed.departure
-                yield PlannedRecipient("", 0, "", 0, state, "", "", segments, departure)
+                yield PlannedRecipient(f"+{phone}", 0, "", 0, state, "", "", segments, departure)
             else:
                 yield nobody
 

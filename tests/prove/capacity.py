@@ -39,7 +39,9 @@ COSTLY: Final = "\u2019" * 71
 BELOW: Final = 12
 """So many smaller steps are tried by the forecast, and the next smaller one by running it."""
 
-LIMITS: Final = ("rate", "daily", "monthly", "device_rate", "device_daily", "device_monthly")
+LIMITS: Final = (
+    "rate", "daily", "monthly", "device_rate", "device_daily", "device_monthly", "device_people_monthly",
+)  # fmt: skip
 
 
 class Ran(NamedTuple):
@@ -136,8 +138,8 @@ class Case:
 
 
 def exact(scenario: Scenario) -> Scenario:
-    """A scenario of which the forecast is exact: phones with budgets, or with tiny rates, send texts of one length."""
-    if not scenario.phone_daily and not (scenario.phones > 1 and scenario.phone_rate):
+    """A scenario of which the forecast is exact: phones with limits of their own send texts of one length."""
+    if not scenario.phone_daily and not scenario.phone_rate:
         return scenario
     return replace(scenario, people=tuple(replace(person, is_long=False) for person in scenario.people))
 

@@ -148,7 +148,7 @@ class Study:
         cuts = seen.summary.cuts
         self._split = Split(cuts) if cuts else None  # of who is placed in time, which a recorder does not know
         self._has_ucs2 = bool(seen.summary.encodings.get("UCS-2"))
-        self.base = Setup(seen.definition, settings, self._people(seen.definition), known.so_far.used)
+        self.base = Setup(seen.definition, settings, self._people(seen.definition), known.so_far)
 
     def solutions(self, until: datetime) -> Iterator[Solution]:
         """Yield the smallest change of each kind that makes the campaign end by then."""

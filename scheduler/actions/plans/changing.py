@@ -1,7 +1,7 @@
 """The changes of a campaign's file, and of the limits in the settings, that can make it end earlier."""
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import count, islice
 from typing import Any, Final
@@ -11,6 +11,7 @@ from campaigns.definition.schedule import Keeper
 from campaigns.forecast import Forecast, forecast
 from campaigns.forecast.trials import PeopleInOrder
 from campaigns.values.durations import format_duration
+from scheduler.intake.month_so_far import MonthSoFar
 from worker.limits.batch_limits import gates, limits_of
 from worker.limits.limits_in_force import Ceilings
 from worker.settings.settings import PREFIX, Settings
@@ -27,16 +28,12 @@ MOST_SEGMENTS: Final = 10_000_000
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """A campaign as it would be sent: its file, the settings, and its people.
-
-    `used`: the people of this month by phone. Nobody's number is known here: all people count as new to their phones,
-    and with `stick` each phone has its turn.
-    """
+    """A campaign as it would be sent: its file, the settings, its people, and whom the phones texted this month."""
 
     definition: Definition
     settings: Settings
     people: PeopleInOrder
-    used: Mapping[str, int] = field(default_factory=dict)
+    so_far: MonthSoFar
 
     def scheduled(self, **values: Any) -> "Setup":
         return self.defined(schedule=self.definition.schedule.model_copy(update=values))
@@ -45,10 +42,11 @@ class Setup:
         return replace(self, definition=self.definition.model_copy(update=values))
 
     def forecast(self, now: datetime, firing: datetime | None) -> Forecast | None:
-        limits = replace(limits_of(self.definition, self.settings).request, ranking=None)
-        agenda = self.people.agenda(self.definition.schedule, limits, now, firing=firing)
-        ceilings = Ceilings.from_settings(self.settings)
-        return forecast(agenda, *gates(ceilings, self.settings.zone, self.definition, self.used, now))
+        definition, ceilings = self.definition, Ceilings.from_settings(self.settings)
+        limits = limits_of(definition, self.settings).request
+        agenda = self.so_far.agenda(definition)
+        self.people.fill(agenda, definition.schedule, limits, now, firing=firing)
+        return forecast(agenda, *gates(ceilings, self.settings.zone, definition, self.so_far.used, now))
 
 
 Tried = tuple[Setup, str]

@@ -73,7 +73,9 @@ def test_people_in_order_are_forecast_as_their_plan_is(
     read_once = plan_recipients(first, placer=recorder, suppressed=suppressed, split=split)
     people = PeopleInOrder(read_once, recorder)
 
-    assert forecast(people.agenda(other.schedule, limits, NOW), shared) == forecast(planned, shared)
+    assert forecast(people.fill(Agenda(other.schedule), other.schedule, limits, NOW), shared) == forecast(
+        planned, shared
+    )
 
 
 @pytest.mark.parametrize("most", [0, 1, 2, 3, 7, 100, 1_000])

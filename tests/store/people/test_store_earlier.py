@@ -59,6 +59,7 @@ def test_each_person_is_there_once_with_what_became_of_the_row_that_counts(world
         PlannedRecipient(number(7), 0, "people.csv", 11, S.EXCLUDED, "listed in stop.csv"),
         PlannedRecipient(number(8), 12, "people.csv", 12, S.EXCLUDED, "left out by `where`: x"),
         PlannedRecipient(number(9), 0, "people.csv", 13, S.HOLDOUT, "in the control group"),
+        PlannedRecipient("#abcdefghijklmnopqrstuv", 0, "people.csv", 14, S.DELIVERED),  # who was erased
     ]
     run_id = world.run([*people(3), *lines])
     with world.store.write() as session:
