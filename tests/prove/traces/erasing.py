@@ -12,6 +12,7 @@ import re
 import shutil
 import sys
 import tempfile
+import time
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -28,6 +29,7 @@ from tests.prove.world.evidence import miscounted, read_ledger
 from tests.prove.world.product import FIRST_NUMBER
 from tests.prove.world.stage import KEY, Backing, Stage, backed, kill, wait_until
 from worker.store.engine import Store
+from worker.store.errors import Loss
 from worker.store.forgetting.wiping import has_traces
 from worker.store.tables import recipients, replies, runs
 
@@ -38,6 +40,8 @@ LATER: Final = 12 * SECONDS_OF_A_DAY
 NUMBERS: Final = re.compile(rb"%d\d{4}" % (FIRST_NUMBER // 10_000))
 NAMES: Final = re.compile(rb"Zyx\d{4}q")
 """No name of anybody else."""
+
+LOST: Final = re.compile("|".join(loss.value for loss in Loss))
 
 LEFT_ALONE: Final = frozenset({"ledger.jsonl", "people.csv", "privacy.key"})
 """What is not the product's: the gateway's own ledger, the table, and the key."""
@@ -115,7 +119,14 @@ def prove(trial: Trial, folder: Path, backing: Backing, *, crash: str = "") -> O
         _done(stage, "erase", "--make-key")
         with closing(store):
             _first(stage, trial, backing, store, outcome)
+            # Whoever erases by name does so beside the service, which must not take the database for another one.
+            beside = [] if trial.by_age or crash else _service(stage, backing, trial)
             outcome.said = _erase(stage, trial, backing, store, crash)
+            time.sleep(3 if beside else 0)
+            for process in beside:
+                kill(process)
+            if lost := LOST.search("".join(stage.product.said().values())):
+                raise RuntimeError(f"the service lost its database: {lost[0]}")
             _written_again(stage, trial, backing)
             outcome.states += (_states(stage, "first"),)
             outcome.miscounted = miscounted(backing.database_of(folder))

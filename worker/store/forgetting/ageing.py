@@ -136,7 +136,6 @@ def _forget_named_people(session: Session, run_id: int, now: datetime) -> None:
 
 def empty_replies(session: Session, before: datetime, *, after: int, now: datetime) -> tuple[int | None, int]:
     """Empty what people wrote before then and nobody has to read any more, the next portion after this row."""
-    leave_traces(session, now=now)
     old = replies.c.id > after, replies.c.received_at < before, replies.c.text != ERASED_TEXT, ~sa.and_(*WAITS)
     names = ("id", "account_id", "gateway_id", "number", "text", "meaning", "fingerprint")
     found = session.execute(
@@ -144,6 +143,7 @@ def empty_replies(session: Session, before: datetime, *, after: int, now: dateti
     ).all()
     if not found:
         return None, 0
+    leave_traces(session, now=now)
     elsewhere.forget_fingerprints(session, [row for row in found if row.meaning == Meaning.START], None)
     ids = [row.id for row in found]
     session.execute(sa.update(replies).where(replies.c.id.in_(ids)).values(text=ERASED_TEXT))
@@ -156,7 +156,6 @@ def erase_writers(session: Session, before: datetime, *, after: int, now: dateti
 
     Raises `PrivacyKeyProblem`.
     """
-    leave_traces(session, now=now)
     numbers: set[str] = set()
     last: list[int] = []
     for table, at in ((replies, replies.c.received_at), (suppressions, suppressions.c.since)):
@@ -177,6 +176,7 @@ def erase_writers(session: Session, before: datetime, *, after: int, now: dateti
             session.scalars(sa.select(table.c.number).where(table.c.number.in_(sorted(numbers)), is_younger))
         )
     if numbers:
+        leave_traces(session, now=now)
         key = erased.key_for_erasing(session, now=now)
         rename_people(session, {number: pseudonym(key, number) for number in numbers}, key)
     return (min(last) if last else None), len(numbers)

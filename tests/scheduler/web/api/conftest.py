@@ -19,7 +19,9 @@ def api_runtime(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, migrated: Callable[[Path], None]
 ) -> Iterator[Runtime]:
     folder = tmp_path_factory.mktemp("api")
+    (folder / "privacy.key").write_text("0123456789abcdef" * 4)
     more = {"inbox": folder / "inbox", "api_rate": 10_000, "allow_private_webhooks": True}
+    more["privacy_key_file"] = folder / "privacy.key"
     if request.param == "sqlite":
         migrated(folder)
         made = runtime_of(f"sqlite:///{folder / 'campaigns.db'}", **more)

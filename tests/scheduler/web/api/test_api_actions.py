@@ -103,6 +103,16 @@ def test_opt_outs_are_added_and_removed(admin: Caller) -> None:
     assert admin.call("DELETE", "/suppressions?number=%2B393330000902").json == {"removed": 0, "unchanged": 1}
 
 
+def test_people_are_erased_by_admins(world: World, admin: Caller, operator: Caller) -> None:
+    run_id = world.run(people(2, first=8_800), campaign="to-forget", state=RunState.SCHEDULED)
+    asked = b'{"numbers": ["0039 333 0008800", "+39 333 0099999"]}'
+    post(operator, "/people/erase", asked).problem(403, "not_allowed")
+    done = {"erased": 1, "unknown": 1, "cancelled": 1, "waits": 0, "waiting": [], "files": [], "wiped": True}
+    assert post(admin, "/people/erase", asked).json == done
+    assert [row.number[0] for row in world.recipients(run_id)] == ["#", "+"]
+    assert post(admin, "/people/erase", asked).json == done | {"erased": 0, "unknown": 2, "cancelled": 0}
+
+
 def test_a_reply_is_reviewed_once(world: World, admin: Caller, api_runtime: Runtime) -> None:
     with world.store.write() as session:
         reply = Incoming(77, "+393330000903", "no more?", 1, 0, NOW, Meaning.REVIEW)

@@ -127,6 +127,14 @@ def test_a_person_is_opted_out_and_brought_back_from_their_page(desk: Desk, admi
     assert 'action="/opt-outs/remove"' not in go(admin, "/person", number=number).text
 
 
+def test_a_person_is_erased_from_their_page_once_it_has_asked(desk: Desk, admin: httpx.Client) -> None:
+    number = "+393330000021"
+    assert 'action="/person/erase"' in go(admin, "/person", number=number).text
+    assert '<button class="danger">Erase for good</button>' in go(admin, "/person/erase", number=number).text
+    refused = go(admin, "/person/erase", number=number, sure="1")  # this desk has no key
+    assert (refused.status_code, "campaigns erase --make-key" in refused.text) == (409, True)
+
+
 def test_what_cannot_be_opted_out_keeps_what_was_filled_in(admin: httpx.Client) -> None:
     wrong = go(admin, "/opt-outs/add", number='12"<b>', kind="marketing", reason="by phone")
     assert (wrong.status_code, '<p class="problem" role="alert">' in wrong.text) == (422, True)
