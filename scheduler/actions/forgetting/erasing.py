@@ -18,7 +18,7 @@ from worker.store.bulk import in_parts
 from worker.store.engine import Store
 from worker.store.errors import PrivacyKeyProblem
 from worker.store.forgetting import erasing
-from worker.store.forgetting.wiping import wipe
+from worker.store.forgetting.wiping import has_traces, wipe
 
 ASKED_AT_ONCE: Final = 1_000
 """How many people one transaction notes as to be erased."""
@@ -84,7 +84,7 @@ def erase(
             for some in in_parts(numbers, erasing.AT_ONCE):
                 result.add(len(some), _erase(store, actor, some, now=now, is_news=False))
     result.files = files_with(inbox, result._sources)
-    result.is_wiped = not result.erased or wipe(store, rebuild=rebuild)
+    result.is_wiped = not has_traces(store) or wipe(store, rebuild=rebuild)
     return result
 
 
