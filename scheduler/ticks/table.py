@@ -89,7 +89,7 @@ class Ticks:
             Tick("alerts", EVERY_SECONDS, AlertsTick(counts, left, self.pulse), can_wait=True),
             Tick("course", 1.0, CourseTick(), can_wait=True),
             Tick("forget", 60.0, ForgetTick()),
-            Tick("erase", 60.0, ErasingTick()),
+            Tick("erase", 5.0, ErasingTick(), can_wait=True),
         )
 
     def for_runs(self, ids: set[int]) -> tuple[Tick, ...]:

@@ -25,7 +25,9 @@ ASKED: Final = timedelta(minutes=5)
 """How often to look whether people who wait can be erased by now. Requests wait for the moment that it takes."""
 
 PORTIONS: Final = 50
-"""The most transactions of one call: others of this process wait for it. The rest follows at the next call."""
+"""The most transactions of one look: others of this process wait for it. The rest follows a minute later."""
+
+NEXT: Final = timedelta(minutes=1)
 
 WIPED: Final = timedelta(hours=24)
 """How often what is left in a database is removed by the service: it takes as long as reading all of it."""
@@ -60,7 +62,7 @@ class ErasingTick:
             look = _Look(runtime, now, self.reached)
             gone += look.forget()
             if not look.is_done:
-                self.look.rest(at, 0.0)
+                self.look.rest(at, NEXT.total_seconds())
             elif self.wipes.is_due(at) and has_traces(runtime.store):
                 self.wipes.rest(at)
                 wipe(runtime.store)
