@@ -145,7 +145,10 @@ def _budget(random: Random, about: float) -> Decimal | None:
 
 @dataclass(slots=True)
 class Verdicts:
-    """What a world showed. `exact`: campaigns whose cost was right to the cent; `days` those of which each day was."""
+    """What a world showed. `exact`: campaigns whose cost was right to the cent; `days_exact`: each day of which was.
+
+    `repriced`: campaigns that a budget carried past a day on which prices change, which a plan does not foresee.
+    """
 
     problems: list[str]
     campaigns: int = 0
@@ -154,6 +157,7 @@ class Verdicts:
     days: int = 0
     days_exact: int = 0
     put_off: int = 0
+    repriced: int = 0
     paused: int = 0
     texts: int = 0
 
@@ -258,6 +262,10 @@ class _Judged:
         limited = self.world.daily or self.world.monthly
         if limited or states.get(P.PENDING) or states.get(P.HELD) or run.state is RunState.PAUSED:
             self.found.put_off += 1
+            return
+        last = max(by_day, default=BEGIN.date())
+        if any(line.since is not None and BEGIN.date() < line.since <= last for line in self.world.lines):
+            self.found.repriced += 1
             return
         cost, spent = plan["cost"], sum(by_day.values(), Decimal(0))
         self.found.forecast += 1
