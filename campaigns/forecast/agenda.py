@@ -205,8 +205,8 @@ class Line:
         return self._opens_us
 
     def wait_until(self, opens_us: int) -> None:
-        """Note that the window has closed: all waiting requests resume together when it opens."""
-        self._floor_us = opens_us
+        """Note that the window has closed, or the budget is spent: all waiting requests resume together then."""
+        self._floor_us = max(self._floor_us, opens_us)
 
 
 def groups_of(lines: Iterable[Line], people: Mapping[str, int]) -> Iterator[ClockGroup]:

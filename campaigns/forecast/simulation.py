@@ -26,6 +26,9 @@ MOST_STEPS: Final = 120
 HARDLY: Final = 0.01
 """A limit that delays the end by less than this share of the whole time decides nothing."""
 
+Heap = list[tuple[int, int, int]]
+"""The next request of each line: since when it waits, its ordinal, and the place of the line."""
+
 _FAR: Final = datetime.max.replace(tzinfo=UTC)
 
 
@@ -139,8 +142,7 @@ class _Simulation:
             if way.is_closed:
                 self._put_off(heap, index, way.at_us)
             elif is_bound and way.at_us > start_us and start_us <= latest_us:
-                line.wait_until(way.at_us)  # the phone of these people: others need not wait for it
-                heapreplace(heap, (*line.head(self._floor_us), index))
+                heap = self._wait_for_phone(heap, index, way)
             elif way.is_spent and start_us <= latest_us:
                 if self._send_some(line, ordinal, start_us):
                     continue
@@ -161,7 +163,19 @@ class _Simulation:
                     self._advance(heap, line, index)
         return self._found()
 
-    def _put_off(self, heap: list[tuple[int, int, int]], index: int, until_us: int) -> None:
+    def _wait_for_phone(self, heap: Heap, index: int, way: Way) -> Heap:
+        """Let a request wait for the phone of its people: those of other phones need not."""
+        line = self._lines[index]
+        if way.is_spent and way.phone == line.phone:
+            for each in self._lines:  # a spent budget is met by all people of the phone, whatever their zones
+                if each.phone == line.phone:
+                    each.wait_until(way.at_us)
+            return self._heap()
+        line.wait_until(way.at_us)
+        heapreplace(heap, (*line.head(self._floor_us), index))
+        return heap
+
+    def _put_off(self, heap: Heap, index: int, until_us: int) -> None:
         """Let the next request of a line wait until then, by itself: those behind it may have other people."""
         line = self._lines[index]
         key = line.zones, line.phone, until_us
@@ -177,14 +191,14 @@ class _Simulation:
         if len(self._lines[place].at) == 1:
             heappush(heap, (*self._lines[place].head(self._floor_us), place))
 
-    def _heap(self) -> list[tuple[int, int, int]]:
+    def _heap(self) -> Heap:
         heap = [
             (*line.head(self._floor_us), index) for index, line in enumerate(self._lines) if line.next < len(line.at)
         ]
         heapify(heap)
         return heap
 
-    def _advance(self, heap: list[tuple[int, int, int]], line: Line, index: int) -> None:
+    def _advance(self, heap: Heap, line: Line, index: int) -> None:
         line.next += 1
         if line.next < len(line.at):
             heapreplace(heap, (*line.head(self._floor_us), index))

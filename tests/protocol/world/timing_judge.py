@@ -17,6 +17,7 @@ from tests.protocol.world.scripted_gateway import Stored
 from tests.protocol.world.timing_scenarios import MINUTE, Person, Scenario
 from worker.store.engine import Store
 from worker.store.models import Batch, Recipient, Run
+from worker.store.tables import device_months, device_people
 
 P = RecipientState
 GRAIN = timedelta(milliseconds=10)
@@ -39,11 +40,20 @@ def play(bench: Installation, scenario: Scenario) -> int:
     run_id = bench.drop(scenario.file).run_id
     for _ in range(2_000):
         work(bench)
+        if scenario.forgets:
+            forget_people(bench)
         due = next_due(bench)
         if due is None:
             return run_id
         bench.clock.advance(max(due - bench.clock.now(), GRAIN))
     raise AssertionError(f"it does not come to an end: {bench.report()}")
+
+
+def forget_people(bench: Installation) -> None:
+    """Delete what is counted of whom the phones texted."""
+    with bench.store.write() as session:
+        session.execute(sa.delete(device_people))
+        session.execute(sa.delete(device_months))
 
 
 def work(bench: Installation) -> None:

@@ -88,6 +88,7 @@ class Scenario:
     phone_daily: int | None = None
     people_monthly: int | None = None
     sticks: bool = False
+    forgets: bool = False  # who was texted, after every step: it is counted anew from the requests
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -148,13 +149,13 @@ people = st.lists(st.tuples(st.sampled_from(ZONES), st.booleans()), min_size=1, 
 @st.composite
 def scenarios(draw: st.DrawFn, *, with_phones: bool = False) -> Scenario:
     """Random campaigns; `with_phones`: by several phones with limits of their own, too."""
-    phones, phone_rate, phone_daily, people_monthly, sticks = 0, None, None, None, False
+    phones, phone_rate, phone_daily, people_monthly, sticks, forgets = 0, None, None, None, False, False
     if with_phones:
         phones = draw(st.sampled_from([0, 2, 3]))
         phone_rate = draw(st.none() | st.sampled_from([2, 6, 30]))
         phone_daily = draw(st.none() | st.integers(2, 6))
-        people_monthly = draw(st.none() | st.integers(1, 8))
-        sticks = draw(st.booleans())
+        people_monthly = draw(st.none() | st.integers(2, 8))
+        sticks, forgets = draw(st.booleans()), draw(st.booleans())
     day = draw(st.sampled_from(DAYS))
     now = datetime.combine(day, draw(quarters), UTC)
     ahead = draw(st.none() | st.integers(-4, 3 * 96))
@@ -177,4 +178,5 @@ def scenarios(draw: st.DrawFn, *, with_phones: bool = False) -> Scenario:
         phone_daily=phone_daily,
         people_monthly=people_monthly,
         sticks=sticks,
+        forgets=forgets,
     )
