@@ -208,6 +208,8 @@ class Judge:
             yield f"{counts['pending']} were planned, {too_late} of them too late; {len(self.sent)} were sent"
         if shares_budgets:
             return
+        if (self.scenario.sticks or self.scenario.people_monthly) and len(costs) > 1:
+            return  # a small text of another phone takes the rest of a day; nobody knows what a part of a batch costs
         if self.scenario.phones > 1 and len(costs) > 1 and max(costs) >= (self.scenario.phone_rate or NO_LIMIT):
             return  # a text that takes a phone's whole minute keeps small ones out of gaps that the forecast gives them
         expected_days = {day["date"]: day["segments"] for day in forecast["days"]}
