@@ -30,7 +30,8 @@ from scheduler.intake.month_so_far import month_so_far
 from scheduler.intake.outcome import QuotaSpent, count_people, note_submitted
 from worker import tracing
 from worker.limits.batch_limits import gates, limits_of
-from worker.limits.money import money_budgets, plan_problem, pricing_of
+from worker.limits.bills import pricing_of
+from worker.limits.money import money_budgets, plan_problem
 from worker.logs import get_logger
 from worker.memory import give_back
 from worker.runtime import Runtime

@@ -1,12 +1,35 @@
-"""By what the texts of a request are charged, and which budgets of money must have room for them."""
+"""By what texts are priced and charged, and which budgets of money must have room for them."""
 
 from collections.abc import Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from campaigns.definition import Definition
 from campaigns.money.budgets import MoneyBudget
+from campaigns.money.costs import Pricing
 from campaigns.money.prices import ANY, Prices
+from worker.limits.batch_limits import routes
+from worker.limits.limits_in_force import Ceilings
+from worker.limits.money import money_budgets
 from worker.store.money.spending import Bill, SpendingLimit, account_scope, campaign_scope
+
+
+def targets_of(definition: Definition) -> list[str]:
+    """Return the targets that requests of a campaign may have, as they are stored."""
+    return [",".join(route.targets) for route in routes(definition, first=0)]
+
+
+def pricing_of(
+    prices: Prices | None, ceilings: Ceilings, zone: ZoneInfo, definition: Definition, now: datetime
+) -> Pricing | None:
+    """Return the prices by which a campaign is planned; None: there are none.
+
+    A reminder is not refused for want of a price: it waits for one, because what is refused is never planned again.
+    """
+    if prices is None:
+        return None
+    needs_price = bool(money_budgets(ceilings, zone, definition)) and definition.schedule.remind is None
+    return Pricing(prices, targets_of(definition), zone, now, needs_price)
 
 
 def bill_of(

@@ -1,38 +1,18 @@
 """Budgets of money and prices, as far as they can be known without the database."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from campaigns.definition import Definition
 from campaigns.money.budgets import MoneyBudget, budgets_of, mixed_currencies
-from campaigns.money.costs import PlanCost, Pricing, unaffordable
+from campaigns.money.costs import PlanCost, unaffordable
 from campaigns.money.prices import Prices
-from worker.limits.batch_limits import routes
 from worker.limits.limits_in_force import Ceilings, PricesInForce
 
 
 def money_budgets(ceilings: Ceilings, zone: ZoneInfo, definition: Definition) -> list[MoneyBudget]:
     """Return the budgets of money that hold for a campaign. Those over all campaigns go by days of `zone`."""
     return list(budgets_of(definition, ceilings.money_daily, ceilings.money_monthly, zone))
-
-
-def targets_of(definition: Definition) -> list[str]:
-    """Return the targets that requests of a campaign may have, as they are stored."""
-    return [",".join(route.targets) for route in routes(definition, first=0)]
-
-
-def pricing_of(
-    prices: Prices | None, ceilings: Ceilings, zone: ZoneInfo, definition: Definition, now: datetime
-) -> Pricing | None:
-    """Return the prices by which a campaign is planned; None: there are none.
-
-    A reminder is not refused for want of a price: it waits for one, because what is refused is never planned again.
-    """
-    if prices is None:
-        return None
-    needs_price = bool(money_budgets(ceilings, zone, definition)) and definition.schedule.remind is None
-    return Pricing(prices, targets_of(definition), zone, now, needs_price)
 
 
 def no_budget_can_be_kept(prices: PricesInForce, budgets: list[MoneyBudget], definition: Definition) -> str:

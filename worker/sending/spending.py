@@ -13,9 +13,9 @@ from campaigns.codes import OF_SINGLE_TEXTS, PausedBy, WaitsFor
 from campaigns.definition import Definition
 from campaigns.money.budgets import MoneyBudget, Within
 from campaigns.money.prices import Prices
-from worker.limits.bills import bill_of, limit_of
+from worker.limits.bills import bill_of, limit_of, targets_of
 from worker.limits.limits_in_force import CeilingsInForce, PricesInForce
-from worker.limits.money import money_budgets, no_budget_can_be_kept, targets_of
+from worker.limits.money import money_budgets, no_budget_can_be_kept
 from worker.logs import get_logger
 from worker.settings.settings import Settings
 from worker.store.engine import Store

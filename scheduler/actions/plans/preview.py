@@ -29,9 +29,10 @@ from scheduler.actions.plans.offsets import Offsets, ReminderOffset
 from scheduler.intake.planning import too_late_to_hand_over
 from scheduler.intake.taking import read_file
 from worker.limits.batch_limits import LimitScope, gates, limits_of, routes
+from worker.limits.bills import pricing_of
 from worker.limits.limits_in_force import Ceilings, PricesInForce
 from worker.limits.live_prices import LivePrices
-from worker.limits.money import money_budgets, no_budget_can_be_kept, plan_problem, pricing_of
+from worker.limits.money import money_budgets, no_budget_can_be_kept, plan_problem
 from worker.settings.settings import Settings
 
 RUNS: Final = 3
