@@ -146,7 +146,7 @@ def _check_in(tree: nodes.Template) -> None:
     for side in tree.find_all(nodes.Operand):
         if side.op in ("in", "notin") and not (isinstance(side.expr, nodes.Name) or side.expr.find(nodes.Name)):
             hint = _EITHER if side.op == "in" else 'write country != "IT" and country != "FR"'
-            problem = 'looks for a cell in a text, and "I" is in "IT, FR", too'
+            problem = "looks for the cell in a text, where a part of a word is found, too"
             raise TemplateProblem(problem, side.lineno, hint)
 
 

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from jinja2 import nodes
@@ -60,7 +61,7 @@ class Vocabulary:
         if self._is_moment(field) and operator in ("eq", "ne") and said:
             problem = f"asks whether {name} is {shown(said)}, but it is a time with minutes and an offset"
             raise TemplateProblem(problem, field.lineno, f'write "2026-12-01" in {name}, or compare it with >= and <')
-        if self._is_moment(field) and operator in _ORDER and not _MOMENT.fullmatch(said):
+        if self._is_moment(field) and operator in _ORDER and not _is_date(said):
             problem = f"compares {name} with {shown(said)}, which is not a date"
             raise TemplateProblem(problem, field.lineno, 'write it as "2026-12-01" or "2026-12-01 09:30"')
 
@@ -69,6 +70,13 @@ class Vocabulary:
 
     def _is_moment(self, node: nodes.Node) -> bool:
         return isinstance(node, nodes.Name) and field_name(node.name) in self.moments
+
+
+def _is_date(text: str) -> bool:
+    try:
+        return _MOMENT.fullmatch(text) is not None and bool(datetime.fromisoformat(text))
+    except ValueError:
+        return False
 
 
 ANYTHING: Final = Vocabulary()

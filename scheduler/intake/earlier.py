@@ -65,6 +65,9 @@ def _begun(store: Store, campaign: str, *, rehearsal: bool) -> EarlierRuns:
         if earlier_people.is_known(session, campaign, rehearsal=rehearsal):
             hint = "plan this campaign once the other one has begun to send"
             raise AudienceProblem(f"{campaign} has not run yet, so nobody knows its people", hint)
+        if not rehearsal and earlier_people.is_known(session, campaign, rehearsal=True):
+            hint = f"send {campaign} first, or rehearse this one as well, with --sandbox"
+            raise AudienceProblem(f"{campaign} was only rehearsed", hint)
         near = nearest(campaign, earlier_people.known_campaigns(session, rehearsal=rehearsal))
     raise AudienceProblem(
         f"there is no campaign {campaign}", f"did you mean {near}?" if near else "list them with: campaigns status"

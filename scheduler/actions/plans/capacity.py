@@ -67,7 +67,7 @@ def capacity(
     """
     definition = read_file(file, settings, now=now)
     _refuse_endless(definition)
-    until = _moment(by, definition.schedule) if by is not None else None
+    until = _moment(by, definition.schedule, now) if by is not None else None
     with known_people(file, definition, settings, rehearsal=rehearsal, now=now) as known:
         seen = preview(definition, settings, source=str(file), now=now, people=known)
         if until is not None and most is not None and _texts(seen.forecast) > most:
@@ -103,7 +103,7 @@ def _refuse_endless(definition: Definition) -> None:
         )
 
 
-def _moment(text: str, schedule: Schedule) -> datetime:
+def _moment(text: str, schedule: Schedule, now: datetime) -> datetime:
     """Parse a moment by the clocks of the campaign. Raises `Refused`."""
     try:
         parsed = parse_start(text.strip())
@@ -113,6 +113,8 @@ def _moment(text: str, schedule: Schedule) -> datetime:
         raise Refused(Refusal.INVALID, "--by has to be a moment to come, such as 2026-12-01 18:00")
     moment = schedule.model_copy(update={"start": parsed}).start_at()
     assert moment is not None  # noqa: S101  it has a start
+    if moment <= now:
+        raise Refused(Refusal.INVALID, f"--by {text.strip()} is in the past: give a moment to come")
     return moment
 
 

@@ -38,6 +38,7 @@ def print_capacity(found: Capacity) -> None:
         return
     if not found.changes:
         say(f"\nIt is not done by {until}, and no single change of its file or of a limit would be enough.")
+        say("Make two changes, or choose a later moment.")
         return
     say(f"\nIt is not done by {until}. {'Each of these' if found.changes[1:] else 'This'} alone would be enough:\n")
     rows = [(each.key, each.now, each.needed, local_time(each.last_send_at, zone)) for each in found.changes]

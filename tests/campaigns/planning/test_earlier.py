@@ -114,6 +114,7 @@ def test_what_a_condition_says_of_a_person(rule: str, row: dict[str, str], holds
         ('"maybe" == opted_out', "compares opted_out with 'maybe', but it says yes or no (write opted_out, or not "),
         ("state", "asks whether state is true, but every cell is a text"),
         ('delivered_at > "yesterday"', "compares delivered_at with 'yesterday', which is not a date (write it as "),
+        ('delivered_at >= "2026-13-45"', "compares delivered_at with '2026-13-45', which is not a date"),
         ('delivered_at > "1.12.2026"', "compares delivered_at with '1.12.2026', which is not a date"),
         ('delivered_at == "2026-12-01"', "asks whether delivered_at is '2026-12-01', but it is a time with "),
     ],

@@ -123,9 +123,15 @@ def test_each_source_has_its_own_rule(write: Write) -> None:
         ('country == "IT" }}', "is written without {{ }} (write it like this: country == "),
         ("{% for x in y %}", "contains {%, but a condition is a comparison (write it like this: country == "),
         ("points | int", "is not a comparison (write it like this: country == "),
-        ('country in "IT, FR"', 'looks for a cell in a text, and "I" is in "IT, FR", too (write country == "IT" or '),
-        ('not (points > 1 and country in "IT" | upper)', "looks for a cell in a text, "),
-        ('country not in "IT"', 'looks for a cell in a text, and "I" is in "IT, FR", too (write country != "IT" and '),
+        (
+            'country in "IT, FR"',
+            'looks for the cell in a text, where a part of a word is found, too (write country == "IT" or ',
+        ),
+        ('not (points > 1 and country in "IT" | upper)', "looks for the cell in a text, "),
+        (
+            'country not in "IT"',
+            'looks for the cell in a text, where a part of a word is found, too (write country != "IT" and ',
+        ),
         ("(" * 900, "is too complex to be understood"),
         ("country == 1" + " " * 1_000 + "or country == 2", "is over 1,000 characters long"),
     ],

@@ -4,6 +4,7 @@ import tracemalloc
 from datetime import timedelta
 
 import pytest
+import sqlalchemy as sa
 
 from campaigns.lifecycle import RecipientState, RunState
 from campaigns.problems import CampaignFileError
@@ -13,6 +14,7 @@ from scheduler.intake.taking import read_known_file
 from tests.protocol.world.harness import Installation
 from worker.store.people.earlier_people import AT_ONCE
 from worker.store.runs import approvals
+from worker.store.tables import campaigns
 
 P = RecipientState
 ANNA, BEN, CLEO, DORA = (f"+39333{place:07}" for place in range(4))
@@ -128,6 +130,14 @@ def test_a_campaign_that_is_not_there_or_has_not_run_is_refused_before_anything_
     assert said in str(caught.value)
     with pytest.raises(CampaignFileError, match=r"audience: " + said[:15]):  # where nobody looked before the plan
         sent.drop(path.read_text(), "nudge")
+
+
+def test_the_people_of_a_rehearsal_are_for_rehearsals(sent: Installation) -> None:
+    with sent.runtime.store.write() as session:
+        session.execute(sa.update(campaigns).values(rehearsal=True))
+
+    with pytest.raises(CampaignFileError, match="first was only rehearsed"):
+        sent.drop(NUDGE, "nudge")
 
 
 def test_the_plan_says_that_the_earlier_campaign_is_not_over(sent: Installation) -> None:

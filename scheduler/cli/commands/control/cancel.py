@@ -42,5 +42,5 @@ def cancel(
     if json:
         print_json(cancelled_json(campaign, stopped, now))
         return
-    say(f"{campaign} is cancelled: {amount(stopped.unsent, 'recipient')} will never be sent to")
+    say(f"{campaign} is cancelled: {amount(stopped.unsent, 'recipient')} will get no text")
     tell_unstoppable(stopped, now)

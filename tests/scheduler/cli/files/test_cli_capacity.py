@@ -128,6 +128,7 @@ def test_a_campaign_without_an_end_of_its_own_is_refused(
     ("by", "said"),
     [
         ("soon", "--by must be a date and time, not 'soon'"),
+        ("2020-12-01 18:00", "--by 2020-12-01 18:00 is in the past: give a moment to come"),
         ("2099-12-01", "--by has no time of day: '2099-12-01'"),
         ("now", "--by has to be a moment to come, such as 2026-12-01 18:00"),
     ],
