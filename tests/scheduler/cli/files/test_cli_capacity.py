@@ -2,8 +2,10 @@
 
 import json
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from typer.testing import Result
@@ -78,12 +80,15 @@ def test_made_as_it_is_said_the_change_is_enough(run: Run, file: Path) -> None:
     assert study(run, file, "--by", BY)["in_time"]
 
 
-def test_what_no_single_change_brings(run: Run, file: Path) -> None:
+def test_what_no_single_change_brings(run: Run, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = run("capacity", str(file), "--by", "2099-11-30 18:00").stdout
     assert "no single change of its file or of a limit would be enough" not in found  # it can start earlier
     assert "schedule.start" in found
-    file.write_text(file.read_text().replace("start: 2099-12-01 10:00", "start: now"))
-    found = run("capacity", str(file), "--by", "2020-01-01 00:00").stdout
+    monkeypatch.setenv("CAMPAIGNS_RATE", "30/hour")
+    by = datetime.now(ZoneInfo("Europe/Rome")) + timedelta(hours=2)  # 100 texts at 30 an hour, by two limits
+    text = file.read_text().replace("2099-12-01 10:00", "now").replace(', window: {from: "10:00", to: "12:00"}', "")
+    file.write_text(text)
+    found = run("capacity", str(file), "--by", f"{by:%Y-%m-%d %H:%M}").stdout
     assert "and no single change of its file or of a limit would be enough." in found
 
 
