@@ -157,7 +157,7 @@ class _Simulation:
                     heappop(heap)
                 else:
                     heapreplace(heap, (*line.head(self._floor_us), index))
-            else:
+            elif not self._send_some(line, ordinal, way.at_us):  # it may cost more than a whole budget
                 self._send(line, way, cost, millionths)
                 if way.people == people:
                     self._advance(heap, line, index)
@@ -213,9 +213,13 @@ class _Simulation:
         some = people * self._gates.money_left(at_us) // millionths
         if not 0 < some < people:
             return False
+        is_bound = line.phone != ANY_PHONE
         part, money = max(1, cost * some // people), millionths * some // people
         known = min(some, line.known[line.next])
-        way = self._gates.next_way(part, at_us, turn=ordinal, people=some, known=known, millionths=money)
+        turn = line.phone if is_bound else ordinal
+        way = self._gates.next_way(
+            part, at_us, turn=turn, people=some, is_bound=is_bound, known=known, millionths=money
+        )
         if way.at_us > at_us or way.people < some:
             return False
         self._send(line, way, cost, millionths)

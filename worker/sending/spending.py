@@ -29,6 +29,10 @@ PRICE_PAUSE: Final = timedelta(minutes=1)
 """How long a run waits for prices before it looks again. A changed limit or setting wakes it earlier."""
 
 
+DOUBT_PAUSE: Final = timedelta(seconds=15)
+"""How long a run waits for the requests in doubt that hold the rest of its budget, before it looks again."""
+
+
 class _Held(NamedTuple):
     """A budget, and its present period in the database."""
 
@@ -144,6 +148,12 @@ class BudgetKeeper:
             (each for each in spent if cost > each.limit.millionths), None
         )
         now = self._clock.now()
+        if never is not None and never.budget.within is Within.ALL and cost <= never.limit.millionths:
+            with self._store.read() as session:
+                is_held = spending.may_be_given_back(session, work.campaign_id)
+            if is_held:
+                self._wait_for_doubts(work, never)
+                return
         if never is None or work.run_type in OF_SINGLE_TEXTS:
             until = max(each.limit.ends_at for each in spent)
             reason = " and ".join(f"{each.budget.whose} ({each.budget}) is spent" for each in spent)
@@ -164,6 +174,12 @@ class BudgetKeeper:
         until = self._clock.now() + PRICE_PAUSE
         with self._store.write("no_prices") as session:
             grants.postpone_run(session, work.run_id, until=until, waits_for=WaitsFor.PRICE, reason=problem)
+
+    def _wait_for_doubts(self, work: Work, spent: _Held) -> None:
+        reason = f"the rest of {spent.budget.whose} ({spent.budget}) is kept for texts that are under way or in doubt"
+        until = self._clock.now() + DOUBT_PAUSE
+        with self._store.write("money_in_doubt") as session:
+            grants.postpone_run(session, work.run_id, until=until, reason=reason)
 
     def _snooze(self, work: Work, until: datetime, waits_for: WaitsFor) -> None:
         with self._store.write("unaffordable", is_short=True) as session:

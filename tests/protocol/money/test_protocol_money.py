@@ -1,85 +1,24 @@
 """Prices and budgets of money on the bench: what is charged, who waits until when, and what ends that."""
 
-from collections.abc import Callable, Iterator
 from datetime import timedelta
 from decimal import Decimal
-from pathlib import Path
-from typing import Any
 
 import pytest
-from sqlmodel import SQLModel
 
 from campaigns.codes import PausedBy, WaitsFor
 from campaigns.lifecycle import RecipientState, RunState
-from campaigns.money.amounts import MILLIONTHS, MoneyAmount
+from campaigns.money.amounts import MoneyAmount
 from campaigns.problems import CampaignFileError
 from scheduler.actions.reading.runs import read_runs
-from scheduler.report.summary import progress_json, waits_for
-from tests.protocol.world.harness import SETTLED, Installation, exactly_once
+from scheduler.report.summary import progress_json
+from tests.protocol.world.harness import SETTLED, exactly_once
+from tests.protocol.world.money_bench import PRICES, Make, cost, now, waiting
 from tests.protocol.world.scripted_gateway import LOST, Answers, Send, Stores
-from tests.support.clocks import START, FakeClock
-from worker.store.engine import Store
-from worker.store.money.spending import unlike_charges
-from worker.store.reports import counts
-from worker.store.reports.counts import counts_unlike_rows
+from tests.support.clocks import START
 
 P = RecipientState
 DAY = timedelta(days=1)
 BEGIN = START + timedelta(minutes=1)
-PRICES = "prefix,price,currency\n+39,0.05,EUR\n"
-
-Make = Callable[..., Installation]
-
-
-@pytest.fixture
-def make(tmp_path: Path, sqlite_store: Store, clock: FakeClock) -> Iterator[Make]:
-    """Makes a bench with a file of prices."""
-    yield from _making(tmp_path, sqlite_store, clock)
-
-
-@pytest.fixture(params=["sqlite_store", "postgres_store"])
-def make_on_both(request: pytest.FixtureRequest, tmp_path: Path, clock: FakeClock) -> Iterator[Make]:
-    """The same on each database in turn."""
-    yield from _making(tmp_path, request.getfixturevalue(request.param), clock)
-
-
-def _making(tmp_path: Path, store: Store, clock: FakeClock) -> Iterator[Make]:
-    made: list[Installation] = []
-
-    def installation(prices: str | None = PRICES, **settings: Any) -> Installation:
-        path = tmp_path / "prices.csv"
-        if prices is not None:
-            path.write_text(prices)
-            settings["prices"] = path
-        made.append(Installation(tmp_path, store, clock, **settings))
-        made[-1].hear()
-        return made[-1]
-
-    yield installation
-    for each in made:
-        each.close()
-    try:
-        with store.read() as session:
-            assert counts_unlike_rows(session) == {}
-            assert unlike_charges(session) == {}
-    finally:
-        with store.write() as session:
-            for table in reversed(SQLModel.metadata.sorted_tables):
-                session.execute(table.delete())
-
-
-def cost(bench: Installation, *run_ids: int) -> Decimal:
-    with bench.store.read() as session:
-        return Decimal(counts.books(session, *run_ids).cost) / MILLIONTHS
-
-
-def waiting(bench: Installation, run_id: int) -> set[WaitsFor]:
-    return {batch.waits_for for batch in bench.batches(run_id) if batch.attempt == 0}
-
-
-def now(bench: Installation, run_id: int) -> str:
-    [seen] = read_runs(bench.store, bench.run(run_id).campaign, run_id, now=bench.clock.now())
-    return waits_for(seen, bench.settings.zone)
 
 
 def test_a_campaign_costs_what_its_plan_says(make: Make) -> None:
@@ -125,6 +64,15 @@ def test_a_budget_of_a_day_is_used_to_the_last_text_and_the_rest_waits(make_on_b
         ("2026-12-01", 6, "0.30"),
         ("2026-12-02", 4, "0.20"),
     ]
+
+
+def test_one_request_that_costs_more_than_a_day_may_is_planned_for_two_days(make: Make) -> None:
+    bench = make()
+    run_id = bench.campaign(18, more="  budget: {daily: 0.50 EUR}\n")
+    forecast = bench.run(run_id).plan_summary["forecast"]
+
+    assert [(day["texts"], day["cost"]) for day in forecast["days"]] == [(10, "0.50"), (8, "0.40")]
+    assert forecast["limited_by"] == "0.50 EUR a day"
 
 
 def test_all_campaigns_share_the_budgets_of_the_account(make: Make) -> None:

@@ -12,10 +12,11 @@ from typing import Final
 import sqlalchemy as sa
 from sqlmodel import Session
 
+from campaigns.lifecycle import BatchState
 from campaigns.money.prices import Tariff
 from worker.store.bulk import insert_missing
 from worker.store.statements import Statement
-from worker.store.tables import attempts, charges, runs, spent_money
+from worker.store.tables import NOT_WAITING, attempts, batches, charges, runs, spent_money
 
 _ACCOUNT: Final = "account:"
 _CAMPAIGN: Final = "campaign:"
@@ -128,6 +129,13 @@ def spent_of(session: Session, limits: Sequence[SpendingLimit]) -> Spent:
     found = session.execute(sa.select(*_columns).where(spent_money.c.scope.in_(scopes)))
     keys = {limit.key for limit in limits}
     return {key: amount for scope, starts, ends, amount in found if (key := (scope, starts, ends)) in keys}
+
+
+def may_be_given_back(session: Session, campaign_id: int) -> bool:
+    """Return whether a campaign has requests under way or in doubt: what they cost may come back to its budgets."""
+    its = batches.c.run_id.in_(sa.select(runs.c.id).where(runs.c.campaign_id == campaign_id))
+    under_way = batches.c.state.in_([BatchState.SENDING, BatchState.UNKNOWN])
+    return bool(session.scalar(sa.select(sa.exists().where(its, under_way, NOT_WAITING))))
 
 
 def open_limits(session: Session, limits: Sequence[SpendingLimit]) -> None:

@@ -1,0 +1,66 @@
+"""The bench with a file of prices, and what it says about money."""
+
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final
+
+from sqlmodel import SQLModel
+
+from campaigns.codes import WaitsFor
+from campaigns.money.amounts import MILLIONTHS
+from scheduler.actions.reading.runs import read_runs
+from scheduler.report.summary import waits_for
+from tests.protocol.world.harness import Installation
+from tests.support.clocks import FakeClock
+from worker.store.engine import Store
+from worker.store.money.spending import unlike_charges
+from worker.store.reports import counts
+from worker.store.reports.counts import counts_unlike_rows
+
+PRICES: Final = "prefix,price,currency\n+39,0.05,EUR\n"
+
+Make = Callable[..., Installation]
+
+
+def making(tmp_path: Path, store: Store, clock: FakeClock) -> Iterator[Make]:
+    """Yield what makes a bench with prices; afterwards, all budgets must hold what was charged."""
+    made: list[Installation] = []
+
+    def installation(prices: str | None = PRICES, **settings: Any) -> Installation:
+        path = tmp_path / "prices.csv"
+        if prices is not None:
+            path.write_text(prices)
+            settings["prices"] = path
+        made.append(Installation(tmp_path, store, clock, **settings))
+        made[-1].hear()
+        return made[-1]
+
+    yield installation
+    for each in made:
+        each.close()
+    try:
+        with store.read() as session:
+            assert counts_unlike_rows(session) == {}
+            assert unlike_charges(session) == {}
+    finally:
+        with store.write() as session:
+            for table in reversed(SQLModel.metadata.sorted_tables):
+                session.execute(table.delete())
+
+
+def cost(bench: Installation, *run_ids: int) -> Decimal:
+    """Return what runs cost so far."""
+    with bench.store.read() as session:
+        return Decimal(counts.books(session, *run_ids).cost) / MILLIONTHS
+
+
+def waiting(bench: Installation, run_id: int) -> set[WaitsFor]:
+    """Return what the unsent requests of a run wait for."""
+    return {batch.waits_for for batch in bench.batches(run_id) if batch.attempt == 0}
+
+
+def now(bench: Installation, run_id: int) -> str:
+    """Return what a run waits for, in words."""
+    [seen] = read_runs(bench.store, bench.run(run_id).campaign, run_id, now=bench.clock.now())
+    return waits_for(seen, bench.settings.zone)
