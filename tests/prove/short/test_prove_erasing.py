@@ -19,17 +19,17 @@ def test_the_erased_are_found_nowhere_and_their_opt_outs_hold(tmp_path: Path, as
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("edge", ["before_commit", "committed"])
+@pytest.mark.parametrize("edge", ["before_commit", pytest.param("committed", marks=pytest.mark.proof)])
 @pytest.mark.parametrize(
     ("point", "by_age"),
     [
-        ("erase_asked", False),
         ("erase", False),
-        ("wiped", False),
         ("forget_portion", True),
-        ("forget_run", True),
-        ("forget_rest", True),
-        ("forgotten", True),
+        pytest.param("erase_asked", False, marks=pytest.mark.proof),
+        pytest.param("wiped", False, marks=pytest.mark.proof),
+        pytest.param("forget_run", True, marks=pytest.mark.proof),
+        pytest.param("forget_rest", True, marks=pytest.mark.proof),
+        pytest.param("forgotten", True, marks=pytest.mark.proof),
     ],
 )
 def test_a_kill_while_people_are_erased_leaves_nobody_half_erased(
