@@ -20,11 +20,11 @@ LONGEST: Final = 250
 
 
 @contextmanager
-def whole_file(path: Path, *, mode: int = PRIVATE, is_in_place: bool = False) -> Iterator[TextIO]:
+def whole_file(path: Path, *, mode: int = PRIVATE, is_in_place: bool = False, writer: str = "") -> Iterator[TextIO]:
     """A UTF-8 file that replaces `path` when the block succeeds, and disappears when it does not.
 
     `is_in_place`: the folder must be where its path says (absolute, without links), because others may have put a link
-    in its place. Raises `OSError`.
+    in its place. `writer` names the draft apart from that of another process. Raises `OSError`.
     """
     folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -32,7 +32,9 @@ def whole_file(path: Path, *, mode: int = PRIVATE, is_in_place: bool = False) ->
             raise OutsideError(errno.ELOOP, "a link is in place of the folder")
         # From here on, the folder is that of the descriptor, whatever replaces it. The draft always has the same name,
         # so that one left by a killed process is removed.
-        name = path.name if len(os.fsencode(path.name)) <= LONGEST else sha256(os.fsencode(path.name)).hexdigest()
+        name = writer + path.name
+        if len(os.fsencode(name)) > LONGEST:
+            name = writer + sha256(os.fsencode(path.name)).hexdigest()
         draft = f".{name}.tmp"
         with suppress(FileNotFoundError):
             os.unlink(draft, dir_fd=folder)

@@ -12,6 +12,7 @@ from campaigns.access import SCHEDULER
 from campaigns.counting import amount
 from campaigns.protocol.erasure import Unsettled
 from scheduler.actions.acting import Actor, acting, audited, nothing_done
+from scheduler.actions.forgetting.reports import Rewritten, take_out
 from scheduler.actions.refusals import Refusal, Refused
 from worker.settings.files import SettingsError
 from worker.store.bulk import in_parts
@@ -33,7 +34,8 @@ class Erasing:
 
     `erased` people are no longer known, and nothing was known of the `unknown`. `waiting`: the first of the `waits`,
     who are erased once their texts are settled. `cancelled`: texts that will never be sent. `files`: the tables and
-    campaign files in the inbox that may still name these people. `is_wiped`: nothing is left in the database's files.
+    campaign files in the inbox that may still name these people. `reports`: those that were written again without them,
+    and those that could not be. `is_wiped`: nothing is left in the database's files.
     """
 
     erased: int = 0
@@ -42,8 +44,10 @@ class Erasing:
     waits: Counter[Unsettled] = field(default_factory=Counter)
     waiting: dict[str, Unsettled] = field(default_factory=dict)
     files: tuple[str, ...] = ()
+    reports: Rewritten = field(default_factory=Rewritten)
     is_wiped: bool = True
     _sources: set[str] = field(default_factory=set)
+    _names: dict[str, str] = field(default_factory=dict)
 
     def add(self, asked: int, done: erasing.Erased) -> None:
         """Add what became of `asked` more people."""
@@ -55,6 +59,12 @@ class Erasing:
             if len(self.waiting) < NAMED:
                 self.waiting[number] = why
         self._sources |= done.sources
+        self._names |= done.names
+
+    def take_out_of_reports(self, inbox: Path) -> None:
+        """Take those who were added since out of the reports in the inbox."""
+        take_out(inbox, self._names, self.reports)
+        self._names.clear()
 
 
 def erase(
@@ -83,21 +93,23 @@ def erase(
                 audited(session, people=len(numbers))
             for some in in_parts(numbers, erasing.AT_ONCE):
                 result.add(len(some), _erase(store, actor, some, now=now, is_news=False))
+            result.take_out_of_reports(inbox)
     result.files = files_with(inbox, result._sources)
     result.is_wiped = not has_traces(store) or wipe(store, rebuild=rebuild)
     return result
 
 
-def erase_settled(store: Store, *, now: datetime) -> int:
-    """Erase those who were asked for earlier and whose texts are settled by now; return how many."""
-    after, gone = "", 0
+def erase_settled(store: Store, *, inbox: Path, now: datetime) -> Erasing:
+    """Erase those who were asked for earlier and whose texts are settled by now."""
+    after, result = "", Erasing()
     while True:
         with store.read() as session:
             numbers = erasing.asked_for(session, after=after)
         if not numbers:
-            return gone
+            return result
         after = numbers[-1]
-        gone += _erase(store, SCHEDULER, numbers, now=now, is_news=True).people
+        result.add(len(numbers), _erase(store, SCHEDULER, numbers, now=now, is_news=True))
+        result.take_out_of_reports(inbox)
 
 
 def _erase(store: Store, actor: Actor, numbers: Sequence[str], *, now: datetime, is_news: bool) -> erasing.Erased:

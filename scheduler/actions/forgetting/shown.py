@@ -20,7 +20,7 @@ def erasing_json(done: Erasing, *, full: bool) -> ErasedShape:
         "waiting": [
             {"number": number_for(number, full=full), "for": why.value} for number, why in done.waiting.items()
         ],
-        "files": list(done.files),
+        "files": sorted({*done.files, *done.reports.failed}),
         "wiped": done.is_wiped,
     }
 
@@ -29,7 +29,7 @@ def erasing_lines(done: Erasing) -> Iterator[str]:
     """Yield what became of them in sentences; numbers are masked."""
     yield f"erased: {amount(done.erased, 'person', 'people')}"
     if done.cancelled:
-        yield f"cancelled: {amount(done.cancelled, 'text')} that were planned for them"
+        yield f"cancelled: {amount(done.cancelled, 'text that was', 'texts that were')} planned for them"
     if done.unknown:
         yield f"nothing was known of {amount(done.unknown, 'person', 'people')}"
     if len(done.waiting) == 1 == done.waits.total():
@@ -43,6 +43,10 @@ def erasing_lines(done: Erasing) -> Iterator[str]:
     if done.files:
         yield "these files are yours and may still name them: take them out there, or they are new people the next time"
         yield from (f"  {name}" for name in done.files)
+    if done.reports.done:
+        yield f"taken out of {amount(len(done.reports.done), 'report')} in the inbox"
+    for name, problem in sorted(done.reports.failed.items()):
+        yield f"{name} may still name them ({problem}): let this user write there and erase them again, or delete it"
     if not done.is_wiped:
         yield (
             "free parts of the database file may still hold what was erased; rebuild it while nothing is sent: "

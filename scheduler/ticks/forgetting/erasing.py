@@ -12,6 +12,7 @@ from campaigns.access import SCHEDULER
 from scheduler.actions.acting import acting, audited
 from scheduler.actions.forgetting.erasing import erase_settled
 from scheduler.ticks.every import RESTS, Every
+from scheduler.ticks.forgetting.reports import OldReports, warn
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.store.engine import Store
@@ -47,6 +48,7 @@ class ErasingTick:
     look: Every = field(default_factory=lambda: Every(EVERY.total_seconds()))
     wipes: Every = field(default_factory=lambda: Every(WIPED.total_seconds()))
     reached: dict[str, int] = field(default_factory=dict)
+    reports: OldReports = field(default_factory=OldReports)
 
     def __call__(self, runtime: Runtime, now: datetime) -> Mapping[str, int]:
         if runtime.only_runs is not None:
@@ -54,14 +56,16 @@ class ErasingTick:
         at, gone = runtime.clock.elapsed_seconds(), 0
         if self.asked.is_due(at):
             self.asked.rest(at)
-            gone += erase_settled(runtime.store, now=now)
+            settled = erase_settled(runtime.store, inbox=runtime.settings.inbox, now=now)
+            gone += settled.erased
             if gone:
                 get_logger().info("people.erased", people=gone)
+            warn(settled.reports)
         if self.look.is_due(at):
             self.look.rest(at)
             look = _Look(runtime, now, self.reached)
             gone += look.forget()
-            if not look.is_done:
+            if not (look.forget_reports(runtime, self.reports) and look.is_done):
                 self.look.rest(at, NEXT.total_seconds())
             elif self.wipes.is_due(at) and has_traces(runtime.store):
                 self.wipes.rest(at)
@@ -106,6 +110,10 @@ class _Look:
                 audited(session, **counts)
             get_logger().info("people.forgotten", **counts)
         return gone
+
+    def forget_reports(self, runtime: Runtime, reports: OldReports) -> bool:
+        """Forget whom old reports in the inbox name; return whether all were looked at."""
+        return reports.forget(runtime, self._texts, self._people, self._now)
 
     def _runs(self, what: Any, before: datetime, forget: Callable[..., tuple[int | None, int]]) -> int:
         gone = 0

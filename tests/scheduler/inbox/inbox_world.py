@@ -4,6 +4,7 @@ import csv
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 from pydantic import SecretStr
@@ -38,7 +39,13 @@ class InboxWorld:
     """What the scenarios do to the inbox, and what they see."""
 
     def __init__(
-        self, folder: Path, *, rehearsal: bool = False, clock: FakeClock | None = None, inbox: Path | None = None
+        self,
+        folder: Path,
+        *,
+        rehearsal: bool = False,
+        clock: FakeClock | None = None,
+        inbox: Path | None = None,
+        **more: Any,
     ) -> None:
         self.inbox = inbox or folder / "inbox"
         self.clock = clock or FakeClock()
@@ -48,6 +55,7 @@ class InboxWorld:
             database_url=f"sqlite:///{folder / DATABASE}",
             inbox=self.inbox,
             timezone="Europe/Rome",
+            **more,
         )
         sandbox = (settings.gateway_url, settings.api_key) if rehearsal else None
         self.runtime: Runtime = build_runtime(settings, sandbox=sandbox, clock=self.clock)

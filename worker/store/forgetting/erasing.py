@@ -50,6 +50,7 @@ class Erased:
     """Who is no longer known (of `people` asked for, the others were not known), and who has to wait, and for what.
 
     `cancelled`: texts that will never be sent. `sources`: what their rows were read from; `runs`: those that have one.
+    `names`: the hashes of all who do not wait, by every spelling of their numbers.
     """
 
     people: int
@@ -57,6 +58,7 @@ class Erased:
     waiting: Mapping[str, Unsettled]
     runs: frozenset[int]
     sources: frozenset[str]
+    names: Mapping[str, str]
 
 
 def ask(session: Session, numbers: Collection[str], *, now: datetime) -> int:
@@ -107,6 +109,7 @@ def erase(session: Session, numbers: Collection[str], *, now: datetime) -> Erase
         waiting,
         frozenset(row.run_id for row in rows),
         _names_of(session, {row.source_id for row in rows}),
+        names,
     )
 
 

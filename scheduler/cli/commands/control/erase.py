@@ -38,12 +38,12 @@ def erase(
     """
     from campaigns.clock import SystemClock
     from scheduler.actions.forgetting.erasing import erase as erase_people
+    from scheduler.actions.forgetting.key import make_key as make
     from scheduler.actions.forgetting.shown import erasing_json, erasing_lines
     from scheduler.actions.numbers import all_normalised
     from scheduler.actions.opening import own_store
     from scheduler.actions.suppressing.opt_outs import open_table
     from scheduler.cli.user import this_user
-    from worker.settings.privacy import make_key as make
     from worker.settings.settings import load_settings
 
     settings, now = load_settings(), SystemClock().now()

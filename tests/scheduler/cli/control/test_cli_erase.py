@@ -76,8 +76,10 @@ def test_a_key_that_is_gone_stops_plans(key: Path, run: Cli, planned: Planned) -
     with store.read() as session:
         number = session.scalars(sa.select(recipients.c.number).where(recipients.c.text != "").limit(1)).one()
     run("erase", "--make-key")
-    assert run("erase", number).stdout.startswith("erased: 1 person\n")
+    assert run("erase", number).stdout.startswith("erased: 1 person\ncancelled: 1 text that was planned for them\n")
     key.unlink()
+    another = run("erase", "--make-key")
+    assert (another.exit_code, "put that key back" in another.output, key.exists()) == (2, True, False)
     refused = run("suppress", "remove", number)
     assert refused.exit_code == 2
     assert "CAMPAIGNS_PRIVACY_KEY_FILE" in refused.output
