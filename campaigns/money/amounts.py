@@ -55,7 +55,7 @@ def parse_amount(text: str) -> MoneyAmount:
         refuse(f"must be an amount of money, not {shown(text)}", HINT)
     amount = MoneyAmount(_millionths(match[1], match[2]), match[3].upper())
     if not amount.millionths:
-        refuse("must be more than nothing", "to send nothing, pause the campaign")
+        refuse("must be more than 0", "to send nothing, pause the campaign")
     return amount
 
 

@@ -74,6 +74,7 @@ class Repeats:
         if self.last is None:
             return []
         at = self.last.at
-        when = f", last at {at.astimezone(zone):%H:%M:%S on %Y-%m-%d}" if at else ", or is about to get it"
+        about = "is" if self.people == 1 else "are"
+        when = f", last at {at.astimezone(zone):%H:%M:%S on %Y-%m-%d}" if at else f", or {about} about to get it"
         who = "1 of these people" if self.people == 1 else f"{self.people:,} of these people"
         return [f"{who} already got exactly this text from {self.last.campaign}{when}: was its name changed?"]

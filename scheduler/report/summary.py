@@ -101,6 +101,7 @@ class RunProgress:
     again: tuple[tuple[RunView, Books], ...] = ()  # its resends; only if one campaign was asked for
     after_all: int = 0  # how many of their rows were left out, since the failed text was sent after all
     approved: tuple[str, datetime] | None = None  # by whom, and when; only if one campaign was asked for
+    budget: MoneyAmount | None = None  # what the campaign may cost in all
 
     @property
     def outcome(self) -> Books:
@@ -151,14 +152,17 @@ def saved_words(*runs: RunView) -> str:
     return saving_words(texts, sum(replaced["segments_saved"] for replaced in stored)) if texts else ""
 
 
-def spent_words(run: RunView, books: Books) -> str:
-    """Return what its texts cost so far, in words, and what they were planned to; empty without prices."""
+def spent_words(seen: RunProgress) -> str:
+    """Return what its texts cost so far, in words, of what budget, and what was planned; empty without prices."""
+    run, books = seen.run, seen.outcome
     planned = run.plan_summary.get("cost")
     currency = run.currency or (planned["currency"] if planned else "")
     if not (books.cost or books.unpriced or planned):
         return ""
     words = str(MoneyAmount(books.cost, currency))
-    if planned and run.finished_at is None:
+    if planned and run.finished_at is None and seen.budget is not None:
+        words = f"{decimal_of(books.cost)} of a budget of {seen.budget} ({planned['most']} planned)"
+    elif planned and run.finished_at is None:
         words += f" of {planned['most']} planned"
     return words + (f", and {amount(books.unpriced, 'segment')} without a price" if books.unpriced else "")
 

@@ -95,7 +95,7 @@ class BudgetKeeper:
         for _, number, segments in people:
             found = [price.millionths for tariff in tariffs if (price := tariff.price_of(number)) is not None]
             if len(found) < len(tariffs):
-                self._snooze(work, now + PRICE_PAUSE, WaitsFor.PRICE)
+                self._snooze(work, now + PRICE_PAUSE, WaitsFor.PRICE, no_price_words(number))
                 return None
             costs.append(max(found) * segments)
         fit = bisect_right(list(accumulate(costs)), min(each.room for each in held))
@@ -157,8 +157,8 @@ class BudgetKeeper:
         if never is None or work.run_type in OF_SINGLE_TEXTS:
             until = max(each.limit.ends_at for each in spent)
             reason = " and ".join(f"{each.budget.whose} ({each.budget}) is spent" for each in spent)
-            if never is not None:
-                self._snooze(work, until, WaitsFor.BUDGET)
+            if work.run_type in OF_SINGLE_TEXTS:  # each by itself: another one may have no price, and must say so
+                self._snooze(work, until, WaitsFor.BUDGET, reason)
                 return
             with self._store.write("money_spent") as session:
                 waiting = grants.postpone_run(session, work.run_id, until=until, reason=reason)
@@ -181,9 +181,20 @@ class BudgetKeeper:
         with self._store.write("money_in_doubt") as session:
             grants.postpone_run(session, work.run_id, until=until, reason=reason)
 
-    def _snooze(self, work: Work, until: datetime, waits_for: WaitsFor) -> None:
+    def _snooze(self, work: Work, until: datetime, waits_for: WaitsFor, reason: str = "") -> None:
         with self._store.write("unaffordable", is_short=True) as session:
-            queue.snooze_batch(session, work.batch_id, until=until, waits_for=waits_for)
+            queue.snooze_batch(session, work.batch_id, until=until, waits_for=waits_for, reason=reason)
+
+
+def no_price_words(number: str) -> str:
+    """Return what to do about a text to a number (E.164) without a price. Shows its first digits only."""
+    return (
+        f"there is no price for {number[:SHOWN]}…: add its prefix to the file in CAMPAIGNS_PRICES; it waits until then"
+    )
+
+
+SHOWN: Final = len("+1202")
+"""How much of a number tells which prefix is missing."""
 
 
 RAISE_IT: Final = "raise it in the campaign's file and resume the campaign, or cancel it"

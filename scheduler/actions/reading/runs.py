@@ -11,6 +11,7 @@ from sqlmodel import Session
 
 from campaigns.codes import RunType
 from campaigns.lifecycle import RunState
+from campaigns.money.amounts import MoneyAmount
 from scheduler.actions.naming import latest_run
 from scheduler.actions.reading.pages import Page
 from scheduler.intake.approving import awaited
@@ -173,9 +174,18 @@ def _progress(
             tuple((run_view(session, id_), of_run) for id_, of_run in resent[run.id].items()),
             sent_after_all(session, resent[run.id]),
             approval_of(session, run) if in_detail else None,
+            _total_budget(run, definitions),
         )
         for run in runs
     ]
+
+
+def _total_budget(run: RunView, definitions: Definitions) -> MoneyAmount | None:
+    """Return what a campaign of one run may cost in all; None: nothing limits that, or it shares it with other runs."""
+    if run.type is not RunType.ONCE or not run.plan_summary.get("cost"):
+        return None
+    definition = definitions.find(run.definition_id)
+    return None if definition is None or definition.throughput.budget is None else definition.throughput.budget.total
 
 
 def _current(runs: Sequence[RunView]) -> list[RunView]:

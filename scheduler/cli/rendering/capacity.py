@@ -26,7 +26,7 @@ def print_capacity(found: Capacity) -> None:
             ("first send", local_time(estimate.first_send_at, zone) if estimate else ""),
             ("last send", (local_time(estimate.last_send_at, zone) or TOO_FAR) if estimate else ""),
             ("takes", takes),
-            ("limited by", f"{estimate.limited_by}, in segments" if estimate and estimate.limit else ""),
+            ("limited by", estimate.limit_words if estimate else ""),
             ("disk", f"about {size_words(found.disk_bytes)} in the database"),
         ]
     )

@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from campaigns.calendar.periods import PeopleBudget
 from campaigns.counting import amount
 from campaigns.definition.models import OverCap as WhenOver
 from campaigns.definition.schedule import Otherwise
@@ -118,7 +117,7 @@ def _timing(seen: Preview) -> list[tuple[str, str]]:
         ("reminders", "\n".join(_offset_words(offset, zone) for offset in seen.reminders)),
         ("first send", local_time(estimate.first_send_at, zone)),
         ("last send", local_time(last, zone) or f"{TOO_FAR}: raise the rate or widen the window"),
-        ("limited by", _limited_by(estimate)),
+        ("limited by", estimate.limit_words),
         ("phones", "\n".join(phone_lines(estimate, zone))),
         ("too late", _late(seen, estimate)),
         ("spread", _spread(seen)),
@@ -134,16 +133,11 @@ def _handed_over(seen: Preview, estimate: Forecast, start: datetime) -> list[tup
     followed = start + seen.definition.follow.until
     return [
         ("handed over", f"from {local_time(estimate.first_send_at, zone)} until {until}"),
-        ("limited by", _limited_by(estimate)),
+        ("limited by", estimate.limit_words),
         ("sent", f"{local_time(start, zone)}, by the gateway's clock, as fast as its phones can"),
         ("please note", "what the gateway has is sent: no pause, cancel, edit or STOP takes it back"),
         ("followed", f"until {local_time(max(followed, last or followed), zone)} at the latest"),
     ]
-
-
-def _limited_by(estimate: Forecast) -> str:
-    unit = "" if isinstance(estimate.limit, PeopleBudget) else ", in segments"
-    return f"{estimate.limited_by}{unit}" if estimate.limit else ""
 
 
 def _late(seen: Preview, estimate: Forecast) -> str:

@@ -74,7 +74,7 @@ def show_one(entry: RunProgress, zone: ZoneInfo) -> None:
             ("rehearsal", rehearsal_words(entry.run)),
             ("approved", approved_words(entry, zone)),
             ("saved", saved_words(entry.run)),
-            ("spent", spent_words(entry.run, entry.outcome)),
+            ("spent", spent_words(entry)),
             ("batches", ", ".join(f"{n:,} {state_words(state)}" for state, n in sorted(batches.items()))),
             ("in flight", f"{entry.in_flight:,} of them" if entry.in_flight else ""),
             ("now", waits_for(entry, zone)),

@@ -10,7 +10,7 @@ from campaigns.lifecycle import RecipientState, RunState
 from campaigns.money.amounts import MoneyAmount
 from campaigns.problems import CampaignFileError
 from scheduler.actions.reading.runs import read_runs
-from scheduler.report.summary import progress_json
+from scheduler.report.summary import progress_json, spent_words
 from tests.protocol.world.harness import SETTLED, exactly_once
 from tests.protocol.world.money_bench import PRICES, Make, cost, now, waiting
 from tests.protocol.world.scripted_gateway import LOST, Answers, Send, Stores
@@ -101,6 +101,8 @@ def test_all_that_a_campaign_may_cost_pauses_it_until_it_may_cost_more(make: Mak
     assert run.paused_by is PausedBy.BUDGET
     assert "throughput.budget.total (0.25 EUR in all) is spent: raise it" in run.reason
     assert cost(bench, run_id) == Decimal("0.25")
+    [seen] = read_runs(bench.store, "sale", now=bench.clock.now())
+    assert spent_words(seen) == "0.25 of a budget of 0.25 EUR (0.30 planned)"
     bench.resume(run_id)
     bench.pass_time(timedelta(minutes=1))
     assert bench.run(run_id).state is RunState.PAUSED
@@ -134,11 +136,27 @@ def test_a_price_that_is_lost_after_planning_is_waited_for(make: Make) -> None:
 
     bench.tick()
     assert waiting(bench, run_id) == {WaitsFor.PRICE}
-    assert "the price of a text is not known" in now(bench, run_id)
+    assert "there is no price for +3933…: add its prefix to the file in CAMPAIGNS_PRICES" in now(bench, run_id)
 
     (bench.folder / "prices.csv").write_text(PRICES + "\n")
     bench.finish(run_id)
     assert cost(bench, run_id) == Decimal("0.20")
+
+
+def test_who_has_no_price_is_told_so_although_the_budget_of_the_day_is_spent_too(make: Make) -> None:
+    bench = make(PRICES + "49,0.05,EUR\n")
+    (bench.folder / "sale.csv").write_text("number\n+491701234567\n+393331234567\n+393331234568\n")
+    run_id = bench.drop(
+        "campaign: sale\nmessage: Hi\naudience: {file: sale.csv}\n"
+        "throughput: {batch_size: 1, budget: {daily: 0.05 EUR}}\n"
+    ).run_id
+    (bench.folder / "prices.csv").write_text(PRICES)
+    bench.clock.advance(2)
+
+    bench.pass_time(timedelta(seconds=30))
+
+    assert waiting(bench, run_id) == {WaitsFor.PRICE, WaitsFor.BUDGET}
+    assert "there is no price for +4917…" in now(bench, run_id)
 
 
 def test_a_budget_without_usable_prices_sends_nothing(make: Make) -> None:

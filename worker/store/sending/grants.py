@@ -91,6 +91,8 @@ def postpone_run(
     its = (batches.c.run_id == run_id, *([batches.c.target == target] if target else []))
     queued = move_batch(BatchState.PLANNED, *its, batches.c.state == BatchState.QUEUED, **longer)
     planned = sa.update(batches).where(*its, batches.c.state == BatchState.PLANNED, batches.c.not_before < until)
+    if waits_for is WaitsFor.BUDGET:  # who has no price needs a person, whatever the budget has room for
+        planned = planned.where(batches.c.waits_for != WaitsFor.PRICE)
     return changed(session, queued) + changed(session, planned.values(**longer))
 
 

@@ -73,7 +73,7 @@ def campaign(asked: Visit) -> DeskPage:
             "phones": phone_lines(seen, asked.zone),
             "approved": approved_words(seen, asked.zone),
             "saved": saved_words(seen.run),
-            "spent": spent_words(seen.run, seen.outcome),
+            "spent": spent_words(seen),
             "failures": [(entry, whose_failed(entry), why_failed(entry)) for entry in seen.failures],
             "groups": groups_of(seen.groups),
             "limits": _limits(asked, name, ended=seen.run.finished_at is not None),
