@@ -121,7 +121,7 @@ DEVICE_WAITING = _gauge("device_waiting", "Texts that a phone has not sent yet."
 DEVICE_OLDEST = _gauge("device_oldest_seconds", "How long the oldest of them has been waiting.", "device")
 DEVICE_STUCK = _gauge("device_stuck", "1 while a phone has texts waiting and sends none.", "device")
 DEVICE_PEOPLE = _gauge(
-    "device_people_ratio", "The share of the people whom a phone may text this month that it has texted.", "device"
+    "device_people_ratio", "The share of its people of this month that a phone has texted, by any name.", "device"
 )
 ACCOUNT_PAUSED = _gauge("account_paused", "1 while nothing is sent through the gateway's account.")
 CREDITS = _gauge("credits", "Credits left in the gateway's account, if it has a limit.")

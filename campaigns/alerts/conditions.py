@@ -115,7 +115,7 @@ CONDITIONS: Final[Mapping[AlertName, Condition]] = {
             _N.PEOPLE_USED_UP,
             _WARN,
             _AT_ONCE,
-            "phone {subject} texts nobody new this month: it has texted {people} of {most} different people",
+            "phone {subject} may text {most} different people this month, and has texted {people}",
             looks.people_used_up,
         ),
         Condition(
@@ -175,6 +175,12 @@ CONDITIONS: Final[Mapping[AlertName, Condition]] = {
 }
 """Every alert, in the order in which they are checked."""
 
+REPLACED_BY: Final[Mapping[AlertName, AlertName]] = {
+    _N.PEOPLE_LOW: _N.PEOPLE_USED_UP,
+    _N.MONEY_LOW: _N.MONEY_SPENT,
+}
+"""Warnings that are cleared without delay when what they warn of is raised: nobody has to read both."""
+
 Key = tuple[AlertName, str]
 """Name and subject: at most one alert of each is raised at a time."""
 
@@ -215,4 +221,10 @@ class Watch:
             if key not in raised and at_seconds - since >= holds_seconds and room[key[0]] > 0:
                 room[key[0]] -= 1
                 new.append(key)
-        return new, [key for key, since in self.over_seconds.items() if at_seconds - since >= GONE_SECONDS]
+        open_ = {*new, *(key for key in raised if key in holds)}
+        gone = [
+            key
+            for key, since in self.over_seconds.items()
+            if at_seconds - since >= GONE_SECONDS or (REPLACED_BY.get(key[0]), key[1]) in open_
+        ]
+        return new, gone

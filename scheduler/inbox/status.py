@@ -22,6 +22,7 @@ from worker.servers.conditions import trouble_of
 from worker.store.following.devices import Stuck, stuck_devices, waiting_of_runs
 from worker.store.reports import counts
 from worker.store.reports.variants import GroupOutcome, group_outcomes
+from worker.store.reports.waiting import PutOff, put_off
 from worker.store.runs import inbox_files, runs
 from worker.store.runs.inbox_files import InboxEntry
 from worker.store.runs.resends import resends_of, unfinished_resends
@@ -176,6 +177,7 @@ class StatusBoard:
         by_state: Mapping[RecipientState, int] = {}
         happened = None
         groups: tuple[GroupOutcome, ...] = ()
+        waiting: tuple[PutOff, ...] = ()
         again: tuple[tuple[RunView, Mapping[RecipientState, int]], ...] = ()
         waits = run.state in {RunState.SCHEDULED, RunState.AWAITING_APPROVAL}
         if run.planned_at is not None and waits and run.day is None:
@@ -188,6 +190,8 @@ class StatusBoard:
                 resent = resends_of(session, run.id)
                 again = tuple((runs.run_view(session, id_), counts.books(session, id_).by_state) for id_ in resent)
                 groups = group_outcomes(session, run, resent)
+                if run.state is RunState.RUNNING:
+                    waiting = tuple(put_off(session, run.id, now=now))
                 if account.stuck and run.account_id == runtime.account_id and run.finished_at is None:
                     holds = waiting_of_runs(session, [run.id, *resent], [device.device for device in account.stuck])
                     unsent = books.by_state.get(RecipientState.PENDING, 0)
@@ -222,6 +226,7 @@ class StatusBoard:
             phones,
             runtime.troubles.current(),
             runtime.settings.policy.hours_in_force(definition),
+            waiting,
         )
 
     def _warn(self, folder: Path, error: OSError) -> None:

@@ -7,6 +7,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from campaigns.codes import RunType
+from campaigns.counting import amount
 from campaigns.definition import Schedule
 from campaigns.definition.schedule import LocalTime
 from campaigns.definition.windows import Window
@@ -18,6 +19,7 @@ from scheduler.report.meanings import MEANINGS
 from scheduler.report.variants import outcome_lines
 from worker.servers.conditions import SENDS_ON, Trouble
 from worker.store.reports.variants import GroupOutcome
+from worker.store.reports.waiting import PutOff
 from worker.store.runs.runs import RunView
 
 R = RunState
@@ -51,7 +53,7 @@ class RunStatus:
     `happened`: when the first and the last text left, once all have. `others` are the newest of the other runs of a
     campaign that repeats. `groups` are its variants and its control group. `awaits`: the hash that has to be approved.
     `again` are its resends, with their people by state. `phones`: what is wrong with the phones it uses. `troubles`:
-    what is wrong with the servers. `within`: the operator's hours.
+    what is wrong with the servers. `within`: the operator's hours. `put_off`: texts that wait for a budget or prices.
     """
 
     run: RunView
@@ -67,6 +69,7 @@ class RunStatus:
     phones: tuple[str, ...] = ()
     troubles: tuple[tuple[Trouble, str], ...] = ()
     within: Window | None = None
+    put_off: tuple[PutOff, ...] = ()
 
 
 def status_text(notice: str, status: RunStatus | None, now: datetime) -> str:
@@ -110,6 +113,11 @@ def _headline(status: RunStatus, now: datetime) -> str:
     if status.awaits:
         lines.append(f"Nothing is sent until somebody approves it: {command(run.campaign, status.awaits)}")
     zone = status.schedule.zone
+    lines += [
+        f"{amount(each.people, 'text waits', 'texts wait')}"
+        f"{f' until {shown_time(each.until, zone)}' if each.until else ''}: {each.reason}"
+        for each in status.put_off
+    ]
     if run.started_at is not None:
         lines.append(f"Started: {shown_time(run.started_at, zone)}")
     elif run.finished_at is None and run.state not in {R.CANCELLED, R.FAILED}:
@@ -157,6 +165,8 @@ def _state(status: RunStatus, now: datetime) -> str:
             )
             both = dict.fromkeys(map(str, filter(None, (schedule.window, status.within))))
             return f"waits for its sending hours ({', within '.join(both)}), {when}"
+        case R.RUNNING if status.put_off and sum(each.people for each in status.put_off) >= _unsent(status):
+            return "sends nothing at the moment"
         case R.RUNNING:
             return "sending"
         case R.SETTLING:
@@ -171,6 +181,10 @@ def _state(status: RunStatus, now: datetime) -> str:
             return f"cancelled{_why(run)}{rest}"
         case R.FAILED:
             return f"could not be planned{_why(run)}. Nothing is sent"
+
+
+def _unsent(status: RunStatus) -> int:
+    return status.by_state.get(RecipientState.PENDING, 0)
 
 
 def _why(run: RunView) -> str:

@@ -1,8 +1,9 @@
 """The people whom the phones of a campaign texted this month: a plan counts on from there, if they have a budget."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from campaigns.calendar.periods import month_of
@@ -13,7 +14,10 @@ from worker.limits.batch_limits import routes
 from worker.limits.limits_in_force import Ceilings
 from worker.store.engine import Store
 from worker.store.people import people_on_record
-from worker.store.people.device_people import device_key
+from worker.store.people.device_people import ANY_DEVICE, device_key
+
+_BY_NAME: Final = "CAMPAIGNS_DEVICE_PEOPLE_MONTHLY counts each name of a phone apart;"
+_ONE_WAY: Final = "name phones the same way in devices.use of all campaigns"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,23 @@ class MonthSoFar:
         phones = [device_key(route.targets) for route in routes(definition, first=0)]
         ranking = definition.devices.ranking
         return Agenda(definition.schedule, phones, ranking=ranking, texted=self.texted, pricing=pricing)
+
+    def warnings(self, definition: Definition) -> Iterator[str]:
+        """Yield why phones of the campaign may text more people this month than their budget: it counts by name."""
+        mine = {device_key(route.targets) for route in routes(definition, first=0)}
+        named = sorted(name for name in self.used if name != ANY_DEVICE)
+        if ANY_DEVICE in mine:
+            if named:
+                yield f"{_BY_NAME} the gateway chooses the phone, and people do not count for {named[0]}: {_ONE_WAY}"
+            return
+        if ANY_DEVICE in self.used:
+            yield f"{_BY_NAME} people whose phone the gateway chose this month count for none of these: {_ONE_WAY}"
+        phones = {name.partition("|")[0]: name for name in mine}
+        for name in named:
+            ours = phones.get(name.partition("|")[0], name)
+            if ("|" in ours) is not ("|" in name):
+                yield f"{_BY_NAME} people texted as {name} this month do not count for {ours}: {_ONE_WAY}"
+                return
 
 
 def month_so_far(

@@ -143,7 +143,8 @@ def _plan_run(
     problem = problem or plan_problem(runtime.prices.current(), budgets, definition, summary.cost)
     if problem:
         raise _failed(runtime, run_id, definition, Problem(source, 1, 1, "audience", problem), submitted)
-    summary = replace(summary, warnings=(*summary.warnings, *cost_warnings(summary.cost, budgets)))
+    warnings = (*cost_warnings(summary.cost, budgets), *so_far.warnings(definition))
+    summary = replace(summary, warnings=(*summary.warnings, *warnings))
     if summary.audience >= LARGE:
         runtime.store.renew_statistics()
     shared, phones = gates(ceilings, zone, definition, so_far.used, now)

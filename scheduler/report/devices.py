@@ -70,7 +70,7 @@ def devices_of(session: Session, account_id: int, settings: Settings, *, now: da
     for seen in devices.devices_seen(session, account_id):
         names = (str(seen.device), f"{seen.device}|{seen.sim}")
         rate = next((current.device_rates[name] for name in names if name in current.device_rates), current.device_rate)
-        texted = None if current.device_people_monthly is None else sum(people.get(name, 0) for name in set(names))
+        texted = None if current.device_people_monthly is None else max(people.get(name, 0) for name in names)
         yield Device(
             account_id,
             seen,
@@ -85,11 +85,11 @@ def people_of_month(
     session: Session, account_id: int, ceilings: Ceilings, zone: ZoneInfo, *, now: datetime
 ) -> dict[str, int]:
     """Return how many different people each phone texted this month, by its name in `devices.use` (`any`: the phones
-    that the gateway chooses); nothing without a budget of people.
+    that the gateway chooses); nothing without a budget of people. A SIM's include those of its phone without a SIM.
     """
     if ceilings.device_people_monthly is None:
         return {}
-    return people_on_record.used_by(session, account_id, month_of(now, zone))
+    return people_on_record.used_by_sim(session, account_id, month_of(now, zone))
 
 
 def stuck_words(stuck: Stuck, zone: ZoneInfo) -> str:

@@ -122,6 +122,13 @@ def test_an_alert_is_raised_once_it_has_held_and_cleared_once_it_is_over(name: A
     assert watch.look({}, [key], 302.0 + holds + GONE_SECONDS) == ([], [key])
 
 
+def test_what_was_warned_of_replaces_its_warning() -> None:
+    low, used_up, watch = (N.PEOPLE_LOW, "2|0"), (N.PEOPLE_USED_UP, "2|0"), Watch()
+
+    assert watch.look({low: {}}, [], 0.0) == ([low], [])
+    assert watch.look({used_up: {}}, [low], 10.0) == ([used_up], [low])
+
+
 def test_a_condition_that_does_not_last_raises_nothing() -> None:
     key, watch = (N.REDIS_AWAY, ""), Watch()
 

@@ -134,6 +134,7 @@ def preview(definition: Definition, settings: Settings, *, source: str, now: dat
             *people.warnings,
             *plan.summary.warnings,
             *cost_warnings(cost, budgets),
+            *people.so_far.warnings(definition),
             *_unpriced(prices, budgets, definition),
             *_missed_start(definition, now),
         ),

@@ -10,11 +10,13 @@ from campaigns.codes import WaitsFor
 from campaigns.lifecycle import RecipientState
 from campaigns.problems import CampaignFileError
 from campaigns.sending.sticking import Ranking
+from scheduler.report.devices import people_of_month
 from tests.protocol.world.harness import Installation
 from tests.protocol.world.scripted_gateway import LOST, STORED, Answers, Send, Stores
 from worker.store.following import devices
 from worker.store.following.devices import Waiting
 from worker.store.people import people_on_record
+from worker.store.reports.waiting import PutOff, put_off
 from worker.store.sending import grants
 from worker.store.tables import device_months, device_people
 
@@ -76,6 +78,8 @@ def test_a_batch_takes_as_many_people_as_fit_and_the_rest_waits_for_the_next_mon
     assert [(batch.recipients, batch.not_before) for batch in waiting] == [(2, NEXT_MONTH)]
     assert waiting[0].reason == "its phones have texted 3 different people each this month, as many as they may"
     assert (len(bench.gateway.stored), used(bench)) == (3, {"1": 3})
+    with bench.store.read() as session:
+        assert put_off(session, run_id, now=bench.clock.now()) == [PutOff(NEXT_MONTH, waiting[0].reason, 2)]
     bench.finish_from_due_to_due(run_id, within=timedelta(days=40))
     assert bench.states(run_id) == {P.DELIVERED: 5}
     assert set(bench.gateway.copies().values()) == {1}
@@ -115,6 +119,30 @@ def test_what_the_gateway_chooses_is_one_phone(bench: Installation) -> None:
     assert len(bench.gateway.stored) == 4
     assert used(bench) == {"any": 4}
     bench.finish_from_due_to_due(first, second, within=timedelta(days=40))
+
+
+def test_names_of_a_phone_count_apart_and_what_is_shown_joins_them_and_plans_warn(bench_on_both: Installation) -> None:
+    bench = limited(bench_on_both, 4)
+    named = {"one": "1", "two": '"1|0"'}
+    warned = {}
+    for name, use in named.items():  # of the second three, the first one has texted two
+        run_id = bench.campaign(
+            3, name=name, first=int(name == "two"), more=f"devices: {{use: [{use}]}}\n",
+            text=f"{name} {{{{ first_name }}}}",
+        )  # fmt: skip
+        bench.finish(run_id)
+        warned[name] = bench.run(run_id).plan_summary["warnings"]
+    without = bench.campaign(1, name="three", first=50)
+
+    assert used(bench) == {"1": 3, "1|0": 3}
+    with bench.store.read() as session:
+        current = bench.runtime.ceilings.current()
+        shown = people_of_month(session, bench.runtime.account_id, current, bench.settings.zone, now=bench.clock.now())
+    assert shown == {"1": 3, "1|0": 4}
+    assert warned["one"] == []
+    assert "people texted as 1 this month do not count for 1|0" in warned["two"][0]
+    assert "the gateway chooses the phone" in bench.run(without).plan_summary["warnings"][0]
+    bench.finish(without)
 
 
 def test_a_contact_list_is_refused_because_nobody_knows_its_people(bench: Installation) -> None:

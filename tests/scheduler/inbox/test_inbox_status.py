@@ -6,11 +6,13 @@ from collections.abc import Callable
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from structlog.testing import capture_logs
 
 from campaigns.codes import PausedBy
+from campaigns.display import shown_time
 from campaigns.lifecycle import RunState
 from scheduler.doctor.findings import Standing
 from scheduler.doctor.inbox import check_inbox
@@ -22,7 +24,7 @@ from worker.store.events import EventName, record_event
 from worker.store.following.devices import Waiting, record_stuck
 from worker.store.runs import runs
 from worker.store.runs.runs import RunView
-from worker.store.sending import accounts
+from worker.store.sending import accounts, grants
 
 
 def start(world: InboxWorld) -> None:
@@ -128,6 +130,33 @@ def test_the_status_says_where_the_campaign_is_and_why(
     assert "3 in the audience, of these" in status
     counted = status[status.index("3 in the audience, of these") + 1 : -3]
     assert sum(int(line.split()[0]) for line in counted) == 3
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "its phones have texted 40 different people each this month, as many as they may",
+        "throughput.budget.daily (0.34 EUR a day) is spent",
+    ],
+)
+def test_a_status_says_from_when_on_texts_wait_for_a_budget_and_no_longer(world: InboxWorld, reason: str) -> None:
+    world.drop()
+    world.pass_time()
+    world.start()
+    world.pass_time()
+    assert "wait" not in world.status()
+
+    until = world.clock.now() + timedelta(days=1)
+    with world.runtime.store.write() as session:
+        grants.postpone_run(session, world.a_run().id, until=until, reason=reason)
+    world.pass_time()
+    assert "spring-sale: sends nothing at the moment" in world.status()
+    assert f"2 texts wait until {shown_time(until, ZoneInfo('Europe/Rome'))}: {reason}" in world.status().splitlines()
+
+    with world.runtime.store.write() as session:
+        grants.wake_spent(session, world.runtime.account_id, now=world.clock.now())
+    world.pass_time()
+    assert "wait" not in world.status()
 
 
 def test_a_contact_list_is_named_before_its_people_are_known(world: InboxWorld) -> None:

@@ -158,6 +158,28 @@ def used_by(session: Session, account_id: int, month: Period) -> dict[str, int]:
     return {device: people for device, people in session.execute(query)}  # noqa: C416
 
 
+def used_by_sim(session: Session, account_id: int, month: Period) -> dict[str, int]:
+    """Return what `used_by` does, with each SIM joined by whoever its phone texted without saying by which SIM.
+
+    The budget counts the names apart; this is the most people that a SIM can have texted.
+    """
+    found = used_by(session, account_id, month)
+    if not any("|" in name and name.partition("|")[0] in found for name in found):
+        return found
+    of_sim, of_phone = _pairs(session, account_id, month), _pairs(session, account_id, month)
+    both = (
+        sa.select(of_sim.c.device, sa.func.count())
+        .join(of_phone, of_phone.c.number == of_sim.c.number)
+        .where(of_sim.c.device.like(of_phone.c.device + "|%"))
+        .group_by(of_sim.c.device)
+    )
+    twice = {device: people for device, people in session.execute(both)}  # noqa: C416
+    return {
+        name: people + (found.get(name.partition("|")[0], 0) - twice.get(name, 0) if "|" in name else 0)
+        for name, people in found.items()
+    }
+
+
 def texted(session: Session, account_id: int, month: Period, numbers: Sequence[str]) -> set[tuple[str, str]]:
     """Return (device, number) of those of these people whom a device texted in the month, also while not counted."""
     pairs = _pairs(session, account_id, month)

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Final
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple
 
 import sqlalchemy as sa
 from sqlmodel import Session
 
+from campaigns.codes import WaitsFor
 from campaigns.lifecycle import BatchState
 from worker.store import words
 from worker.store.kept.counting import BATCH, Kept
@@ -66,3 +67,33 @@ def _outlook(session: Session, run_id: int, figures: Kept, account_reason: str) 
         account_reason,
         unread(session, run_id) if BatchState.UNKNOWN in by_state else None,
     )
+
+
+class PutOff(NamedTuple):
+    """Texts of a run that wait for a budget, or for prices. `until` None: it is asked again every minute."""
+
+    until: datetime | None
+    reason: str
+    people: int
+
+
+MOST_REASONS: Final = 5
+"""Budgets of phones end with the month, those of money with the day, too: there are hardly more."""
+
+ASKED_AGAIN: Final = timedelta(minutes=1)
+"""Batches that come back sooner than this have met another request, and no spent budget."""
+
+
+def put_off(session: Session, run_id: int, *, now: datetime) -> list[PutOff]:
+    """Return what texts of a run wait for besides their turn, the soonest first."""
+    is_spent = sa.and_(batches.c.waits_for == WaitsFor.BUDGET, batches.c.not_before > now + ASKED_AGAIN)
+    is_priceless = batches.c.waits_for == WaitsFor.PRICE
+    until = sa.case((is_priceless, sa.null()), else_=batches.c.not_before)
+    waiting = (
+        sa.select(until.label("until"), words.BATCH.label("reason"), batches.c.recipients)
+        .where(batches.c.run_id == run_id, batches.c.state == BatchState.PLANNED, sa.or_(is_spent, is_priceless))
+        .subquery()
+    )
+    why = waiting.c.until, waiting.c.reason
+    found = sa.select(*why, sa.func.sum(waiting.c.recipients)).group_by(*why).order_by(*why).limit(MOST_REASONS)
+    return [PutOff(at, reason, int(people)) for at, reason, people in session.execute(found)]
