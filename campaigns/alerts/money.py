@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from campaigns.money.amounts import MoneyAmount
+from campaigns.money.amounts import MoneyAmount, decimal_of
 
 MONEY_LOW_PERCENT: Final = 80
 MONEY_SPENT_PERCENT: Final = 99
@@ -15,10 +15,15 @@ NEVER: Final = 10**9
 
 @dataclass(frozen=True, slots=True)
 class MoneySpent:
-    """What is spent of a budget of money, in millionths of its currency."""
+    """What is spent of a budget of money, in millionths of its currency.
+
+    `whose`: where it is set; `campaign`: what it holds for, empty: all of them.
+    """
 
     spent: int
     budget: MoneyAmount
+    whose: str
+    campaign: str = ""
 
     @property
     def percent(self) -> int:
@@ -29,8 +34,16 @@ class MoneySpent:
 def _found(spent: Mapping[str, MoneySpent], least: int, below: int) -> Iterator[tuple[str, dict[str, Any]]]:
     for name, money in spent.items():
         if least <= money.percent < below:
-            said = str(MoneyAmount(money.spent, money.budget.currency))
-            yield name, {"percent": money.percent, "spent": said, "budget": str(money.budget)}
+            yield (
+                name,
+                {
+                    "percent": money.percent,
+                    "spent": decimal_of(money.spent),
+                    "budget": str(money.budget),
+                    "whose": money.whose,
+                    "who": f"{money.campaign} has" if money.campaign else "all campaigns together have",
+                },
+            )
 
 
 def money_low(spent: Mapping[str, MoneySpent]) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -79,15 +79,12 @@ class AlertsTick:
         self.counts.count(runtime, begun)
         if self.slow.is_due(at):
             self.known = _shares(runtime, begun, at_work, self.credits, now)
-            self.known = replace(
-                self.known,
-                money={
-                    each.subject: MoneySpent(each.spent, each.budget.amount)
-                    for each in money_at_work(runtime, unsent, now)
-                },
-                prices_problem=runtime.prices.problem(),
-            )
             self.slow.rest(at)
+        money = {
+            each.subject: MoneySpent(each.spent, each.budget.amount, each.budget.whose, each.campaign)
+            for each in money_at_work(runtime, unsent, now)
+        }
+        self.known = replace(self.known, money=money, prices_problem=runtime.prices.problem())
         paused = account.paused_reason or account.paused_by.value
         figures = _quick(runtime, replace(self.known, paused_because=paused if account.is_paused else None), now)
         campaigns = {run.id: run.campaign for run in begun}
@@ -116,12 +113,17 @@ def change(
         raised = [row for row in alerts.raised(session) if row.is_rehearsal == runtime.rehearsal]
     mine = {(row.name, row.about): row for row in raised if row.name not in unknown}
     new, over = watch.look(holds, mine, runtime.clock.elapsed_seconds(), unknown=unknown)
-    if new or over:
+    corrected = [
+        key for key, row in mine.items() if key in holds and row.detail.get("budget") != holds[key].get("budget")
+    ]
+    if new or over or corrected:
         with runtime.store.write("alerts") as session:
             for key in new:
                 id_ = alerts.raise_alert(session, *key, holds[key], rehearsal=runtime.rehearsal, now=now)
                 if id_ is not None:
                     _tell(runtime, session, "alert.raised", id_, key, holds[key], now)
+            for key in corrected:  # somebody changed them: the alert still holds, by other figures
+                alerts.correct_alert(session, mine[key].id, holds[key])
             for key in over:
                 if alerts.clear_alert(session, mine[key].id, now=now):
                     _tell(runtime, session, "alert.cleared", mine[key].id, key, mine[key].detail, now)

@@ -27,10 +27,14 @@ class LimitAtWork:
 
 @dataclass(frozen=True, slots=True)
 class MoneyAtWork:
-    """A budget of money that holds for what is being sent, and what of it is spent, in millionths."""
+    """A budget of money that holds for what is being sent, and what of it is spent, in millionths.
+
+    `campaign`: what it holds for; empty: all of them.
+    """
 
     label: str
     subject: str
+    campaign: str
     budget: MoneyBudget
     spent: int
 
@@ -38,13 +42,16 @@ class MoneyAtWork:
 def money_at_work(runtime: Runtime, begun: Sequence[Begun], now: datetime) -> list[MoneyAtWork]:
     """Return every budget of money on these runs, once, as `limits_at_work`."""
     ceilings, zone = runtime.ceilings.current(), runtime.settings.zone
-    found: dict[SpendingLimit, tuple[str, str, MoneyBudget]] = {}
+    found: dict[SpendingLimit, tuple[str, str, str, MoneyBudget]] = {}
     for run in islice(begun, metrics.MOST_CAMPAIGNS):
         definition = runtime.definitions.find(run.definition_id)
         for budget in money_budgets(ceilings, zone, definition) if definition is not None else ():
             limit = limit_of(budget, runtime.account_id, run.campaign_id, now)
-            names = (f"campaign:{run.campaign}", f"{run.campaign}: ") if budget.of_campaign else ("account", "")
-            found.setdefault(limit, (names[0], f"{names[1]}{budget.whose}", budget))
+            if budget.of_campaign:
+                names = f"campaign:{run.campaign}", f"{run.campaign}: {budget.whose}", run.campaign
+            else:
+                names = "account", budget.whose, ""
+            found.setdefault(limit, (*names, budget))
     if not found:
         return []
     with runtime.store.read() as session:

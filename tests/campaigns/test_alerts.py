@@ -22,7 +22,7 @@ def supply(left: int, wanted: int, spent: int = 300, hours: float = 8) -> Supply
 
 
 def spent(percent: int) -> MoneySpent:
-    return MoneySpent(percent * 400_000, MoneyAmount(40_000_000, "EUR"))
+    return MoneySpent(percent * 400_000, MoneyAmount(40_000_000, "EUR"), "throughput.budget.total", "big")
 
 
 def late(long: Share, short: Share, rate: BurnRate = FAST) -> Figures:
@@ -127,6 +127,16 @@ def test_what_was_warned_of_replaces_its_warning() -> None:
 
     assert watch.look({low: {}}, [], 0.0) == ([low], [])
     assert watch.look({used_up: {}}, [low], 10.0) == ([used_up], [low])
+
+
+def test_a_budget_of_money_has_one_alert_at_a_time() -> None:
+    watch, (low,) = Watch(), found(figures(money={"big": spent(80)}))
+    gone = found(figures(money={"big": spent(99)}))
+
+    assert watch.look(gone, [low], 100.0) == ([(N.MONEY_SPENT, "big")], [low])
+    assert [CONDITIONS[N.MONEY_SPENT].sentence("", detail) for detail in gone.values()] == [
+        "big has spent throughput.budget.total, 39.60 of 40.00 EUR: what is left may be less than a text costs"
+    ]
 
 
 def test_a_condition_that_does_not_last_raises_nothing() -> None:

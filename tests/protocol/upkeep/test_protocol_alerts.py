@@ -511,6 +511,25 @@ def test_a_process_that_takes_over_clears_what_another_one_raised(bench: Install
     assert opened(bench) == []
 
 
+def test_an_alert_about_a_budget_that_was_raised_has_the_new_figures_at_the_next_look(bench: Installation) -> None:
+    end = money(0.9)(bench)
+    tick = AlertsTick()
+    tick(bench.runtime, bench.clock.now())
+    assert [alert.says for alert in read_alerts(bench.store)] == [
+        "sale has spent 90 % of throughput.budget.total: 90.00 of 100.00 EUR"
+    ]
+
+    bench.campaign(4, more="  budget: {total: 110 EUR}\n")
+    bench.call("start")
+    bench.clock.advance(10)
+    tick(bench.runtime, bench.clock.now())
+
+    assert [alert.says for alert in read_alerts(bench.store)] == [
+        "sale has spent 81 % of throughput.budget.total: 90.00 of 110.00 EUR"
+    ]
+    end()
+
+
 def test_a_command_raises_nothing(bench: Installation) -> None:
     paused(bench)
     runtime = replace(bench.runtime, only_runs=frozenset())

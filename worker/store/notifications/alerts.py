@@ -75,6 +75,11 @@ def raise_alert(
     return found
 
 
+def correct_alert(session: Session, alert_id: int, detail: Mapping[str, Any]) -> None:
+    """Give an alert that is raised other figures."""
+    session.execute(sa.update(alerts).where(alerts.c.id == alert_id, _is_raised).values(detail=dict(detail)))
+
+
 def clear_alert(session: Session, alert_id: int, *, now: datetime) -> bool:
     """Clear an alert. False: it was cleared already."""
     mine = sa.update(alerts).where(alerts.c.id == alert_id, _is_raised).values(cleared_at=now)
