@@ -51,7 +51,7 @@ def extend(runtime: Runtime, run: RunView, definition: Definition, *, source: st
         placer=Placer(definition.schedule, now),
         suppressed=suppressed_in(runtime.store, definition.kind),
         split=Split(tuple(cuts)) if cuts else None,
-        pricing=pricing_now(runtime, definition),
+        pricing=pricing_now(runtime, definition, runtime.ceilings.current()),
     )
     try:
         unread = read_through(read_again, unknown_campaigns)

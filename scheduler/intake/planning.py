@@ -31,6 +31,7 @@ from scheduler.intake.outcome import QuotaSpent, count_people, note_submitted
 from worker import tracing
 from worker.limits.batch_limits import gates, limits_of
 from worker.limits.bills import pricing_of
+from worker.limits.limits_in_force import Ceilings
 from worker.limits.money import money_budgets, plan_problem
 from worker.logs import get_logger
 from worker.memory import give_back
@@ -80,7 +81,8 @@ def people_of(runtime: Runtime, definition: Definition) -> int | None:
     if definition.contact_list:
         return None
     with earlier_in(runtime.store, definition, rehearsal=runtime.rehearsal) as earlier:
-        plan = _plan(runtime, definition, Placer(definition.schedule, runtime.clock.now()), earlier)
+        pricing = pricing_now(runtime, definition, runtime.ceilings.current())
+        plan = _plan(runtime, definition, Placer(definition.schedule, runtime.clock.now()), earlier, pricing)
         try:
             deque(plan, maxlen=0)
         except (AudienceProblem, TemplateProblem):
@@ -88,21 +90,22 @@ def people_of(runtime: Runtime, definition: Definition) -> int | None:
     return plan.summary.counts.get(RecipientState.PENDING, 0)
 
 
-def _plan(runtime: Runtime, definition: Definition, placer: Placer, earlier: EarlierCampaigns) -> Plan:
+def _plan(
+    runtime: Runtime, definition: Definition, placer: Placer, earlier: EarlierCampaigns, pricing: Pricing | None
+) -> Plan:
     return plan_recipients(
         definition,
         placer=placer,
         suppressed=suppressed_in(runtime.store, definition.kind),
         already_told=already_told_in(runtime.store, definition, runtime.account_id, runtime.clock.now()),
         earlier=earlier,
-        pricing=pricing_now(runtime, definition),
+        pricing=pricing,
     )
 
 
-def pricing_now(runtime: Runtime, definition: Definition) -> Pricing | None:
+def pricing_now(runtime: Runtime, definition: Definition, ceilings: Ceilings) -> Pricing | None:
     """Return the prices by which a campaign is planned now; None: there are none."""
-    ceilings, zone, now = runtime.ceilings.current(), runtime.settings.zone, runtime.clock.now()
-    return pricing_of(runtime.prices.current(), ceilings, zone, definition, now)
+    return pricing_of(runtime.prices.current(), ceilings, runtime.settings.zone, definition, runtime.clock.now())
 
 
 def _plan_run(
@@ -124,21 +127,24 @@ def _plan_run(
             runtime, run_id, definition, Problem(source, 1, 1, ".".join(map(str, path)), problem, hint), submitted
         )
     placer = Placer(definition.schedule, now, firing=firing)
+    # Looked at once: what is planned, forecast and refused has the same limits and prices.
+    ceilings, zone = runtime.ceilings.current(), runtime.settings.zone
+    pricing = pricing_now(runtime, definition, ceilings)
     try:
-        plan = _plan(runtime, definition, placer, earlier)
+        plan = _plan(runtime, definition, placer, earlier, pricing)
     except TemplateProblem as error:  # an earlier version of this program accepted it
         raise _failed(
             runtime, run_id, definition, Problem(source, 1, 1, "message", error.problem, error.hint), submitted
         ) from error
-    limits, ceilings, zone = limits_of(definition, runtime.settings), runtime.ceilings.current(), runtime.settings.zone
+    limits = limits_of(definition, runtime.settings)
     so_far = month_so_far(runtime.store, runtime.account_id, ceilings, zone, now=now)
-    agenda = so_far.agenda(definition, pricing_now(runtime, definition))
+    agenda = so_far.agenda(definition, pricing)
     try:
         store_plan(runtime.store, run_id, definition, plan, agenda, limits=limits.request, placer=placer, now=now)
         problem = "" if plan.summary.audience or definition.contact_list else "the audience is empty"
     except AudienceProblem as error:
         problem = str(error)
-    summary, budgets = plan.summary, money_budgets(runtime.ceilings.current(), runtime.settings.zone, definition)
+    summary, budgets = plan.summary, money_budgets(ceilings, zone, definition)
     problem = problem or limits.unkept or limits.too_dear(plan.longest_text)
     problem = problem or plan_problem(runtime.prices.current(), budgets, definition, summary.cost)
     if problem:
