@@ -79,7 +79,7 @@ def check_privacy(store: Store) -> Iterator[Finding]:
     """Check whether those who were erased can be recognised, if anybody was."""
     try:
         with store.read() as session:
-            any_erased = erased.any_erased(session)
+            any_erased = erased.any_known(session)
             erased.require_key(session)
             waiting = count_asked_for(session)
     except (StoreError, SettingsError) as error:

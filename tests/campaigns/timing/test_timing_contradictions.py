@@ -144,6 +144,14 @@ CASES = [
         "is more than `monthly` allows",
         id="a budget of a day above that of the month",
     ),
+    *(
+        pytest.param("start: now", f"{FILE}\nthroughput: {{budget: {budget}}}", f"throughput.{key}", phrase, id=phrase)
+        for budget, key, phrase in (
+            ("{}", "budget", "names no amount"),
+            ("{total: 50 EUR, daily: 4 USD}", "budget.daily", "has another currency than `total`"),
+            ("{total: 50 EUR, daily: 60 EUR}", "budget.daily", "is more than `total` allows in all"),
+        )
+    ),
     pytest.param(
         "repeat: {cron: '@daily', until: 2026-11-30}, start: 2026-12-01 09:00",
         FILE,

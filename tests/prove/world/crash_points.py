@@ -142,6 +142,8 @@ NOT_BY_RUN: Final[Mapping[str, str]] = {
     "people_counted": "a budget of people; the tests of phones delete its rows",
     "cap": "a campaign with a frequency cap that somebody is over; the proof has one campaign",
     "budget_spent": "a budget of a day or a month: no run of the proof lasts so long",
+    "money_in_doubt": "a budget of money while texts in doubt hold a part of it",
+    "key_for_erasing": "a key for the hashes of the erased",
     "currency": "prices: the proof has none; what is charged is charged in the intent",
     "budget_opened": "a budget of money, in a new period",
     "budget_split": "a budget of money that has room for a part of a request",

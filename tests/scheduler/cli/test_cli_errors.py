@@ -38,7 +38,21 @@ def missing_column() -> Exception:
 
 
 COMMANDS = [
-    *("init", "check", "plan", "schema", "run", "up", "worker", "scheduler", "dashboard", "test", "status", "top"),
+    *(
+        "init",
+        "check",
+        "plan",
+        "capacity",
+        "schema",
+        "run",
+        "up",
+        "worker",
+        "scheduler",
+        "dashboard",
+        "test",
+        "status",
+        "top",
+    ),
     *(
         "alerts",
         "export",
@@ -55,7 +69,7 @@ COMMANDS = [
     ),
     *("people", "reply"),
     *("recover", "balance", "devices", "migrate", "sandbox", "move", "doctor", "notify", "completion", "calls"),
-    *("contacts", "suppress", "users", "tokens"),
+    *("contacts", "suppress", "erase", "users", "tokens"),
 ]
 
 

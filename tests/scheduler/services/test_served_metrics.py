@@ -160,6 +160,8 @@ def test_rules_and_dashboards_find_what_they_ask_for_in_what_is_served(
     inbox = tmp_path / "inbox"
     series: set[tuple[str, frozenset[tuple[str, str]]]] = set()
 
+    prices = tmp_path / "prices.csv"
+    prices.write_text("prefix,price,currency\n+39,0.045,EUR\n", encoding="utf-8")
     standby = StandbyServer(postgres_server)
     standby.start()
     with closing(standby), Receiver(500) as receiver, Sandbox.start(options) as gateway:
@@ -172,7 +174,8 @@ def test_rules_and_dashboards_find_what_they_ask_for_in_what_is_served(
         fleet = make_product(
             tmp_path, gateway, database_url=postgres_url, redis_url=redis_url, metrics_http="127.0.0.1:0",
             report_webhook=receiver.url, reply_poll_seconds="0.3", settle_seconds="8",
-            stuck_after_seconds="60", read_database_url=standby.url(str(make_url(postgres_url).database)),
+            stuck_after_seconds="60", prices=str(prices), budget_daily="1000 EUR", device_people_monthly="1000",
+            read_database_url=standby.url(str(make_url(postgres_url).database)),
         )  # fmt: skip
         with running(fleet, "scheduler", "--json"):
             addresses = [opened(fleet.outputs[-1])]
@@ -190,7 +193,7 @@ def test_rules_and_dashboards_find_what_they_ask_for_in_what_is_served(
                 (inbox / "few.csv").write_text(f"phone,first_name\n333 1999999,{NAME}\n", encoding="utf-8")
                 (inbox / "code.yaml").write_text(CODE, encoding="utf-8")
                 wait_until(lambda: has("texts_total", result="delivered") and has("device_waiting"), seconds=120)
-                wait_until(lambda: has("budget_left_ratio"))
+                wait_until(lambda: has("budget_left_ratio") and has("money_left_ratio") and has("device_people_ratio"))
                 wait_until(lambda: has("replica_lag_seconds"))
                 wait_until((inbox / "spring.report.csv").exists, seconds=120)
                 put(LOST)

@@ -156,6 +156,7 @@ PAGES = {
     ("POST", "/opt-outs/add"): "suppress",
     ("POST", "/opt-outs/remove"): "suppress",
     ("POST", "/person"): "read:numbers",
+    ("POST", "/person/erase"): "admin",
     ("POST", "/replies/{reply}/answer"): "reply",
     ("POST", "/replies/{reply}/review"): "suppress",
     ("POST", "/system/calls/{call}/repeat"): "control",

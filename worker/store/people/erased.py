@@ -36,6 +36,11 @@ def hashes(session: Session, numbers: Iterable[str]) -> dict[str, str]:
     return {pseudonym(key, number): number for number in numbers}
 
 
+def any_known(session: Session) -> bool:
+    """Return whether anybody was erased, also where nothing can be locked: on a standby."""
+    return session.connection().scalar(_CHECK) is not None
+
+
 def any_erased(session: Session) -> bool:
     """Return whether anybody was erased; nobody else is until this transaction ends."""
     return session.connection().scalar(_SHARED) is not None

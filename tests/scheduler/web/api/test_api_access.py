@@ -34,6 +34,8 @@ TABLE = {
     ("POST", "/campaigns/{name}/people"): Scope.CONTROL,
     ("PUT", "/tables/{name}"): Scope.SUBMIT,
     ("GET", "/people/{number}"): Scope.READ,
+    ("POST", "/campaigns/{name}/capacity"): Scope.PLAN,
+    ("POST", "/people/erase"): Scope.ADMIN,
     ("POST", "/suppressions"): Scope.SUPPRESS,
     ("DELETE", "/suppressions"): Scope.SUPPRESS,
     ("POST", "/replies/{reply}/review"): Scope.SUPPRESS,
