@@ -95,12 +95,14 @@ class _Look:
         texts, people = self._texts, self._people
         if texts is not None:
             counts["texts"] = self._runs(ageing.TEXTS, texts, partial(ageing.empty_texts, now=self._now))
-            empty: Portion = lambda session, after: ageing.empty_replies(session, texts, after=after, now=self._now)  # noqa: E731
-            counts["replies"] = self._portions(empty, "replies")
+            counts["replies"] = self._portions(
+                lambda session, after: ageing.empty_replies(session, texts, after=after, now=self._now), "replies"
+            )
         if people is not None:
             counts["people"] = self._runs(ageing.PEOPLE, people, partial(ageing.erase_people, now=self._now))
-            erase: Portion = lambda session, after: ageing.erase_writers(session, people, after=after, now=self._now)  # noqa: E731
-            counts["writers"] = self._portions(erase, "writers")
+            counts["writers"] = self._portions(
+                lambda session, after: ageing.erase_writers(session, people, after=after, now=self._now), "writers"
+            )
         if texts is not None or people is not None:
             with self._store.write("forget_rest") as session:
                 counts["others"] = ageing.forget_rest(session, texts, people)

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 import sqlalchemy as sa
@@ -53,9 +55,9 @@ def gone(world: World, *numbers: str) -> Erased:
         return erase(session, numbers, now=LATER)
 
 
-def over(world: World, how_many: int = 3, **how: object) -> int:
+def over(world: World, how_many: int = 3, **how: Any) -> int:
     """A run whose texts are all delivered."""
-    run_id = world.run(people(how_many), **how)  # type: ignore[arg-type]
+    run_id = world.run(people(how_many), **how)
     world.sent(run_id)
     with world.store.write() as session:
         session.execute(
@@ -211,7 +213,7 @@ def test_whoever_was_erased_is_nobody_unknown(world: World) -> None:
     assert {number: person.texts for number, person in found.items()} == {ANNA: ()}
 
 
-CAP = Cap("marketing", 1, timedelta(days=30), False, NOW.tzinfo, lambda moment: moment)  # type: ignore[arg-type]
+CAP = Cap("marketing", 1, timedelta(days=30), False, ZoneInfo("UTC"), lambda moment: moment)
 
 
 def test_a_frequency_cap_counts_texts_of_the_erased(world: World) -> None:
