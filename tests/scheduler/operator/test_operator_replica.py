@@ -43,7 +43,7 @@ def await_replica(world: HeldWorld) -> None:
     assert store.replica is not None
     while True:
         with store.from_replica().read():
-            if store.replica.trouble is None:
+            if world.runtime.troubles.current() == ():
                 return
         assert time.monotonic() < until, store.replica.trouble
         time.sleep(0.05)

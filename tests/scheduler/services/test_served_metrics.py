@@ -202,7 +202,6 @@ def test_rules_and_dashboards_find_what_they_ask_for_in_what_is_served(
                 (inbox / "lost.csv").write_text(f"phone,first_name\n333 1888888,{NAME}\n", encoding="utf-8")
                 (inbox / "lost.yaml").write_text(lost, encoding="utf-8")
                 wait_until(lambda: has("oldest_seconds", state="in_doubt"), seconds=120)
-                put(FaultPlan())
                 wait_until(lambda: has("oldest_seconds", state="held"), seconds=120)
                 redis_server.stop()
                 wait_until(lambda: has("troubles", trouble="redis_away"))
