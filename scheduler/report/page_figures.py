@@ -15,6 +15,7 @@ from scheduler.report.course import STAGE_WORDS
 from scheduler.report.meanings import MEANINGS
 from worker.store.engine import Store
 from worker.store.people.run_answers import count_answering
+from worker.store.reports.counts import books
 from worker.store.reports.exports import Exported, export_pages
 from worker.store.runs.resends import resends_of
 from worker.store.runs.runs import RunView
@@ -42,12 +43,15 @@ class PageFigures:
     """The figures of the page. `course`: how many people had reached each stage over time.
 
     `replies`: people who answered with words of their own. `opt_outs`: those who were sent to, and opted out since.
+    `cost` and `unpriced` as in `worker.store.reports.counts.Books`.
     """
 
     people: int = 0
     segments: int = 0
     replies: int = 0
     opt_outs: int = 0
+    cost: int = 0
+    unpriced: int = 0
     states: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
     devices: Counter[tuple[int, int | None, bool]] = field(default_factory=Counter)
@@ -115,9 +119,11 @@ def count_figures(store: Store, runs: Sequence[RunView], *, with_resends: bool) 
     figures = PageFigures()
     with store.read() as session:
         for run in runs:
-            figures.replies += count_answering(
-                session, [run.id, *(resends_of(session, run.id) if with_resends else [])]
-            )
+            run_ids = [run.id, *(resends_of(session, run.id) if with_resends else [])]
+            figures.replies += count_answering(session, run_ids)
+            of_runs = books(session, *run_ids)
+            figures.cost += of_runs.cost
+            figures.unpriced += of_runs.unpriced
             for page in export_pages(session, run.id, with_resends=with_resends):
                 for row in page:
                     figures.add(row)

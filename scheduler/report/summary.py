@@ -159,12 +159,21 @@ def spent_words(seen: RunProgress) -> str:
     currency = run.currency or (planned["currency"] if planned else "")
     if not (books.cost or books.unpriced or planned):
         return ""
-    words = str(MoneyAmount(books.cost, currency))
+    words = cost_words(books.cost, 0, currency)
     if planned and run.finished_at is None and seen.budget is not None:
         words = f"{decimal_of(books.cost)} of a budget of {seen.budget} ({planned['most']} planned)"
     elif planned and run.finished_at is None:
         words += f" of {planned['most']} planned"
-    return words + (f", and {amount(books.unpriced, 'segment')} without a price" if books.unpriced else "")
+    return words + _unpriced_words(books.unpriced)
+
+
+def cost_words(cost: int, unpriced: int, currency: str) -> str:
+    """Return what texts cost (millionths), and how many segments have no price."""
+    return f"{MoneyAmount(cost, currency)}{_unpriced_words(unpriced)}"
+
+
+def _unpriced_words(segments: int) -> str:
+    return f", and {amount(segments, 'segment')} without a price" if segments else ""
 
 
 def moment_words(run: RunView, zone: ZoneInfo) -> str:

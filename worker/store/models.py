@@ -346,10 +346,10 @@ class Charge(SQLModel, table=True):
 
     __table_args__ = ({"sqlite_with_rowid": False},)
 
-    # The run first: what it costs is added up, and no other index is needed.
+    # The run first: what it costs is added up. Then the person, for exports; a request knows its people.
     run_id: int = Field(primary_key=True, sa_type=sa.Integer, sa_column_kwargs={"autoincrement": False})
-    attempt_id: int = Field(primary_key=True, sa_type=sa.BigInteger, sa_column_kwargs={"autoincrement": False})
     recipient_id: int = Field(primary_key=True, sa_type=sa.BigInteger, sa_column_kwargs={"autoincrement": False})
+    attempt_id: int = Field(primary_key=True, sa_type=sa.BigInteger, sa_column_kwargs={"autoincrement": False})
     segments: int
     price: int | None = Field(default=None, sa_type=sa.BigInteger)
     is_refunded: bool = False  # the text is proven not sent by this request

@@ -74,6 +74,7 @@ class RecipientShape(TypedDict):
     replied_at: Moment | None
     reply: str | None
     opted_out_at: Moment | None
+    cost: str | None
 
 
 class PlacedOptOut(ListedOptOut):

@@ -8,7 +8,7 @@ from campaigns.lifecycle import RecipientState
 from scheduler.actions.reading.exports import CampaignReport
 from scheduler.report.meanings import MEANINGS
 from scheduler.report.page_figures import MOST_REASONS
-from scheduler.report.summary import saved_words
+from scheduler.report.summary import cost_words, saved_words
 from scheduler.report.variants import groups_of
 from scheduler.web.desk.charts import LOOKS
 from scheduler.web.desk.rendering import render_file
@@ -51,7 +51,7 @@ def write_report(report: CampaignReport, stream: TextIO, zone: ZoneInfo, *, full
 
 
 def _facts(report: CampaignReport) -> list[str]:
-    run = report.runs[-1]
+    run, figures = report.runs[-1], report.figures
     parts = [state_words(run.state)]
     if run.rehearsal:
         parts.append("a rehearsal in the sandbox")
@@ -59,4 +59,6 @@ def _facts(report: CampaignReport) -> list[str]:
         parts.append(f"{len(report.runs):,} runs")
     if saved := saved_words(*report.runs):
         parts.append(saved)
+    if figures.cost or figures.unpriced:
+        parts.append(f"cost {cost_words(figures.cost, figures.unpriced, run.currency)}")
     return parts

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from campaigns.lifecycle import RecipientState
+from campaigns.money.amounts import parse_decimal
 from campaigns.money.prices import ANY, PriceRow, Tariff
 from campaigns.protocol.declarations import Declared
 from tests.store.store_world import NOW, SEND_BY, World, people
@@ -17,6 +18,8 @@ from worker.store.engine import Store
 from worker.store.money import charges, spending
 from worker.store.money.spending import Bill, SpendingLimit
 from worker.store.reports import counts
+from worker.store.reports.exports import export_pages
+from worker.store.reports.recipients import recipients_after
 from worker.store.runs import held, runs
 from worker.store.sending.claim import NoIntent, load_work
 from worker.store.sending.intent import Intent, record_intent
@@ -59,10 +62,22 @@ def spent(store: Store) -> list[int]:
         return list(session.scalars(sa.select(spent_money.c.millionths).order_by(spent_money.c.scope)))
 
 
+def row_costs(world: World, run_id: int) -> list[str | None]:
+    """What an export says of each person; a list of the same people says so, too."""
+    with world.store.read() as session:
+        exported = [row.cost for page in export_pages(session, run_id) for row in page]
+        listed, _ = recipients_after(session, run_id, {}, after=0, limit=100)
+    assert [row.cost for _, row in listed] == exported
+    return exported
+
+
 def cost(world: World, run_id: int) -> int:
+    rows = [parse_decimal(found) for found in row_costs(world, run_id) if found is not None]
     with world.store.read() as session:
         assert spending.unlike_charges(session) == {}
-        return counts.books(session, run_id).cost
+        found = counts.books(session, run_id).cost
+    assert sum(rows) == found
+    return found
 
 
 def test_a_request_is_charged_with_its_intent(world: World) -> None:
@@ -117,6 +132,7 @@ def test_nobody_without_a_price_is_promised_under_a_budget(world: World) -> None
     with world.store.read() as session:
         books = counts.books(session, run_id)
     assert (books.cost, books.unpriced) == (0, 2)
+    assert row_costs(world, run_id) == [None, None]
 
 
 def test_who_is_proven_not_sent_costs_nothing(world: World) -> None:
@@ -133,6 +149,7 @@ def test_who_is_proven_not_sent_costs_nothing(world: World) -> None:
         charges.refund(session, intent.attempt_id, gone)  # once is enough
 
     assert cost(world, run_id) == PRICE
+    assert row_costs(world, run_id) == ["0.00", "0.00", "0.045"]
     assert spent(world.store) == [PRICE] * 2
     with world.store.write() as session:
         charges.charge_again(session, intent.attempt_id, gone)

@@ -69,7 +69,7 @@ def refund(session: Session, attempt_id: int, recipient_ids: Sequence[int]) -> N
 
 
 def _of_attempt(attempt_id: int) -> tuple[sa.ColumnElement[bool], ...]:
-    """Match the charges of a request by their key, whose first column is the run."""
+    """Match the charges of a request by their key, whose first column is the run. The second is the person."""
     run = sa.select(attempts.c.run_id).where(attempts.c.id == attempt_id).scalar_subquery()
     return charges.c.run_id == run, charges.c.attempt_id == attempt_id
 
@@ -125,6 +125,9 @@ def by_device(session: Session, attempt_id: int) -> list[tuple[int | None, int]]
         sa.select(recipients.c.device, sa.func.sum(charges.c.segments * charges.c.price))
         .join(recipients, recipients.c.id == charges.c.recipient_id)
         .where(*_of_attempt(attempt_id), ~charges.c.is_refunded, charges.c.price.is_not(None))
+        .where(
+            recipients.c.batch_id == sa.select(attempts.c.batch_id).where(attempts.c.id == attempt_id).scalar_subquery()
+        )
         .where(recipients.c.gateway_id.is_not(None))
         .group_by(recipients.c.device)
     )

@@ -154,16 +154,13 @@ def charged(session: Session, limit: SpendingLimit) -> int:
     """Add up the charges in the period of a budget: what its row must hold."""
     kind, _, id_ = limit.scope.partition(":")
     whose = runs.c.account_id if f"{kind}:" == _ACCOUNT else runs.c.campaign_id
+    is_within = attempts.c.started_at >= limit.starts_at, attempts.c.started_at < limit.ends_at
     query = (
         sa.select(sa.func.coalesce(sa.func.sum(charges.c.segments * charges.c.price), 0))
         .join(attempts, attempts.c.id == charges.c.attempt_id)
-        .join(runs, runs.c.id == charges.c.run_id)
-        .where(
-            whose == int(id_),
-            ~charges.c.is_refunded,
-            attempts.c.started_at >= limit.starts_at,
-            attempts.c.started_at < limit.ends_at,
-        )
+        # Charges are found by their run: without this, those of years are read.
+        .where(charges.c.run_id.in_(sa.select(attempts.c.run_id).join(runs).where(whose == int(id_), *is_within)))
+        .where(~charges.c.is_refunded, *is_within)
     )
     return int(session.execute(query).scalar_one())
 

@@ -14,6 +14,7 @@ from worker.store.reports.choices import matches
 from worker.store.reports.exports import (
     NO_REPLY,
     Exported,
+    costs_in,
     exported,
     first_replies,
     kind_and_plan,
@@ -24,7 +25,7 @@ from worker.store.reports.exports import (
     stands,
 )
 from worker.store.reports.keyset import SCANNED, rows_after
-from worker.store.tables import campaigns, recipients, replies, runs
+from worker.store.tables import campaigns, charges, recipients, replies, runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,5 +131,10 @@ def recipients_after(
     opted_out = opted_out_in(connection, recipients.c.id.in_(ids))
     ended = {id_: moment(since) for id_, since in connection.execute(opted_out, {"b_kind": kind})}
     replied = first_replies(connection, replies.c.recipient_id.in_(ids) & replies.c.run_id.in_([run_id, *again]), {})
-    found = [(row[0], exported(row, planned_at, replied.get(row[0], NO_REPLY), ended.get(row[0]))) for row in rows]
+    is_charged = charges.c.run_id.in_([run_id, *again]), charges.c.recipient_id.in_(ids)
+    costs = costs_in(connection, sa.and_(*is_charged), {})
+    found = [
+        (row[0], exported(row, planned_at, replied.get(row[0], NO_REPLY), ended.get(row[0]), costs.get(row[0])))
+        for row in rows
+    ]
     return found, place

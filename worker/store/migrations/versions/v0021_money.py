@@ -21,12 +21,12 @@ def upgrade() -> None:
     op.create_table(
         "charge",
         sa.Column("run_id", sa.Integer(), nullable=False),
-        sa.Column("attempt_id", sa.BigInteger(), nullable=False),
         sa.Column("recipient_id", sa.BigInteger(), nullable=False),
+        sa.Column("attempt_id", sa.BigInteger(), nullable=False),
         sa.Column("segments", sa.Integer(), nullable=False),
         sa.Column("price", sa.BigInteger(), nullable=True),
         sa.Column("is_refunded", sa.Boolean(), nullable=False),
-        sa.PrimaryKeyConstraint("run_id", "attempt_id", "recipient_id", name=op.f("pk_charge")),
+        sa.PrimaryKeyConstraint("run_id", "recipient_id", "attempt_id", name=op.f("pk_charge")),
         sqlite_with_rowid=False,
     )
     op.create_table(
