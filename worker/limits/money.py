@@ -21,7 +21,9 @@ def no_budget_can_be_kept(prices: PricesInForce, budgets: list[MoneyBudget], def
         return ""
     found = prices.current()
     if found is None:
-        return prices.problem() or (
+        if problem := prices.problem():
+            return f"nothing is sent, because {budgets[0].whose} is set and there are no usable prices: {problem}"
+        return (
             f"{budgets[0].whose} is set, but no prices are: nothing is sent; name a file of prices in CAMPAIGNS_PRICES"
         )
     if definition.contact_list is not None:

@@ -124,6 +124,12 @@ def counts_of(summary: PlanSummary) -> dict[RecipientState, int]:
     return {state: summary.counts[state] for state in RecipientState if state in summary.counts}
 
 
+def rate_words(seen: Preview) -> str:
+    """Return the limits that hold for a campaign, each once, in words; empty if there are none."""
+    limits = dict.fromkeys(str(limit) for limit in (*seen.rates, *seen.budgets))
+    return f"at most {' and '.join(limits)}, in segments" if limits else ""
+
+
 def preview_json(seen: Preview, *, full: bool = True) -> PlanPreview:
     """Return the facts as one object, with texts only if `full`; times are ISO 8601 in UTC."""
     definition, summary, estimate = seen.definition, seen.summary, seen.forecast

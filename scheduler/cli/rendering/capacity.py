@@ -3,7 +3,7 @@
 from campaigns.counting import amount
 from campaigns.values.durations import format_duration
 from scheduler.actions.plans.capacity import Capacity
-from scheduler.actions.plans.facts import device_words
+from scheduler.actions.plans.facts import device_words, rate_words
 from scheduler.cli.rendering.output import local_time, print_facts, print_table, say
 
 TOO_FAR = "more than a year later"
@@ -13,14 +13,13 @@ def print_capacity(found: Capacity) -> None:
     """Print what a plan takes, and what would make it end in time."""
     seen, zone = found.seen, found.seen.definition.schedule.zone
     estimate, segments = seen.forecast, seen.summary.segments
-    rates = [f"at most {limit}" for limit in (*seen.rates, *seen.budgets)]
     each = f": {-(-segments // found.phones):,} segments each" if found.phones > 1 else ""
     takes = format_duration(found.takes) if found.takes else ""
     print_facts(
         [
             ("campaign", seen.definition.campaign),
             ("phones", f"{device_words(seen.definition)}{each}"),
-            ("rate", f"{' and '.join(rates)}, in segments" if rates else ""),
+            ("rate", rate_words(seen)),
             ("texts", f"{found.texts:,}"),
             ("cost", f"segments: {segments:,}"),
             ("first send", local_time(estimate.first_send_at, zone) if estimate else ""),

@@ -16,7 +16,14 @@ from campaigns.planning.approval import command, is_needed, to_approve
 from campaigns.planning.batching import NO_LIMIT
 from campaigns.planning.figures import PlanSummary, VariantSummary
 from campaigns.values.durations import format_duration
-from scheduler.actions.plans.facts import counts_of, device_words, forcing_characters, phone_lines, replacements
+from scheduler.actions.plans.facts import (
+    counts_of,
+    device_words,
+    forcing_characters,
+    phone_lines,
+    rate_words,
+    replacements,
+)
 from scheduler.actions.plans.offsets import ReminderOffset
 from scheduler.actions.plans.preview import Preview
 from scheduler.actions.shapes.plans import ForcingCharacter, ReplacedShape
@@ -44,14 +51,13 @@ TOO_FAR: Final = "more than a year later"
 def print_preview(seen: Preview) -> None:
     """Print the facts for people."""
     definition, summary = seen.definition, seen.summary
-    rates = [f"at most {limit}" for limit in (*seen.rates, *seen.budgets)]
     print_facts(
         [
             ("campaign", definition.campaign),
             ("description", definition.description),
             ("plan", seen.plan_hash),
             ("devices", device_words(definition)),
-            ("rate", f"{' and '.join(rates)}, in segments" if rates else "as fast as the gateway takes it"),
+            ("rate", rate_words(seen) or "as fast as the gateway takes it"),
             ("requests", _requests(seen)),
             *_timing(seen),
             ("cost", _cost(seen)),
