@@ -9,6 +9,6 @@ class Exit(IntEnum):
     DONE = 0
     INTERNAL_ERROR = 1
     BAD_INPUT = 2
-    UNHAPPY = 3  # finished, but recipients failed, expired or are held, nobody was sent to, or the audit is broken
+    UNHAPPY = 3  # finished, but recipients failed, expired or are held, nobody was sent to; audit or promise is broken
     STOPPED = 4  # by the account or the gateway
     INTERRUPTED = 130

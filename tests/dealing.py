@@ -26,6 +26,7 @@ SHARING: Final = frozenset({
     "tests/scheduler/cli/upkeep/test_cli_move.py",
     "tests/scheduler/operator/test_operator_why_doubts.py",
     "tests/scheduler/operator/test_operator_why_ledger.py",
+    "tests/scheduler/verify/test_verify.py",
     "tests/scheduler/web/api/test_api_access.py",
     "tests/scheduler/web/api/test_api_actions.py",
     "tests/scheduler/web/api/test_api_document.py",

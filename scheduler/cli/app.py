@@ -22,7 +22,7 @@ DEBUG = "--debug"
 COMMANDS: Final[Mapping[str, str]] = {
     **dict.fromkeys(("init", "check", "plan", "capacity", "schema"), "files"),
     **dict.fromkeys(("run", "up", "worker", "scheduler", "dashboard", "test"), "sending"),
-    **dict.fromkeys(("status", "top", "alerts", "export", "why", "audit"), "reading"),
+    **dict.fromkeys(("status", "top", "alerts", "export", "why", "audit", "verify"), "reading"),
     **dict.fromkeys(("pause", "resume", "cancel", "approve", "throttle", "held", "resolve"), "control"),
     "resend": "sending",
     **dict.fromkeys(("people", "reply"), "control"),

@@ -58,6 +58,7 @@ COMMANDS = [
         "export",
         "why",
         "audit",
+        "verify",
         "pause",
         "resume",
         "cancel",
