@@ -25,33 +25,7 @@ from worker.sandbox.running.options import SandboxOptions
 
 ROOT: Final = Path(__file__).parents[2]
 
-PRELOADED: Final = (
-    "tests.prove.world.victim",
-    "scheduler.cli",
-    "scheduler.cli.rendering.live",
-    "scheduler.cli.rendering.output",
-    "scheduler.cli.user",
-    "scheduler.actions.reading.exports",
-    "scheduler.processes.rehearsal",
-    "scheduler.processes.running",
-    "scheduler.processes.services.clock",
-    "scheduler.report.rows",
-    "scheduler.report.summary",
-    "scheduler.web.app",
-    "scheduler.web.serving",
-    "worker.sandbox.running.command",
-    "worker.sandbox.faults.plan",
-    "worker.sandbox.faults.proxy",
-    "worker.store.migrate",
-    "alembic.command",
-    "psycopg",
-    "uvicorn.protocols.http.httptools_impl",
-    "tests.support.freezing",
-)
-"""What `run`, `export`, the services, the sandbox and the programs that start them import when they begin.
-
-The last one freezes what is loaded.
-"""
+PRELOADED: Final = "tests.support.preloading"
 
 _ONE_AT_A_TIME: Final = Lock()
 """A start asks each child whether it has ended; if two threads ask one, its exit code becomes 255."""
@@ -134,7 +108,7 @@ def fork_server() -> ForkServerContext:
 @cache
 def _warm() -> ForkServerContext:
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["__main__", *PRELOADED])
+    context.set_forkserver_preload(["__main__", PRELOADED])
     first = context.Process(target=_end)
     with chdir(ROOT):  # where it finds `tests`; a test may work in another folder
         first.start()

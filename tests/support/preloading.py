@@ -1,0 +1,38 @@
+"""What a forked process finds loaded: the whole product, and what it imports only when it begins. For the nursery.
+
+A service that had to import its doors itself took 0.65 s of CPU until it answered, and takes 0.15 s this way.
+"""
+
+import gc
+from importlib import import_module
+from pkgutil import walk_packages
+from typing import Final
+
+ROOTS: Final = ("campaigns", "worker", "scheduler")
+
+LATER: Final = (
+    "tests.prove.world.victim",
+    "tests.prove.world.removals",
+    "alembic.command",
+    "anyio._backends._asyncio",
+    "encodings.idna",
+    "prometheus_client",
+    "psycopg",
+    "structlog",
+    "uvicorn.lifespan.off",
+    "uvicorn.loops.asyncio",
+    "uvicorn.protocols.http.httptools_impl",
+)
+"""Of others, what is imported by functions."""
+
+for root in ROOTS:
+    for module in walk_packages(import_module(root).__path__, f"{root}."):
+        if not module.name.endswith("__main__"):  # importing one runs it
+            import_module(module.name)
+for name in LATER:
+    import_module(name)
+
+# The garbage collector of forked processes ignores what is loaded by now. A first full collection would write to every
+# page that parent and child share: 190 ms of CPU in each child (measured), and 15 ms this way.
+gc.collect()
+gc.freeze()
