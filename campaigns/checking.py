@@ -22,6 +22,7 @@ from campaigns.definition.sources import (
     InlineSource,
     TaggedSource,
 )
+from campaigns.definition.steps import MAX_STEPS
 from campaigns.definition.variants import MAX_VARIANTS
 from campaigns.message.filters import RenderError
 from campaigns.message.placeholders import foreign_placeholders, unknown_fields
@@ -183,10 +184,11 @@ class _Check:
 
     def _messages(self) -> Iterator[tuple[KeyPath, str]]:
         """Yield every message in the file that is a non-empty text."""
-        variants = self.document.value(("variants",))
         found: list[KeyPath] = [(MESSAGE,)]
-        if isinstance(variants, list):
-            found += [("variants", index, MESSAGE) for index in range(min(len(variants), MAX_VARIANTS))]
+        for key, most in (("variants", MAX_VARIANTS), ("steps", MAX_STEPS)):
+            entries = self.document.value((key,))
+            if isinstance(entries, list):
+                found += [(key, index, MESSAGE) for index in range(min(len(entries), most))]
         for path in found:
             message = self.document.value(path)
             if isinstance(message, str) and message.strip():

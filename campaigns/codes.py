@@ -15,6 +15,7 @@ class RunType(StrEnum):
     ONCE = "once"  # of a campaign that runs once
     FIRING = "firing"  # one moment of a campaign that repeats
     REMINDER_DAY = "reminder_day"  # one day of a campaign that reminds
+    STEP = "step"  # a later text to the people of another run
     RESEND = "resend"  # resends the failed texts of another run
     TEST = "test"  # `campaigns test`
     HELP = "help"  # one day of answers to HELP
@@ -139,3 +140,14 @@ def as_moment(at: datetime) -> str:
 def moment_of(name: str) -> datetime:
     """Return when a repeated run with this moment fires."""
     return datetime.strptime(name, FIRING).replace(tzinfo=UTC)
+
+
+def step_moment(of_run: str, step: str) -> str:
+    """Return the moment of the run of a step, by that of the run that it belongs to."""
+    return f"{of_run}/{step}"
+
+
+def step_of(moment: str) -> tuple[str, str]:
+    """Return the moment of the run that a step belongs to, and the step's name."""
+    of_run, _, step = moment.rpartition("/")
+    return of_run, step

@@ -40,7 +40,7 @@ class BatchState(StrEnum):
 class RecipientState(StrEnum):
     """One person in one run. The counts over all states always add up to the audience."""
 
-    PENDING = "pending"  # not sent yet -> in_doubt, cancelled, skipped, suppressed, capped, held
+    PENDING = "pending"  # not sent yet -> in_doubt, cancelled, skipped, suppressed, capped, excluded (a step), held
     IN_DOUBT = "in_doubt"  # in a request under way, or of unknown outcome -> accepted, pending, failed, held
     ACCEPTED = "accepted"  # at the gateway, not sent yet -> accepted, sent, delivered, failed, cancelled, expired
     SENT = "sent"  # the phone sent it; final when following ends -> accepted, sent, delivered, failed, cancelled
@@ -53,7 +53,7 @@ class RecipientState(StrEnum):
     INVALID = "invalid"  # planned as: no text can be sent to this row
     DUPLICATE = "duplicate"  # planned as: the number is in the audience already
     SUPPRESSED = "suppressed"  # opted out
-    EXCLUDED = "excluded"  # planned as: listed in `exclude`, or left out by `where`
+    EXCLUDED = "excluded"  # planned as: listed in `exclude`, or left out by `where`; or left out by a step
     CAPPED = "capped"  # the frequency cap is reached
     HOLDOUT = "holdout"  # planned as: control group
 
@@ -88,7 +88,7 @@ If a move were forbidden here, their order of arrival would decide instead. The 
 """
 
 RECIPIENT_MOVES: Final[Mapping[RecipientState, frozenset[RecipientState]]] = {
-    P.PENDING: frozenset({P.IN_DOUBT, P.CANCELLED, P.SKIPPED, P.SUPPRESSED, P.CAPPED, P.HELD}),
+    P.PENDING: frozenset({P.IN_DOUBT, P.CANCELLED, P.SKIPPED, P.SUPPRESSED, P.CAPPED, P.EXCLUDED, P.HELD}),
     P.IN_DOUBT: frozenset({P.ACCEPTED, P.PENDING, P.FAILED, P.HELD}),
     P.ACCEPTED: _RECEIPTS | {P.EXPIRED},
     P.SENT: _RECEIPTS,

@@ -36,6 +36,7 @@ MAPPINGS: Final[Mapping[str, str]] = {
     "devices": "{use: [1]}",
     "follow": "{until: 72h}",
     "retry_failed": "{times: 1, after: 30m}",
+    "steps": '{name: nudge, after: 3d, unless: replied, message: "..."}',
     "report": '{webhook: "https://example.com/hook"}',
 }
 NOT_VALID: Final = ("cannot be understood", "compare it with the example that `campaigns init` writes")

@@ -1,8 +1,9 @@
-"""The texts of a campaign, one or one per variant: what one person gets, and what it costs."""
+"""The texts of a campaign, one or one per variant, and those of its steps: what one person gets, and what it costs."""
 
 from collections.abc import Mapping
 from datetime import tzinfo
 from functools import partial
+from types import MappingProxyType
 from typing import Final
 
 from campaigns.definition.models import TextEncoding
@@ -17,23 +18,32 @@ MAX_SEGMENTS: Final = 10
 """A longer text counts as a mistake: phones and carriers join ten parts reliably, and each part costs."""
 
 
+_NO_STEPS: Final[Mapping[str, str]] = MappingProxyType({})
+
+
 class Texts:
     """The texts of a campaign: one, or one per variant."""
 
     def __init__(
-        self, messages: Mapping[str, str], schedule: Schedule, encoding: TextEncoding = TextEncoding.AS_IS
+        self,
+        messages: Mapping[str, str],
+        schedule: Schedule,
+        encoding: TextEncoding = TextEncoding.AS_IS,
+        steps: Mapping[str, str] = _NO_STEPS,
     ) -> None:
         """Take `messages` by variant name, and the `schedule` for the zone in which dates are shown.
 
-        `encoding`: which characters may be replaced once a text is rendered.
+        `encoding`: which characters may be replaced once a text is rendered. `steps`: the texts of steps by name.
         """
         self.names = tuple(messages)
         self._schedule = schedule
         self._encoding = encoding
         order = schedule.remind.format if schedule.remind else None
         self._templates: list[MessageTemplate] = [compile_message(text, order) for text in messages.values()]
-        self._shows_dates = any(template.shows_dates for template in self._templates)
-        self.fields = frozenset[str]().union(*(template.fields for template in self._templates))
+        self._steps = [(name, compile_message(text, order)) for name, text in steps.items()]
+        every = [*self._templates, *(template for _, template in self._steps)]
+        self._shows_dates = any(template.shows_dates for template in every)
+        self.fields = frozenset[str]().union(*(template.fields for template in every))
 
     @property
     def columns(self) -> frozenset[str]:
@@ -56,6 +66,17 @@ class Texts:
             except RenderError as error:
                 raise RenderError(f"variant {name}: {error.reason}") from error
         return found[index]
+
+    def of_steps(self, number: str, fields: Mapping[str, str]) -> list[tuple[str, Segmentation]]:
+        """Return the texts of the steps for this person, as `of` its text. Raises `RenderError`."""
+        zone = partial(self._zone, number, fields) if self._shows_dates else None
+        found: list[tuple[str, Segmentation]] = []
+        for name, template in self._steps:
+            try:
+                found.append(self._checked(template.render(fields, zone)))
+            except RenderError as error:
+                raise RenderError(f"step {name}: {error.reason}") from error
+        return found
 
     def _zone(self, number: str, fields: Mapping[str, str]) -> tzinfo:
         """Return the zone in which a time with an offset is shown: the campaign's if the person may have several."""

@@ -13,8 +13,10 @@ from campaigns.lifecycle import RecipientState
 from campaigns.message.segments import Segmentation
 from campaigns.money.costs import CostTally, PlanCost
 from campaigns.phone_numbers.masking import mask
+from campaigns.planning.planned import StepText
 from campaigns.planning.repeats import Repeats
 from campaigns.planning.replacements import ReplacedTexts, Replacements
+from campaigns.steps.figures import StepSummary, StepTally
 from campaigns.timing.departures import Departure
 
 MOST_PHONES: Final = 100
@@ -62,6 +64,7 @@ class PlanSummary:
     was divided. `unread_exclusions` are rows under `exclude` without a number, `repeats` are people who got the same
     text from another campaign within a day. `to_look_at`: how many of both require approval, whatever the file says.
     `left_out` has an entry for each source with a condition; its rows are among the excluded.
+    `steps`: later texts; they are in no other figure.
     `replaced`: what `encoding` replaced; None if texts are sent as written. `cost`: None if there are no prices.
     """
 
@@ -82,6 +85,7 @@ class PlanSummary:
     left_out: tuple[LeftOut, ...] = ()
     replaced: ReplacedTexts | None = None
     cost: PlanCost | None = None
+    steps: tuple[StepSummary, ...] = ()
 
 
 def summary_json(summary: PlanSummary, expected: Forecast | None) -> dict[str, Any]:
@@ -91,7 +95,9 @@ def summary_json(summary: PlanSummary, expected: Forecast | None) -> dict[str, A
         del texts["longest_text"]
         texts.pop("samples", None)
         texts.pop("sample", None)
-    del values["replaced"], values["cost"]
+    del values["replaced"], values["cost"], values["steps"]
+    if summary.steps:
+        values["steps"] = [step.to_json() for step in summary.steps]
     if summary.cost is not None:
         values["cost"] = summary.cost.to_json()
     if summary.replaced is not None:
@@ -125,14 +131,22 @@ class Countable(Protocol):
     def is_landline(self) -> bool: ...
     @property
     def departure(self) -> Departure | None: ...
+    @property
+    def steps(self) -> tuple[StepText, ...]: ...
 
 
 class Tally:
     """The figures while they grow; `shares` by variant name, if there are variants."""
 
     def __init__(
-        self, zone: ZoneInfo, shares: Mapping[str, int], encoding: TextEncoding, costs: CostTally | None = None
+        self,
+        zone: ZoneInfo,
+        shares: Mapping[str, int],
+        encoding: TextEncoding,
+        costs: CostTally | None = None,
+        steps: StepTally | None = None,
     ) -> None:
+        self._steps = steps or StepTally()
         self.warnings: list[str] = []
         self.cuts: tuple[int, ...] = ()
         self._counts: Counter[RecipientState] = Counter()
@@ -151,6 +165,7 @@ class Tally:
     def add(self, chunk: Sequence[tuple[Countable, Segmentation | None]]) -> None:
         self._counts.update([row.state for row, _ in chunk])
         sent = [(row, cost) for row, cost in chunk if cost]
+        self._steps.add(row for row, _ in sent)
         self._forced_by.update([cost.forced_by for _, cost in sent if cost.forced_by])
         self._replacements.add([(row.text, cost) for row, cost in sent])
         self._landlines += sum(row.is_landline for row, _ in sent)
@@ -193,6 +208,7 @@ class Tally:
             to_look_at=self.unread_exclusions + self.repeats.to_look_at(self._counts[RecipientState.PENDING]),
             left_out=self.left_out,
             cost=self.costs.found() if self.costs is not None else None,
+            steps=self._steps.found(),
         )
 
 

@@ -6,6 +6,13 @@ from campaigns.lifecycle import RecipientState
 from campaigns.timing.departures import Departure
 
 
+class StepText(NamedTuple):
+    """The text of one step for one person, and its segments."""
+
+    text: str
+    segments: int
+
+
 class PlannedRecipient(NamedTuple):
     """One row of the audience. (number, occurrence) is unique in a plan.
 
@@ -13,7 +20,7 @@ class PlannedRecipient(NamedTuple):
     or left out by a condition), whose `number` may be raw text, it is the row's place in the whole audience (from 1).
     `text` and `segments` are empty unless the row is pending, or held because its moment was missed. Only such rows
     have a `variant`, if the campaign has any, and a `departure`, if people were placed in time. `slot` names one of
-    several reminders.
+    several reminders. `steps` are the texts of later steps, in their order, of a row that has a text.
     """
 
     number: str
@@ -28,3 +35,4 @@ class PlannedRecipient(NamedTuple):
     variant: str = ""
     slot: str = ""
     is_landline: bool = False
+    steps: tuple[StepText, ...] = ()

@@ -18,6 +18,7 @@ from campaigns.planning.planned import PlannedRecipient
 from campaigns.planning.repeats import AlreadyTold
 from campaigns.planning.row_planner import Judged, MakeJudge, RowPlanner, nothing_for
 from campaigns.planning.splitting import CONTROL, PersonHash, Split, split_of
+from campaigns.steps.figures import StepTally
 from campaigns.timing.placing import Placer
 
 _CHUNK_ROWS: Final = 1000  # rows per question about suppression
@@ -71,7 +72,8 @@ class Plan:
         self._already_told = already_told
         self._pricing = pricing
         self._given_split = split
-        self._texts = Texts(definition.messages, definition.schedule, definition.encoding)
+        steps = {step.name: step.message for step in definition.steps}
+        self._texts = Texts(definition.messages, definition.schedule, definition.encoding, steps)
         self._hash_of = PersonHash(definition.campaign).of
         self._shares = {variant.name: variant.share for variant in definition.variants}
         self._tally = self._new_tally()
@@ -89,14 +91,15 @@ class Plan:
 
     @property
     def hash(self) -> str:
-        """SHA-256 (hex) of the definition and each row's number, state and text. Raises ValueError before the end."""
+        """SHA-256 (hex) of the definition and each row's number, state and texts. Raises ValueError before the end."""
         if not self._hash:
             raise ValueError("a plan has no hash before all of its rows were read: iterate it to the end")
         return self._hash
 
     def _new_tally(self) -> Tally:
         costs = CostTally(self._pricing) if self._pricing else None
-        return Tally(self._definition.schedule.zone, self._shares, self._definition.encoding, costs)
+        steps = StepTally(self._definition.steps, self._pricing)
+        return Tally(self._definition.schedule.zone, self._shares, self._definition.encoding, costs, steps)
 
     def __iter__(self) -> Iterator[PlannedRecipient]:
         self._tally, self._hash = self._new_tally(), ""
@@ -112,6 +115,8 @@ class Plan:
             # NUL is the separator, because no cell and no text can contain it.
             rows = [row for row, _ in chunk]
             digest.update("".join([f"{row.number}\0{row.state}\0{row.text}\0" for row in rows]).encode())
+            if self._definition.steps:
+                digest.update("".join([f"{step.text}\0" for row in rows for step in row.steps]).encode())
             yield from rows
         if unread := self._tally.unread_exclusions:
             digest.update(f"{unread} rows of people to exclude contain no number".encode())

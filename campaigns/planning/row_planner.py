@@ -19,7 +19,7 @@ from campaigns.phone_numbers.seen import FirstRows
 from campaigns.phone_numbers.spellings import phone_key
 from campaigns.planning.figures import LeftOut
 from campaigns.planning.opened import excluded_numbers, open_table, warn_of_columns
-from campaigns.planning.planned import PlannedRecipient
+from campaigns.planning.planned import PlannedRecipient, StepText
 from campaigns.planning.tables import vocabulary_of
 from campaigns.timing.departures import Placement
 from campaigns.timing.placing import Placer
@@ -37,7 +37,7 @@ Judged = tuple[PlannedRecipient, Segmentation | None]
 
 def nothing_for(row: PlannedRecipient, state: RecipientState, reason: str) -> Judged:
     """Return the row with a new decision: no text, no cost, no turn."""
-    return row._replace(state=state, reason=reason, text="", segments=0, departure=None, variant=""), None
+    return row._replace(state=state, reason=reason, text="", segments=0, departure=None, variant="", steps=()), None
 
 
 class NotChosen(NamedTuple):
@@ -149,6 +149,7 @@ class RowPlanner:
         source, sources = self._names[index], len(self._definition.audience)
         textable, text_of, place, seen = self._numbers.textable, self._texts.of, self._place, self._seen
         part, names = self._part, self._texts.names
+        steps_of = self._steps_of if self._definition.steps else _no_steps
         ordinal, variant = self._ordinal, 0
         is_chosen = self._conditions[index] is None
         for row in rows:
@@ -176,6 +177,7 @@ class RowPlanner:
                 if part:
                     variant = max(0, part(number) - 1)
                 text, cost = text_of(number, fields, variant)
+                steps = steps_of(number, fields)
                 placed = place(number, fields)
             except (InvalidNumber, RenderError, InvalidZone) as error:
                 yield _invalid(number, ordinal, source, line, str(error)), None
@@ -189,14 +191,21 @@ class RowPlanner:
                 PlannedRecipient,
                 (
                     number, 0, source, line, state, placed.reason, text, cost.segments, placed.departure,
-                    names[variant], "", is_landline,
+                    names[variant], "", is_landline, steps,
                 ),
             )  # fmt: skip
             yield planned, cost if state is RecipientState.PENDING else None
         self._ordinal = ordinal
 
+    def _steps_of(self, number: str, fields: Mapping[str, str]) -> tuple[StepText, ...]:
+        return tuple(StepText(text, cost.segments) for text, cost in self._texts.of_steps(number, fields))
+
 
 _ANY_TIME: Final = Placement(RecipientState.PENDING, None)
+
+
+def _no_steps(_number: str, _fields: Mapping[str, str]) -> tuple[StepText, ...]:
+    return ()
 
 
 def _nowhere(_number: str, _fields: Mapping[str, str]) -> Placement:

@@ -41,6 +41,12 @@ RULES: Final = (
         "remove it, and write plain quotes and hyphens yourself",
     ),
     Rule(
+        ("steps",),
+        lambda case: case.has_contact_list and case.has_steps,
+        "cannot be used with a contact list: nobody knows its numbers, nor what became of each person",
+        "remove them, or use a file as audience",
+    ),
+    Rule(
         ("mobile_only",),
         lambda case: case.has_contact_list and case.is_mobile_only,
         "cannot be used with a contact list: the gateway does not reveal its numbers and sends to all of them",
@@ -120,6 +126,12 @@ RULES: Final = (
         lambda case: case.remind is not None and case.has_holdout,
         "cannot be used with `remind`: people are added one by one, and a share of them would change with every table",
         "remove it",
+    ),
+    Rule(
+        ("steps",),
+        lambda case: case.remind is not None and case.has_steps,
+        "cannot be used with `remind`: every person has several texts there, each at its own time",
+        "remove them; to send after a date, write schedule.remind.after",
     ),
     Rule(
         ("approval",),

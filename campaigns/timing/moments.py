@@ -12,6 +12,7 @@ from campaigns.definition.schedule import LocalTime, Otherwise, Remind, Schedule
 from campaigns.message.segments import is_blank
 from campaigns.message.templates import field_name
 from campaigns.timing.dates import AmbiguousDate, UnreadableDate, read_date
+from campaigns.timing.departures import Departure
 from campaigns.timing.zones import ZoneOrigin, Zones
 from campaigns.values.durations import format_duration
 
@@ -83,6 +84,12 @@ class Timetable:
         """Return when the window is open for a person with these zones."""
         clocks = zones if self._schedule.local_time is LocalTime.RECIPIENT else self.campaign
         return self._open(clocks)
+
+    def departure(self, zones: str, moment: datetime, now: datetime) -> Departure:
+        """Return when a text may leave that is due at `moment`, for people with these zones, as in a `Departure`."""
+        clocks = Zones(tuple(zones.split(",")), ZoneOrigin.COLUMN) if zones else self.campaign
+        late, at = self._schedule.if_late, self._open(clocks).next_open(max(moment, now))
+        return Departure(zones, at or max(moment, now), moment + late.within if late else None)
 
     def _open(self, clocks: Zones) -> Hours:
         found = self._hours.get(clocks)

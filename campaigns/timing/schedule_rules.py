@@ -34,6 +34,7 @@ class ScheduleRules:
         self.is_as_written = definition.encoding is TextEncoding.AS_IS
         self.has_variants = bool(definition.variants)
         self.has_holdout = bool(definition.holdout)
+        self.has_steps = bool(definition.steps)
         self.needs_approval = definition.approval
         self.is_local = self.schedule.local_time is LocalTime.RECIPIENT
 

@@ -54,7 +54,8 @@ def approve(
         latest_run(session, campaign)  # an unknown name is refused, with the nearest known name
         for run in campaign_runs(session, campaign):
             lock_run(session, run.id)
-        runs = [(run, definitions.get(run.definition_id)) for run in campaign_runs(session, campaign)]
+        made = [run for run in campaign_runs(session, campaign) if run.root_id is None]
+        runs = [(run, definitions.get(run.definition_id)) for run in made]
         waiting = [(run, file) for run, file in runs if run.state in OPEN and _waits(run, file)]
         chosen = [
             (run, approval)

@@ -7,12 +7,15 @@ from worker.store.runs.runs import RunView
 
 
 def awaited(run: RunView, definition: Definition) -> str:
-    """Return the hash to approve before the run starts; empty if none is needed, or it is not known yet."""
+    """Return the hash to approve before the run starts; empty if none is needed, or it is not known yet.
+
+    The plan of a run has the texts of its steps, which need no approval of their own.
+    """
     is_open = run.state in {RunState.SCHEDULED, RunState.AWAITING_APPROVAL}
     # The operator may have begun to require approval after the file was accepted: the run waits for it, although its
     # file does not ask for it.
     waits = run.state is RunState.AWAITING_APPROVAL
-    if not is_open or not (waits or is_needed(definition, run.to_look_at)):
+    if run.root_id is not None or not is_open or not (waits or is_needed(definition, run.to_look_at)):
         return ""
     wanted = to_approve(definition, run.plan_hash if run.planned_at else "")
     return "" if wanted == run.approved_hash else wanted

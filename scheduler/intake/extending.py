@@ -29,6 +29,7 @@ from worker.store.locks import lock_run
 from worker.store.runs import plans, reminders
 from worker.store.runs.held import reopen_run
 from worker.store.runs.runs import RunView
+from worker.store.steps import planned as planned_steps
 
 AT_ONCE: Final = 2_000
 """How many rows are compared with the run at once."""
@@ -134,6 +135,7 @@ def _add(
         for placed in into_batches(new, limits, chunk_rows=len(chunk)):
             shifted = [(row, None if batch is None else first + batch) for row, batch in placed]
             plans.insert_chunk(session, run.id, shifted, limits=limits)
+        planned_steps.add_texts(session, run.id, new, now=now)
         if any(row.state in {RecipientState.PENDING, RecipientState.HELD} for row in new):
             reopen_run(session, run.id, now)
         reminders.show_again(session, [run.id])

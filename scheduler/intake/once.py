@@ -62,7 +62,7 @@ def take_up_once(
             ):
                 decision = accepted(decide_now(has_sent=True))  # its first request was made just now
             if decision.taken is Taken.TUNED:
-                runs.adopt_definition(session, run_id, version.definition_id)
+                versions.adopt_definition(session, run_id, version.definition_id)
                 grants.wake_run(session, run_id, now=now)
                 get_logger().info("run.tuned", campaign=definition.campaign, run=run_id)
         if decision == PLAN:

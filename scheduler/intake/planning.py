@@ -18,11 +18,12 @@ from campaigns.message.refusals import TemplateProblem
 from campaigns.message.segments import segmentation
 from campaigns.money.costs import Pricing, cost_warnings
 from campaigns.planning.approval import Approvable, is_needed, to_approve
-from campaigns.planning.batching import BatchLimits, into_batches
+from campaigns.planning.batching import CHUNK_ROWS, BatchLimits, into_batches
 from campaigns.planning.figures import summary_json
 from campaigns.planning.planner import Plan, Suppressed, plan_recipients
 from campaigns.planning.repeats import WITHIN, AlreadyTold, ToldBefore, literal_as_seen
 from campaigns.problems import CampaignFileError, Problem
+from campaigns.steps.figures import placed as placed_steps
 from campaigns.take_up import Taken
 from campaigns.timing.placing import Placer
 from scheduler.intake.earlier import earlier_in
@@ -40,6 +41,7 @@ from worker.store.engine import Store
 from worker.store.people import suppressions
 from worker.store.runs import approvals, plans, runs, versions
 from worker.store.sending import same_texts
+from worker.store.steps import planned as planned_steps
 
 LARGE: Final = 10_000
 """A plan with this many people changes the statistics that the database needs about its tables."""
@@ -154,7 +156,9 @@ def _plan_run(
     if summary.audience >= LARGE:
         runtime.store.renew_statistics()
     shared, phones = gates(ceilings, zone, definition, so_far.used, now)
-    figures = summary_json(summary, forecast(agenda, shared, phones))
+    expected = forecast(agenda, shared, phones)
+    summary = replace(summary, steps=placed_steps(summary.steps, definition, expected))
+    figures = summary_json(summary, expected)
     try:
         _finish(runtime, run_id, definition, source, plan, figures, submitted)
     except QuotaSpent as spent:
@@ -186,6 +190,7 @@ def _finish(
         if definition.schedule.local_time is LocalTime.RECIPIENT:
             plans.start_with_first(session, run_id)
         plans.finish_plan(session, run_id, plan_hash=plan.hash, summary=figures, now=now)
+        planned_steps.finish_steps(session, run_id, figures=figures.get("steps", ()), now=now)
         if is_needed(definition, summary.to_look_at):
             counts = {"audience": summary.audience} | figures["counts"]
             plan_now = Approvable(to_approve(definition, plan.hash), definition.content_hash, counts)
@@ -274,10 +279,15 @@ def store_plan(
 
     A plan that was cut short is cleared and made again at the next intake.
     """
-    for chunk in into_batches(plan, limits):
+    steps: list[int] = []
+    if definition.steps:
+        with store.write("plan_steps") as session:
+            steps = planned_steps.create_steps(session, run_id, definition, now=now)
+    for chunk in into_batches(plan, limits, chunk_rows=CHUNK_ROWS // (1 + len(steps))):  # no more rows than without
         agenda.add(chunk)
         with store.write("plan_chunk") as session:
             plans.insert_chunk(session, run_id, chunk, limits=limits)
+            planned_steps.store_texts(session, steps, [row for row, _ in chunk])
     if (list_id := definition.contact_list) is not None:
         segments = segmentation(definition.message).segments
         placed = placer.everybody()

@@ -29,6 +29,7 @@ from scheduler.ticks.sending.missed import is_any_late, late
 from scheduler.ticks.sending.reconcile import ReconcileTick
 from scheduler.ticks.sending.rescue import RescueTick
 from scheduler.ticks.sending.start import StartTick
+from scheduler.ticks.sending.steps import StepsTick
 from scheduler.ticks.unsubscribe import UnsubscribeTick, is_unsubscribe_due
 from worker.runtime import Runtime
 from worker.store.runs.help_runs import unfinished_answers
@@ -71,6 +72,7 @@ class Ticks:
         counts, left = RunCounts(), Credits()
         self.pulse = Pulse()
         self.all = (
+            Tick("steps", 1.0, StepsTick(), can_wait=True),
             Tick("start", 0.4, StartTick(self.rush, windows, self.first_look)),
             Tick("drain", 0.1, DrainTick(self.rush), for_work=True),
             Tick("late", 1.0, WhenDue(late, is_any_late)),

@@ -34,8 +34,9 @@ from worker.store.sending.intent import FoundMatch, Intent, may_still_send, reco
 from worker.store.sending.outcome import conclude_batch
 from worker.throttle import Throttle
 
-DEADLOCK: Final = "40P01"
-"""PostgreSQL's code for a transaction that it aborted to break a deadlock."""
+IN_THE_WAY: Final = frozenset({"40P01", "55P03"})
+"""PostgreSQL's codes for a transaction that it aborted to break a deadlock, and for a row that another one is changing
+while a step may wait for nobody."""
 
 
 class Dispatched(StrEnum):
@@ -193,7 +194,7 @@ class Dispatcher:
                 return intent
         except (IntegrityError, OperationalError) as error:
             # Another worker just put one of the numbers in doubt, or two did crosswise and PostgreSQL aborted one.
-            if isinstance(error, OperationalError) and getattr(error.orig, "sqlstate", "") != DEADLOCK:
+            if isinstance(error, OperationalError) and getattr(error.orig, "sqlstate", "") not in IN_THE_WAY:
                 raise
             return NoIntent.ALL_IN_DOUBT
 

@@ -37,6 +37,7 @@ class EventName(StrEnum):
         "run.accepted_before"  # some people count as sent by a message from before its plan: recipients
     )
     RUNS_MISSED = "runs.missed"  # count, first, last
+    STEP_ANSWERED = "step.answered"  # people answered while a step's request was on its way: recipients
     TEXT_DOUBLED = "text_doubled"  # sent again, and sent the first time as well: recipient, gateway_id
     TEXTS_RETRIED = "texts.retried"  # people
 

@@ -99,6 +99,11 @@ class Run(SQLModel, table=True):
     moment: str = Field(max_length=40)  # its unique name within the campaign; its meaning depends on `type`
     kind: str = Field(default="", max_length=20)  # marketing, reminder, transactional: what caps and opt-outs go by
     parent_id: int | None = Field(default=None, foreign_key="run.id")  # the run whose failed texts this one resends
+    root_id: int | None = Field(default=None, foreign_key="run.id")  # the run that this one is a step of
+    previous_id: int | None = Field(default=None, foreign_key="run.id")  # of a step: the run of the text before it
+    # Of a step: its `StepCondition`s, joined by commas; every intent reads them again.
+    unless: str | None = Field(default=None, max_length=60)
+    only_if: str | None = Field(default=None, max_length=60)
     state: RunState = Field(sa_type=by_value(RunState))
     paused_by: PausedBy = Field(default=PausedBy.NOBODY, sa_type=by_value(PausedBy))
     reason: str = ""  # for people: why it waits, is paused, was cancelled or failed

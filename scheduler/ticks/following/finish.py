@@ -48,7 +48,9 @@ class FinishTick:
                 for run_id in settleable:
                     run_ends.settle_run(session, run_id, now)
         with runtime.store.read() as session:
-            followed = [run for run in runs.unfinished_runs(session, runtime.account_id) if runtime.includes(run.id)]
+            followed = [
+                run for run in run_ends.unfinished_runs(session, runtime.account_id) if runtime.includes(run.id)
+            ]
         self.looks = {run.id: self.looks.get(run.id, Every()) for run in followed}
         self.last_looks = {id_: ended for id_, ended in self.last_looks.items() if id_ in self.looks}
         finished = sum(self._finish(runtime, run, now) for run in followed)

@@ -154,13 +154,13 @@ def test_a_run_is_followed_until_its_receipts_are_in_or_its_time_is_over(world: 
         rows = [Receipt(row.gateway_id or 0, state, 0, NOW, NOW, None, None, "") for row, state in said]
         assert receipts.apply_receipts(session, world.account_id, rows) == 2
         run_ends.settle_run(session, run_id, NOW)
-        assert [run.id for run in runs.unfinished_runs(session, world.account_id)] == [run_id]
+        assert [run.id for run in run_ends.unfinished_runs(session, world.account_id)] == [run_id]
         assert run_ends.open_receipts(session, run_id) == 2
         # when following ends
         assert run_ends.expire_open(session, run_id) == 1
         assert run_ends.finish_run(session, run_id, LATER)
         assert not run_ends.finish_run(session, run_id, LATER)
-        assert runs.unfinished_runs(session, world.account_id) == []
+        assert run_ends.unfinished_runs(session, world.account_id) == []
         assert receipts.due_groups(session, now=LATER, account_id=world.account_id, limit=9) == []
 
     assert (view(world, run_id).state, view(world, run_id).finished_at) == (R.COMPLETED, LATER)

@@ -13,7 +13,7 @@ from campaigns.lifecycle import NEVER_LEFT, RecipientState
 from campaigns.optout import Meaning
 from campaigns.phone_numbers.pseudonyms import ERASED_TEXT
 from worker.store.bulk import in_parts, insert_missing
-from worker.store.people import erased, run_answers
+from worker.store.people import erased, run_answers, step_conditions
 from worker.store.tables import accepted_before, accounts, attempts, campaigns, recipients, replies, runs
 
 CLOCK_MARGIN: Final = timedelta(minutes=10)
@@ -127,6 +127,7 @@ def store_replies(
     for part in in_parts(new):
         _link(session, part)
     run_answers.note_replies(session, new)
+    step_conditions.take_out_answering(session, account_id, new, now=now)
     session.execute(
         sa.update(accounts)
         .where(accounts.c.id == account_id, accounts.c.received_id < values[-1]["gateway_id"])

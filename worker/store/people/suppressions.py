@@ -10,13 +10,14 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from campaigns.codes import OPTED_OUT
-from campaigns.lifecycle import NEVER_SENT, BatchState, RecipientState
+from campaigns.lifecycle import RecipientState
 from campaigns.phone_numbers.spellings import spellings_of
 from worker.store.bulk import in_parts, insert_missing
 from worker.store.locks import lock_requests
 from worker.store.people import erased, run_answers, unsubscriptions
-from worker.store.tables import accounts, batches, recipients, runs, suppressions
-from worker.store.transitions import move_batch, move_recipients
+from worker.store.people.batches_left import end_emptied
+from worker.store.tables import accounts, recipients, runs, suppressions
+from worker.store.transitions import move_recipients
 
 REPLY: Final = "reply"
 """The source of a suppression that the person asked for in a reply: the only one that a reply (START) can end."""
@@ -70,26 +71,7 @@ def _take_out(session: Session, numbers: Sequence[str], kind: str) -> None:
         if kind:
             pending.append(recipients.c.run_id.in_(sa.select(runs.c.id).where(runs.c.kind == kind)))
         statement = move_recipients(RecipientState.SUPPRESSED, *pending, reason=OPTED_OUT)
-        touched = {id_ for id_ in session.scalars(statement.returning(recipients.c.batch_id)) if id_ is not None}
-        for ids in in_parts(sorted(touched)):
-            waiting = batches.c.id.in_(ids), batches.c.state.in_([BatchState.PLANNED, BatchState.QUEUED])
-            lower_totals(session, *waiting)
-            nobody = ~sa.exists().where(
-                recipients.c.batch_id == batches.c.id, recipients.c.state == RecipientState.PENDING
-            )
-            session.execute(move_batch(BatchState.CANCELLED, *waiting, nobody, reason=EVERYBODY_LEFT))
-
-
-def lower_totals(session: Session, *where: sa.ColumnElement[bool]) -> None:
-    """Count the people and segments of these batches again, without people who are never sent to."""
-    sent_to = recipients.c.batch_id == batches.c.id, recipients.c.state.not_in(sorted(NEVER_SENT))
-    totals = {
-        "recipients": sa.select(sa.func.count()).where(*sent_to).scalar_subquery(),
-        "segments": sa.select(sa.func.coalesce(sa.func.sum(recipients.c.segments), 0))
-        .where(*sent_to)
-        .scalar_subquery(),
-    }
-    session.execute(sa.update(batches).where(*where).values(totals))
+        end_emptied(session, session.scalars(statement.returning(recipients.c.batch_id)), EVERYBODY_LEFT)
 
 
 def release(

@@ -84,6 +84,7 @@ def hold_unapproved(
     due = (
         runs.c.account_id == account_id,
         runs.c.definition_id == definition_id,
+        runs.c.root_id.is_(None),  # the approved plan of a run has the texts of its steps
         runs.c.state == RunState.SCHEDULED,
         runs.c.starts_at <= until,
         runs.c.planned_at.is_not(None),

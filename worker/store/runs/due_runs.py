@@ -11,16 +11,20 @@ from campaigns.codes import PausedBy, RunType
 from campaigns.lifecycle import RunState
 from worker.store.notifications.outbox import announce_starts
 from worker.store.runs.runs import pause_run
-from worker.store.tables import runs
+from worker.store.tables import batches, runs
 from worker.store.transitions import move_run
 
-OF_FILES: Final = (RunType.ONCE, RunType.FIRING, RunType.REMINDER_DAY, RunType.RESEND)
+OF_FILES: Final = (RunType.ONCE, RunType.FIRING, RunType.REMINDER_DAY, RunType.STEP, RunType.RESEND)
 """Runs that send what a campaign file says: no tests, no answers to HELP."""
 
 _MOMENT = runs.c.starts_at.type
 
 
+_HAS_TURN: Final = sa.or_(runs.c.root_id.is_(None), sa.exists().where(batches.c.run_id == runs.c.id))
+"""A step begins once somebody has a batch: before that nobody knows when."""
+
 _WAITING = (
+    _HAS_TURN,
     runs.c.account_id == sa.bindparam("b_account"),
     runs.c.state == RunState.SCHEDULED,
     runs.c.planned_at.is_not(None),
@@ -85,7 +89,12 @@ def start_due_runs(
 
     Its texts still wait for their own moments.
     """
-    where = [runs.c.account_id == account_id, runs.c.starts_at <= now + ahead, runs.c.planned_at.is_not(None)]
+    where = [
+        runs.c.account_id == account_id,
+        runs.c.starts_at <= now + ahead,
+        runs.c.planned_at.is_not(None),
+        _HAS_TURN,
+    ]
     if only is not None:
         where.append(runs.c.id.in_(only))
     due = move_run(RunState.RUNNING, runs.c.state == RunState.SCHEDULED, *where, reason="").values(

@@ -18,7 +18,7 @@ from worker.store.bulk import insert_rows, new_ids
 from worker.store.people import audience_sources, erased, suppressions
 from worker.store.runs.runs import has_sent
 from worker.store.sending import accepted_before
-from worker.store.tables import batches, recipients, run_courses, runs
+from worker.store.tables import batches, events, notices, recipients, run_courses, runs
 from worker.store.transitions import move_run
 
 COLUMNS = (
@@ -202,10 +202,25 @@ def clear_plan(
             kind=kind,
         )
     )
+    remove_steps(session, run_id)
     session.execute(sa.delete(recipients).where(recipients.c.run_id == run_id))
     session.execute(sa.delete(batches).where(batches.c.run_id == run_id))
     session.execute(sa.delete(run_courses).where(run_courses.c.run_id == run_id))
     return True
+
+
+def remove_steps(session: Session, run_id: int) -> None:
+    """Delete the steps of a run from which nothing was sent: they are planned with it."""
+    steps = sa.select(runs.c.id).where(runs.c.root_id == run_id).order_by(runs.c.id.desc())
+    for step_id in session.scalars(steps).all():  # the last one first: each refers to the one before
+        remove_run(session, step_id)
+
+
+def remove_run(session: Session, run_id: int) -> None:
+    """Delete a run, and everything of it."""
+    for table in (recipients, batches, events, notices, run_courses):
+        session.execute(sa.delete(table).where(table.c.run_id == run_id))
+    session.execute(sa.delete(runs).where(runs.c.id == run_id))
 
 
 def start_with_first(session: Session, run_id: int) -> None:

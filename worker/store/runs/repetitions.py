@@ -11,17 +11,13 @@ from sqlmodel import Session
 from campaigns.codes import RunType, as_moment, moment_of
 from campaigns.lifecycle import RunState
 from worker.store.models import Repetition
-from worker.store.runs.runs import RunView, has_sent, runs_of_another_kind
+from worker.store.runs import plans
+from worker.store.runs.runs import IS_OWN, RunView, has_sent, runs_of_another_kind
 from worker.store.tables import (
-    batches,
     campaigns,
     definitions,
-    events,
     inbox_files,
-    notices,
-    recipients,
     repetitions,
-    run_courses,
     runs,
 )
 from worker.store.transitions import changed, move_run
@@ -121,7 +117,7 @@ def firings(session: Session, campaign_id: int, *, states: Collection[RunState] 
 
 def open_runs(session: Session, campaign_id: int) -> list[int]:
     """Return the runs of a campaign that are at work or waiting, in the order of their moments."""
-    query = sa.select(runs.c.id).where(runs.c.campaign_id == campaign_id, runs.c.state.in_(list(OPEN)))
+    query = sa.select(runs.c.id).where(runs.c.campaign_id == campaign_id, IS_OWN, runs.c.state.in_(list(OPEN)))
     return list(session.scalars(query.order_by(runs.c.moment)))
 
 
@@ -155,9 +151,8 @@ def discard_run(session: Session, run_id: int) -> bool:
     if _has_sent_for_good(session, run_id):
         return False
     session.execute(sa.update(inbox_files).where(inbox_files.c.run_id == run_id).values(run_id=None))
-    for table in (recipients, batches, events, notices, run_courses):
-        session.execute(sa.delete(table).where(table.c.run_id == run_id))
-    session.execute(sa.delete(runs).where(runs.c.id == run_id))
+    plans.remove_steps(session, run_id)
+    plans.remove_run(session, run_id)
     return True
 
 
@@ -182,9 +177,7 @@ def replace_runs(session: Session, campaign_id: int, *, by: RunType) -> RunView 
 
 def first_unfinished(session: Session, campaign_id: int, *, without: Collection[int] = ()) -> int | None:
     """Return the run that a campaign's file stands for: the first that is not over, or else the last one planned."""
-    mine = sa.select(runs.c.id).where(
-        runs.c.campaign_id == campaign_id, runs.c.parent_id.is_(None), runs.c.id.not_in(without)
-    )
+    mine = sa.select(runs.c.id).where(runs.c.campaign_id == campaign_id, IS_OWN, runs.c.id.not_in(without))
     unfinished = session.scalars(mine.where(runs.c.finished_at.is_(None)).order_by(runs.c.moment).limit(1)).first()
     last = mine.order_by(runs.c.planned_at.is_(None), runs.c.moment.desc()).limit(1)
     return unfinished or session.scalars(last).first()

@@ -171,6 +171,7 @@ def create_resend(
         type=RunType.RESEND,
         moment=f"{MOMENT_PREFIX}{number}",
         parent_id=root.id,
+        **_as_step(session, root.id),
     )
     digest, counts = sha256(), Counter[RecipientState]()
     for chunk in into_batches(chain([first], rows), limits):
@@ -197,6 +198,12 @@ def create_resend(
         sa.update(inbox_files).where(inbox_files.c.run_id == root.id).values(reported=False, status_text="")
     )
     return run_id
+
+
+def _as_step(session: Session, run_id: int) -> dict[str, int | str | None]:
+    """Return the columns of a step: what is sent again of it depends on the same conditions."""
+    its = sa.select(runs.c.root_id, runs.c.previous_id, runs.c.unless, runs.c.only_if).where(runs.c.id == run_id)
+    return dict(session.execute(its).one()._mapping)
 
 
 def _again(

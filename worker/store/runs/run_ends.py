@@ -12,13 +12,23 @@ from worker.store.engine import at_end
 from worker.store.kept import counting, phones
 from worker.store.locks import lock_run
 from worker.store.notifications.outbox import announce
-from worker.store.tables import batches, groups, recipients, runs
+from worker.store.runs.runs import VIEW, RunView, views_of
+from worker.store.tables import batches, groups, recipients, run_counts, runs
 from worker.store.tables import runs as run_rows
 from worker.store.transitions import changed, move_recipients, move_run
 
-_LEFT_TO_SEND = sa.exists().where(
-    batches.c.run_id == runs.c.id,
-    batches.c.state.in_([BatchState.PLANNED, BatchState.QUEUED, BatchState.SENDING, BatchState.UNKNOWN]),
+_waiting = (
+    sa.select(sa.func.coalesce(sa.func.sum(run_counts.c.amount), 0))
+    .where(run_counts.c.run_id == runs.c.id, run_counts.c.figure == RecipientState.PENDING.value)
+    .scalar_subquery()
+)
+_LEFT_TO_SEND = sa.or_(
+    sa.exists().where(
+        batches.c.run_id == runs.c.id,
+        batches.c.state.in_([BatchState.PLANNED, BatchState.QUEUED, BatchState.SENDING, BatchState.UNKNOWN]),
+    ),
+    # Who waits for a step has no batch yet. By the kept count: their rows are anywhere in the run.
+    sa.and_(runs.c.root_id.is_not(None), runs.c.parent_id.is_(None), _waiting > 0),
 )
 
 
@@ -120,3 +130,15 @@ def finish_run(session: Session, run_id: int, now: datetime, *, sent_at: datetim
     announce(session, "run.completed", run_id=run_id, now=now)
     at_end(session).extend([partial(counting.fold, run_id=run_id), phones.fold])
     return True
+
+
+_UNFINISHED: Final = VIEW.where(
+    runs.c.account_id == sa.bindparam("b_account"),
+    runs.c.state.in_([RunState.SETTLING, RunState.CANCELLED]),
+    runs.c.finished_at.is_(None),
+).order_by(runs.c.id)
+
+
+def unfinished_runs(session: Session, account_id: int) -> list[RunView]:
+    """Return settling and cancelled runs of the account that are not finished."""
+    return views_of(session, _UNFINISHED, {"b_account": account_id})

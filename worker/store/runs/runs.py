@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from campaigns.access import SCHEDULER
-from campaigns.codes import DAYS, MADE_BY_FILES, PAUSED, PausedBy, RunType, moment_of
+from campaigns.codes import DAYS, MADE_BY_FILES, PAUSED, PausedBy, RunType, moment_of, step_of
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from worker.logs import get_logger
 from worker.store import audit, words
@@ -22,6 +22,9 @@ from worker.store.transitions import changed, move_batch, move_recipients, move_
 
 ONCE = "once"
 """The moment, and so the name, of the run of a campaign that runs once, whatever its start is edited to."""
+
+IS_OWN: Final = sa.and_(runs.c.parent_id.is_(None), runs.c.root_id.is_(None))
+"""Match runs that belong to no other: no resends, and no steps."""
 
 TEST_PREFIX = "test:"
 """Prefix of a campaign's name for its tests. No campaign file can have such a name, because it holds a colon."""
@@ -56,6 +59,7 @@ class RunView:
     plan_hash: str
     approved_hash: str
     parent_id: int | None  # the run whose failed texts it resends
+    root_id: int | None  # the run that it is a step of
     currency: str = ""  # of its costs; empty: its account has counted none
 
     @property
@@ -69,12 +73,17 @@ class RunView:
         return date.fromisoformat(self.moment) if self.type in DAYS else None
 
     @property
+    def step(self) -> str:
+        """Return the name of its step; "" for a run that is none."""
+        return step_of(self.moment)[1] if self.type is RunType.STEP else ""
+
+    @property
     def to_look_at(self) -> int:
         """Return how many rows of its plan call for an approval, whatever its file says."""
         return int(self.plan_summary.get("to_look_at", 0))
 
 
-_VIEW = (
+VIEW = (
     sa.select(
         runs.c.id,
         runs.c.campaign_id,
@@ -101,6 +110,7 @@ _VIEW = (
         runs.c.plan_hash,
         runs.c.approved_hash,
         runs.c.parent_id,
+        runs.c.root_id,
         sa.func.coalesce(accounts.c.currency, ""),
     )
     .join(campaigns, campaigns.c.id == runs.c.campaign_id)
@@ -115,13 +125,13 @@ def kinds(session: Session, run_ids: Collection[int]) -> dict[int, str]:
     return {id_: kind for id_, kind in session.execute(query)}  # noqa: C416 - dict() takes no rows, by mypy
 
 
-def _views(session: Session, statement: sa.Select[Any], values: Mapping[str, Any] | None = None) -> list[RunView]:
+def views_of(session: Session, statement: sa.Select[Any], values: Mapping[str, Any] | None = None) -> list[RunView]:
     return [RunView(*row) for row in session.connection().execute(statement, values)]
 
 
 def run_view(session: Session, run_id: int) -> RunView:
     """Return the run with this id. Raises `LookupError` if there is none."""
-    views = _views(session, _VIEW.where(runs.c.id == run_id))
+    views = views_of(session, VIEW.where(runs.c.id == run_id))
     if not views:
         raise LookupError(f"there is no run {run_id}")
     return views[0]
@@ -129,52 +139,52 @@ def run_view(session: Session, run_id: int) -> RunView:
 
 def run_views(session: Session, run_ids: Collection[int]) -> dict[int, RunView]:
     """Return the runs with these ids, by id; missing ones are left out."""
-    return {view.id: view for view in _views(session, _VIEW.where(runs.c.id.in_(run_ids)))} if run_ids else {}
+    return {view.id: view for view in views_of(session, VIEW.where(runs.c.id.in_(run_ids)))} if run_ids else {}
 
 
 def find_run(session: Session, slug: str) -> RunView | None:
     """Return a campaign's latest run that has begun, or else its latest run.
 
-    Rehearsals count as well: of a rehearsal and the real one, the last made is returned. Runs that resend failed texts
-    belong to another run, and do not count.
+    Rehearsals count as well: of a rehearsal and the real one, the last made is returned. Steps, and runs that resend
+    failed texts, belong to another run, and do not count.
     """
-    mine = _VIEW.where(campaigns.c.slug == slug, runs.c.parent_id.is_(None))
-    views = _views(session, mine.order_by(runs.c.started_at.is_(None), runs.c.id.desc()).limit(1))
+    mine = VIEW.where(campaigns.c.slug == slug, IS_OWN)
+    views = views_of(session, mine.order_by(runs.c.started_at.is_(None), runs.c.id.desc()).limit(1))
     return views[0] if views else None
 
 
 def campaign_runs(session: Session, slug: str) -> list[RunView]:
     """Return every run of a campaign and of its rehearsal, the oldest first."""
-    return _views(session, _VIEW.where(campaigns.c.slug == slug).order_by(runs.c.id))
+    return views_of(session, VIEW.where(campaigns.c.slug == slug).order_by(runs.c.id))
 
 
 def latest_runs(session: Session, campaign_id: int, *, but: int, most: int) -> list[RunView]:
-    """Return the last `most` runs of a campaign in the order of their moments, without `but` and without resends."""
-    query = _VIEW.where(runs.c.campaign_id == campaign_id, runs.c.id != but, runs.c.parent_id.is_(None))
-    return _views(session, query.order_by(runs.c.moment.desc()).limit(most))[::-1]
+    """Return the last `most` runs of a campaign in the order of their moments, without `but`, steps and resends."""
+    query = VIEW.where(runs.c.campaign_id == campaign_id, runs.c.id != but, IS_OWN)
+    return views_of(session, query.order_by(runs.c.moment.desc()).limit(most))[::-1]
 
 
 def find_campaign_run(session: Session, slug: str, *, rehearsal: bool) -> RunView | None:
-    """Return the run of exactly this campaign, a rehearsal or the real one; never a resend."""
-    query = _VIEW.where(campaigns.c.slug == slug, campaigns.c.rehearsal == rehearsal, runs.c.parent_id.is_(None))
-    views = _views(session, query.order_by(runs.c.id.desc()).limit(1))
+    """Return the run of exactly this campaign, a rehearsal or the real one; never a step or a resend."""
+    query = VIEW.where(campaigns.c.slug == slug, campaigns.c.rehearsal == rehearsal, IS_OWN)
+    views = views_of(session, query.order_by(runs.c.id.desc()).limit(1))
     return views[0] if views else None
 
 
 def runs_of_another_kind(session: Session, campaign_id: int, type: RunType) -> list[RunView]:
     """Return the runs that a campaign's file made before those of this type, in one order for everything that locks."""
     others = runs.c.type.in_(MADE_BY_FILES - {type})
-    return _views(session, _VIEW.where(runs.c.campaign_id == campaign_id, others).order_by(runs.c.id))
+    return views_of(session, VIEW.where(runs.c.campaign_id == campaign_id, others).order_by(runs.c.id))
 
 
 def runs_of_campaigns(session: Session, campaign_ids: Collection[int]) -> list[RunView]:
     """Return every run of these campaigns, the oldest first."""
-    return _views(session, _VIEW.where(runs.c.campaign_id.in_(campaign_ids)).order_by(runs.c.id))
+    return views_of(session, VIEW.where(runs.c.campaign_id.in_(campaign_ids)).order_by(runs.c.id))
 
 
 def list_runs(session: Session, states: Collection[RunState] = tuple(RunState)) -> list[RunView]:
     """Return every run in one of the states, the oldest first."""
-    return _views(session, _VIEW.where(runs.c.state.in_(list(states))).order_by(runs.c.id))
+    return views_of(session, VIEW.where(runs.c.state.in_(list(states))).order_by(runs.c.id))
 
 
 def create_run(
@@ -190,8 +200,12 @@ def create_run(
     type: RunType = RunType.ONCE,
     moment: str = ONCE,
     parent_id: int | None = None,
+    **step: Any,
 ) -> int:
-    """Make a run, without a plan yet. Raises `sqlalchemy.exc.IntegrityError` if the campaign already has it."""
+    """Make a run, without a plan yet; `step`: the columns of a step.
+
+    Raises `sqlalchemy.exc.IntegrityError` if the campaign already has it.
+    """
     run = Run(
         campaign_id=campaign_id,
         account_id=account_id,
@@ -204,6 +218,7 @@ def create_run(
         starts_at=starts_at,
         follow_seconds=follow_seconds,
         created_at=now,
+        **step,
     )
     session.add(run)
     session.flush()
@@ -216,11 +231,6 @@ def has_sent(session: Session, run_id: int) -> bool:
         return True
     found = sa.select(events.c.id).where(events.c.run_id == run_id, events.c.name == EventName.RUN_ACCEPTED_BEFORE)
     return session.scalars(found.limit(1)).first() is not None
-
-
-def adopt_definition(session: Session, run_id: int, definition_id: int) -> None:
-    """Let another version of the campaign's file count from now on; what was planned stays planned."""
-    session.execute(sa.update(runs).where(runs.c.id == run_id).values(definition_id=definition_id))
 
 
 def fail_run(session: Session, run_id: int, reason: str, now: datetime) -> bool:
@@ -263,11 +273,14 @@ def resume_run(session: Session, run_id: int) -> RunState | None:
 def cancel_run(session: Session, run_id: int, reason: str, now: datetime) -> int | None:
     """Never send what was not sent yet; return how many recipients that concerns. None: the run has already ended.
 
-    Texts that were handed to the gateway are still followed; a batch in doubt is still looked up.
+    Its steps are cancelled with it. Texts that were handed to the gateway are still followed; a batch in doubt is still
+    looked up.
     """
     if not changed(session, move_run(RunState.CANCELLED, runs.c.id == run_id, reason=reason, sent_at=now)):
         return None
-    return cancel_leftovers(session, run_id)
+    count = cancel_leftovers(session, run_id)
+    steps = sa.select(runs.c.id).where(runs.c.root_id == run_id, runs.c.finished_at.is_(None)).order_by(runs.c.id)
+    return count + sum(cancel_run(session, id_, reason, now) or 0 for id_ in session.scalars(steps).all())
 
 
 def cancel_leftovers(session: Session, run_id: int) -> int:
@@ -286,15 +299,3 @@ def cancel_leftovers(session: Session, run_id: int) -> int:
     drop_cancelled(session, run_id)
     unsent = (recipients.c.run_id == run_id, recipients.c.state == RecipientState.PENDING)
     return changed(session, move_recipients(RecipientState.CANCELLED, *unsent, reason=reason))
-
-
-_UNFINISHED: Final = _VIEW.where(
-    runs.c.account_id == sa.bindparam("b_account"),
-    runs.c.state.in_([RunState.SETTLING, RunState.CANCELLED]),
-    runs.c.finished_at.is_(None),
-).order_by(runs.c.id)
-
-
-def unfinished_runs(session: Session, account_id: int) -> list[RunView]:
-    """Return settling and cancelled runs of the account that are not finished."""
-    return _views(session, _UNFINISHED, {"b_account": account_id})

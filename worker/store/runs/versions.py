@@ -9,7 +9,7 @@ from sqlmodel import Session
 
 from campaigns.definition import Definition
 from worker.store.models import Campaign, DefinitionRow
-from worker.store.tables import campaigns, definitions
+from worker.store.tables import campaigns, definitions, runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,3 +65,10 @@ def definition_bodies(session: Session, definition_ids: Collection[int]) -> dict
     """Return several definitions as JSON, by id."""
     query = sa.select(definitions.c.id, definitions.c.body).where(definitions.c.id.in_(definition_ids))
     return dict(session.execute(query).all())
+
+
+def adopt_definition(session: Session, run_id: int, definition_id: int) -> None:
+    """Let another version of the campaign's file count from now on; what was planned stays planned. Its steps
+    go by it, too."""
+    its = sa.or_(runs.c.id == run_id, runs.c.root_id == run_id)
+    session.execute(sa.update(runs).where(its).values(definition_id=definition_id))

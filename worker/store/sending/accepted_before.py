@@ -13,7 +13,7 @@ from typing import Final
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from campaigns.codes import RunType, moment_of
+from campaigns.codes import RunType, moment_of, step_of
 from campaigns.definition.schedule import LocalTime, Schedule
 from campaigns.lifecycle import BatchState, RecipientState
 from campaigns.protocol.matching import as_words, is_similar, same_number
@@ -78,6 +78,9 @@ def sent_since(schedule: Schedule, type: RunType, moment: str, departs_at: datet
     replace a later one. `departs_at` is the moment of the batch; for a late one, that is the moment of its
     planning.
     """
+    if type is RunType.STEP:  # as old as the run that it belongs to
+        moment, _ = step_of(moment)
+        type = RunType.FIRING if moment[:1].isdigit() else RunType.ONCE
     if type in {RunType.ONCE, RunType.RESEND}:
         return None
     if type is RunType.FIRING:

@@ -12,7 +12,7 @@ from sqlmodel import Session
 from campaigns.codes import WaitsFor
 from campaigns.lifecycle import BatchState, RecipientState
 from worker.store.models import Batch
-from worker.store.people.suppressions import lower_totals
+from worker.store.people.batches_left import lower_totals
 from worker.store.tables import batches, recipients
 
 _WAITING: Final = (

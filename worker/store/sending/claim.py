@@ -51,6 +51,10 @@ class Work:
     run_moment: str
     has_before: bool  # `recover` found messages that belong to nobody yet
     campaign_id: int
+    root_id: int | None  # the run that it is a step of
+    previous_id: int | None
+    unless: str | None  # the conditions of a step, as its run has them
+    only_if: str | None
 
 
 _to_send = (
@@ -100,6 +104,10 @@ LOAD_WORK: Final = Statement(
         runs.c.moment,
         _has_before,
         runs.c.campaign_id,
+        runs.c.root_id,
+        runs.c.previous_id,
+        runs.c.unless,
+        runs.c.only_if,
     )
     .join(runs, runs.c.id == batches.c.run_id)
     .outerjoin(_to_send, _to_send.c.batch_id == batches.c.id)

@@ -21,7 +21,7 @@ from campaigns.planning.frequency_cap import Cap, EarlierText
 from worker.store.bulk import in_parts
 from worker.store.column_types import AsUnixTime
 from worker.store.people import erased
-from worker.store.people.suppressions import lower_totals
+from worker.store.people.batches_left import lower_totals
 from worker.store.sending.batch_splits import branch_off
 from worker.store.statements import rows_given
 from worker.store.tables import accounts, attempts, batches, campaigns, recipients, runs

@@ -20,8 +20,9 @@ from worker.store.models import AttemptState
 from worker.store.money import charges
 from worker.store.money.charges import ChargedText
 from worker.store.money.spending import Bill, spend
+from worker.store.people import step_conditions
+from worker.store.people.batches_left import lower_totals
 from worker.store.people.device_people import PeopleLimit, device_key, take
-from worker.store.people.suppressions import lower_totals
 from worker.store.sending import accepted_before
 from worker.store.sending.claim import ACCOUNT_SENDS, NoIntent, Work, claim_batch
 from worker.store.sending.frequency_caps import is_passed
@@ -170,11 +171,12 @@ def record_intent(
     """Promise one request: the batch is `sending`, its people are `in_doubt`, the attempt is on record.
 
     `granted_at` is the throttle's moment, on its clock: limits are rebuilt from it. A recipient whose number is in
-    doubt in another request is left out and comes back later; people who have opted out by now are suppressed; people
-    who got the text before a database was lost are accepted (`earlier`); if somebody is over the `cap`, or the phone
-    over its budget of `people`, there is no intent. With a `bill` its texts are charged: there is no intent without
-    room in every budget, or, where there is a budget, without a price for everybody. Raises
-    `sqlalchemy.exc.IntegrityError` if another transaction puts one of the numbers in doubt at this very moment.
+    doubt in another request is left out and comes back later; people who have opted out by now are suppressed, and
+    those whom a step is not for by now are excluded; people who got the text before a database was lost are accepted
+    (`earlier`); if somebody is over the `cap`, or the phone over its budget of `people`, there is no intent. With a
+    `bill` its texts are charged: there is no intent without room in every budget, or, where there is a budget, without
+    a price for everybody. Raises `sqlalchemy.exc.IntegrityError` if another transaction puts one of the numbers in
+    doubt at this very moment, and on PostgreSQL `OperationalError` if a receipt of the text before a step is stored.
     """
     connection = session.connection()
     claim = claim_batch(session, work, now=now)
@@ -199,6 +201,9 @@ def record_intent(
             taken_out += accepted_before.settle_batch(
                 session, *ids, earlier.since, now=now, first_poll_at=first_poll_at
             )
+        if work.root_id is not None and work.previous_id is not None:
+            its = work.root_id, work.previous_id, work.unless, work.only_if
+            taken_out += step_conditions.leave_out(connection, work.batch_id, *its)
         rows = PROMISE.rows(connection, batch)
         if len(rows) + taken_out < work.recipients:
             taken_out += TAKE_OUT.changed(connection, batch)
