@@ -28,6 +28,7 @@ from worker.store.runs.inbox_files import InboxEntry
 from worker.store.runs.resends import resends_of, unfinished_resends
 from worker.store.runs.runs import RunView
 from worker.store.sending import accounts
+from worker.store.steps.planned import steps_of, unfinished_steps
 
 REFRESH_EVERY: Final = timedelta(seconds=2)
 COUNTING_SHARE: Final = 50
@@ -143,7 +144,7 @@ class StatusBoard:
         is_final = run is not None and run.state not in AT_WORK and run.finished_at is not None
         if is_final and run is not None:
             with runtime.store.read() as session:
-                is_final = not unfinished_resends(session, run.id)
+                is_final = not unfinished_resends(session, run.id) and not unfinished_steps(session, run.id)
         status = None
         zone = runtime.settings.zone
         if run is not None:
@@ -179,6 +180,7 @@ class StatusBoard:
         groups: tuple[GroupOutcome, ...] = ()
         waiting: tuple[PutOff, ...] = ()
         again: tuple[tuple[RunView, Mapping[RecipientState, int]], ...] = ()
+        steps: tuple[tuple[RunView, Mapping[RecipientState, int]], ...] = ()
         waits = run.state in {RunState.SCHEDULED, RunState.AWAITING_APPROVAL}
         if run.planned_at is not None and waits and run.day is None:
             planned = run.plan_summary.get("counts", {})
@@ -189,6 +191,8 @@ class StatusBoard:
                 books = counts.books(session, run.id)
                 resent = resends_of(session, run.id)
                 again = tuple((runs.run_view(session, id_), counts.books(session, id_).by_state) for id_ in resent)
+                later = steps_of(session, run.id)
+                steps = tuple((runs.run_view(session, id_), counts.books(session, id_).by_state) for id_ in later)
                 groups = group_outcomes(session, run, resent)
                 if run.state is RunState.RUNNING:
                     waiting = tuple(put_off(session, run.id, now=now))
@@ -227,6 +231,7 @@ class StatusBoard:
             runtime.troubles.current(),
             runtime.settings.policy.hours_in_force(definition),
             waiting,
+            steps,
         )
 
     def _warn(self, folder: Path, error: OSError) -> None:

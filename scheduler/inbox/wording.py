@@ -70,6 +70,7 @@ class RunStatus:
     troubles: tuple[tuple[Trouble, str], ...] = ()
     within: Window | None = None
     put_off: tuple[PutOff, ...] = ()
+    steps: tuple[tuple[RunView, Mapping[RecipientState, int]], ...] = ()
 
 
 def status_text(notice: str, status: RunStatus | None, now: datetime) -> str:
@@ -79,7 +80,7 @@ def status_text(notice: str, status: RunStatus | None, now: datetime) -> str:
         warnings = [f"{NOTED} {warning}" for warning in status.run.plan_summary.get("warnings", ())]
         parts += [_headline(status, now), "\n".join(status.phones), _people(status)]
         parts += ["\n".join(outcome_lines(status.groups))]
-        parts += ["\n".join(_again(status)), "\n".join(warnings), _others(status)]
+        parts += ["\n".join(_again(status)), "\n".join(_steps(status)), "\n".join(warnings), _others(status)]
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
@@ -197,6 +198,13 @@ def _again(status: RunStatus) -> Iterator[str]:
         people = ", ".join(f"{count:,} {state.value.replace('_', ' ')}" for state, count in by_state.items())
         when = shown_time(run.starts_at, status.schedule.zone)
         yield f"Sent again to those whose text had failed, {when} ({run.state.value.replace('_', ' ')}): {people}"
+
+
+def _steps(status: RunStatus) -> Iterator[str]:
+    """Yield the steps, a line each."""
+    for run, by_state in status.steps:
+        people = ", ".join(f"{count:,} {state.value.replace('_', ' ')}" for state, count in by_state.items())
+        yield f"Step {run.step} ({run.state.value.replace('_', ' ')}{_why(run)}): {people}"
 
 
 def _others(status: RunStatus) -> str:

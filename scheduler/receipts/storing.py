@@ -16,7 +16,7 @@ from worker.runtime import Runtime
 from worker.store.bulk import in_parts
 from worker.store.following import clock_offsets, receipts
 from worker.store.following.receipts import MovedUp, Receipt
-from worker.store.runs import runs
+from worker.store.runs import versions
 from worker.store.sending import accounts
 
 RECEIPT_STATES: Final = {
@@ -52,7 +52,7 @@ def _store(runtime: Runtime, messages: Sequence[Message]) -> int:
         found = [r for m in messages if (r := _receipt_of(m, ours if clocks else None))]
         told: list[MovedUp] | None = [] if metrics.is_on() else None
         moved = receipts.apply_receipts(session, runtime.account_id, found, told=told)
-        kinds = runs.kinds(session, {each.run_id for each in told}) if told else {}
+        kinds = versions.kinds(session, {each.run_id for each in told}) if told else {}
         look_after_failed(runtime, session, messages, now=runtime.clock.now())
         # Last, because every reply of the account waits for it.
         accounts.raise_floor(session, runtime.account_id, max(message.id for message in messages))

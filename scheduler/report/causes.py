@@ -6,8 +6,9 @@ from zoneinfo import ZoneInfo
 
 from campaigns.display import phone_words, shown_time
 from campaigns.following.results import result_advice
-from campaigns.lifecycle import RecipientState
+from campaigns.lifecycle import RecipientState, RunState
 from campaigns.sending.obstacles import Obstacle, WaitingText, first_obstacle
+from campaigns.steps.turns import NOT_SENT_BEFORE
 from campaigns.timing.sending_hours import hours_of
 from campaigns.timing.slots import NO_DATE, slot_of
 from scheduler.report.people import Chapter
@@ -15,6 +16,8 @@ from worker.store.models import AttemptState
 from worker.store.sending.queue import DOUBTS_PER_ACCOUNT
 
 P = RecipientState
+
+WAITS_FOR_STEP: Final = frozenset({RunState.SCHEDULED, RunState.RUNNING})
 
 
 def cause(chapter: Chapter, zone: ZoneInfo) -> str:
@@ -30,6 +33,8 @@ def _pending(chapter: Chapter, zone: ZoneInfo) -> str:
 
 def _waits_for(chapter: Chapter, zone: ZoneInfo) -> str:
     row = chapter.row
+    if row.root_id is not None and row.batch_id is None and row.run_state in WAITS_FOR_STEP:
+        return "waits for the step before"
     hours = hours_of(chapter.schedule, row.zones or "")
     text = WaitingText(
         is_planned=row.planned_at is not None,
@@ -115,6 +120,12 @@ def _skipped(chapter: Chapter, zone: ZoneInfo) -> str:
     return _by_rule("not sent" if has_no_date else "not sent: its moment was missed")(chapter, zone)
 
 
+def _excluded(chapter: Chapter, zone: ZoneInfo) -> str:
+    """The reason says by which key of the campaign's file; of a step it is a code."""
+    row = chapter.row
+    return _LEFT_OUT.get(row.reason, f"not sent: {row.reason}") if row.root_id is not None else _NOT_SENT(chapter, zone)
+
+
 def _by_rule(rule: str) -> Callable[[Chapter, ZoneInfo], str]:
     """A state with a single cause: the rule, and what was recorded with the row."""
 
@@ -148,6 +159,21 @@ _OBSTACLES: Final[Mapping[Obstacle, Callable[[Chapter, ZoneInfo], str]]] = {
 }
 """The words for everything that may stop a text."""
 
+_NOT_SENT: Final = _by_rule("not sent")
+
+_LEFT_OUT: Final[Mapping[str, str]] = {
+    "replied": "not sent: they had replied",
+    "delivered": "not sent: the text before was delivered",
+    "failed": "not sent: the text before had failed",
+    "opted_out": "not sent: they had opted out",
+    "not_replied": "not sent: they had not replied",
+    "not_delivered": "not sent: the text before was not delivered, as far as is known",
+    "not_failed": "not sent: the text before had not failed",
+    "not_opted_out": "not sent: they had not opted out",
+    NOT_SENT_BEFORE: "not sent: they did not get the text before",
+}
+"""The words for why a step is not for somebody."""
+
 _CAUSES: Final[Mapping[RecipientState, Callable[[Chapter, ZoneInfo], str]]] = {
     P.PENDING: _pending,
     P.IN_DOUBT: _in_doubt,
@@ -162,7 +188,7 @@ _CAUSES: Final[Mapping[RecipientState, Callable[[Chapter, ZoneInfo], str]]] = {
     P.INVALID: _by_rule("not sent: no text can be sent to this row"),
     P.DUPLICATE: _by_rule("not sent a second time"),
     P.SUPPRESSED: lambda _chapter, _zone: "not sent: this number opted out",  # when and why it did is said once, above
-    P.EXCLUDED: _by_rule("not sent"),  # the reason says by which key of the campaign's file
+    P.EXCLUDED: _excluded,
     P.CAPPED: _by_rule("not sent: the frequency cap is reached"),
     P.HOLDOUT: _by_rule("not sent: this person is in the control group"),
 }

@@ -17,6 +17,7 @@ from worker.store.reports.person import (
     FailedTry,
     Request,
     Ruling,
+    answers_on_the_way,
     appearances,
     batches_looked_up,
     failed_tries,
@@ -42,6 +43,7 @@ class Chapter:
     failed: tuple[FailedTry, ...] = ()
     replies: tuple[Reply, ...] = ()
     again: tuple[int, ...] = ()  # the resends of this person's failed text
+    answered_at: tuple[datetime, ...] = ()  # when they answered while this step was on its way
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,7 @@ def _tell(store: Store, definitions: Definitions, numbers: Collection[str], now:
         batch_ids = {row.batch_id for row in found if row.batch_id is not None}
         requests = requests_of(session, batch_ids | {t.batch_id for failed in tries.values() for t in failed})
         decided = rulings(session, found)
+        answered = answers_on_the_way(session, found)
         in_doubt = {id_: batches_looked_up(session, id_) for id_ in {row.account_id for row in found}}
     definitions.prepare({row.definition_id for row in found})
 
@@ -112,6 +115,7 @@ def _tell(store: Store, definitions: Definitions, numbers: Collection[str], now:
             tuple(failed),
             tuple(reply for reply in replies[row.number] if reply.recipient_id == row.recipient_id),
             tuple(sorted(o.run_id for o in rows[row.number] if o.parent_id == row.run_id and o.slot == row.slot)),
+            tuple(answered.get(row.recipient_id, ())),
         )
 
     return {

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from zoneinfo import ZoneInfo
 
-from campaigns.codes import RunType
+from campaigns.codes import RunType, step_of
 from campaigns.counting import amount
 from campaigns.display import phone_words, shown_time, state_words, utc
 from campaigns.following.results import result_words
@@ -33,6 +33,10 @@ def chapter_lines(chapter: Chapter, zone: ZoneInfo) -> Iterator[str]:
         what = "it" if ruling.list_id is None else f"the text to contact list {ruling.list_id}"
         found = ruling.declared.replace("-", " ")
         yield f"  decided: {ruling.by} declared {what} {found}, {shown_time(ruling.at, zone, seconds=True)}"
+    if row.root_id is not None and row.parent_id is None:
+        yield f"  run {row.run_id}: step {step_of(row.run_moment)[1]} of run {row.root_id}"
+    for at in chapter.answered_at:
+        yield f"  they answered while it was on its way: {shown_time(at, zone, seconds=True)}"
     if row.parent_id is not None:
         yield f"  run {row.run_id}: sends again what had failed in run {row.parent_id}"
     elif chapter.again:
@@ -88,6 +92,10 @@ def chapter_json(chapter: Chapter, zone: ZoneInfo, *, full: bool) -> ChapterShap
         "sent_at": utc(row.sent_at),
         "delivered_at": utc(row.delivered_at),
     }
+    if row.run_type is RunType.STEP:
+        shown["step"] = step_of(row.run_moment)[1]
+    if chapter.answered_at:
+        shown["answered_on_the_way_at"] = [utc(at) for at in chapter.answered_at]
     if reminder := _reminder(row, zone):
         shown["reminder"] = reminder
     return shown

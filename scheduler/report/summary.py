@@ -102,6 +102,7 @@ class RunProgress:
     after_all: int = 0  # how many of their rows were left out, since the failed text was sent after all
     approved: tuple[str, datetime] | None = None  # by whom, and when; only if one campaign was asked for
     budget: MoneyAmount | None = None  # what the campaign may cost in all
+    steps: tuple[tuple[RunView, Books], ...] = ()  # later texts to its people; only if one campaign was asked for
 
     @property
     def outcome(self) -> Books:
@@ -125,7 +126,7 @@ class RunProgress:
 
 
 def progress_json(seen: RunProgress) -> ProgressShape:
-    """Return the object of `--json`; a run with resends has them as `resends`."""
+    """Return the object of `--json`; a run with resends has them as `resends`, and its steps as `steps`."""
     whole = run_summary(seen.run, seen.books, seen.groups, awaits=seen.awaits, approved=seen.approved)
     summary = cast(ProgressShape, whole)
     if seen.replies:
@@ -134,6 +135,8 @@ def progress_json(seen: RunProgress) -> ProgressShape:
         summary["reached_though_opted_out"] = seen.reached
     if seen.again:
         summary["resends"] = [run_summary(run, of_run) for run, of_run in seen.again]
+    if seen.steps:
+        summary["steps"] = [{**run_summary(run, of_run), "step": run.step} for run, of_run in seen.steps]
     return summary
 
 
@@ -189,7 +192,9 @@ def other_lines(seen: RunProgress, zone: ZoneInfo) -> Iterator[str]:
 
 
 def parent_words(run: RunView) -> str:
-    """Return which run a resend sends again."""
+    """Return which run a resend sends again, or a step belongs to."""
+    if run.step:
+        return f"run {run.id}, step {run.step} of run {run.root_id}"
     return "" if run.parent_id is None else f"run {run.id}, what failed in run {run.parent_id}"
 
 
@@ -198,6 +203,15 @@ def again_lines(seen: RunProgress) -> Iterator[str]:
     for run, of_run in seen.again:
         counts = ", ".join(f"{count:,} {state_words(state)}" for state, count in of_run.by_state.items())
         yield f"run {run.id}, {state_words(run.state)}: {counts}"
+
+
+def step_lines(seen: RunProgress, zone: ZoneInfo) -> Iterator[str]:
+    """Yield the steps of a run: later texts to its people."""
+    for run, of_run in seen.steps:
+        counts = ", ".join(f"{count:,} {state_words(state)}" for state, count in of_run.by_state.items())
+        why = f", {run.reason}" if run.reason else ""
+        begins = "" if run.started_at or run.finished_at else f", not before {shown_time(run.starts_at, zone)}"
+        yield f"{run.step}, run {run.id}, {state_words(run.state)}{begins}{why}: {counts}"
 
 
 def rehearsal_words(run: RunView) -> str:

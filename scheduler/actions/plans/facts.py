@@ -14,6 +14,7 @@ from campaigns.planning.approval import command, is_needed, to_approve
 from campaigns.planning.batching import NO_LIMIT
 from campaigns.planning.figures import PlanSummary, VariantSummary
 from campaigns.planning.replacements import ReplacedTexts
+from campaigns.steps.figures import StepSummary
 from scheduler.actions.plans.capacity import Capacity
 from scheduler.actions.plans.offsets import ReminderOffset
 from scheduler.actions.plans.preview import Preview
@@ -25,6 +26,7 @@ from scheduler.actions.shapes.plans import (
     PlannedOffset,
     PlannedPhone,
     PlannedReplacements,
+    PlannedStep,
     PlannedVariant,
     PlanPreview,
 )
@@ -184,9 +186,26 @@ def preview_json(seen: Preview, *, full: bool = True) -> PlanPreview:
         shown["replaced"] = replacements(summary.replaced, full=full)
     if summary.variants:
         shown["variants"] = [_variant_json(variant, full=full) for variant in summary.variants]
+    if summary.steps:
+        shown["steps"] = [cast(PlannedStep, step.to_json()) for step in summary.steps]
     if approval:
         shown["approval"] = {"plan": approval, "command": command(definition.campaign, approval)}
     return shown
+
+
+def step_line(step: StepSummary, zone: ZoneInfo) -> str:
+    """Return who may get a step, and when: `nudge: 0 to 120 texts, unless replied, from Fri ... to Fri ...`."""
+    who = f"{step.least:,} to {amount(step.most, 'text')}" if step.least < step.most else amount(step.most, "text")
+    conditions = [f"{key} {' or '.join(names)}" for key, names in (("unless", step.unless),) if names]
+    conditions += [f"only if {' and '.join(step.only_if)}"] if step.only_if else []
+    when = f"{step.after} after the text before"
+    if step.first_send_at is not None:
+        until = shown_time(step.last_send_at, zone) if step.last_send_at else "more than a year later"
+        when += f": from {shown_time(step.first_send_at, zone)} to {until}"
+    cost = ""
+    if step.cost is not None:
+        cost = f"{step.cost}" if step.least == step.most else f"at most {step.cost}"
+    return ", ".join(filter(None, (f"{step.name}: {who}", *conditions, amount(step.segments, "segment"), cost, when)))
 
 
 def _phone_json(phone: PhoneShare) -> PlannedPhone:

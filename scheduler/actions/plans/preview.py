@@ -22,6 +22,7 @@ from campaigns.planning.figures import PlanSummary
 from campaigns.planning.planner import plan_recipients
 from campaigns.planning.reminders import plan_reminders
 from campaigns.problems import CampaignFileError, Problem
+from campaigns.steps.figures import placed as placed_steps
 from campaigns.timing.placing import Placer
 from campaigns.timing.recurrence import SEARCH, recurrence_of
 from scheduler.actions.plans.known import KnownPeople, known_people
@@ -140,6 +141,8 @@ def preview(definition: Definition, settings: Settings, *, source: str, now: dat
         ),
     )
     shared, phones = gates(ceilings, settings.zone, definition, people.so_far.used, now)
+    expected = forecast(agenda, shared, phones)
+    summary = replace(summary, steps=placed_steps(summary.steps, definition, expected))
     return Preview(
         definition,
         plan.hash,
@@ -150,7 +153,7 @@ def preview(definition: Definition, settings: Settings, *, source: str, now: dat
         _budgets(definition, settings),
         tuple(reason for state in RecipientState for reason in reasons.get(state, ())),
         runs,
-        forecast(agenda, shared, phones),
+        expected,
         capped if people.over_cap is not None else None,
         offsets.found,
         tuple(budgets),

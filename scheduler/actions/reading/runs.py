@@ -39,6 +39,7 @@ from worker.store.runs.approvals import approval_of
 from worker.store.runs.reminders import every_day
 from worker.store.runs.resends import resends_of
 from worker.store.runs.runs import RunView, campaign_runs, list_runs, run_view, runs_of_campaigns
+from worker.store.steps.planned import steps_of
 
 AT_WORK: Final = tuple(set(RunState) - {RunState.COMPLETED, RunState.CANCELLED, RunState.FAILED})
 
@@ -149,12 +150,14 @@ def _progress(
     others: tuple[RunView, ...] = ()
     if campaign is not None and runs[0].type is not RunType.ONCE:
         made = campaign_runs(session, campaign)
-        others = tuple(run for run in made if run.id != runs[0].id and run.parent_id is None)[-OTHERS:]
+        others = tuple(run for run in made if run.id != runs[0].id and run.is_own)[-OTHERS:]
     again = {run.id: resends_of(session, run.id) for run in runs if in_detail}
+    later = {run.id: steps_of(session, run.id) for run in runs if in_detail}
     at_work = {run.account_id for run in runs if run.finished_at is None}
     slowed = {account: tuple(slowed_devices(session, account, now)) for account in at_work}
     stuck = {account: tuple(stuck_devices(session, account)) for account in at_work}
     resent = {run.id: books_of(session, ids) if (ids := again.get(run.id)) else {} for run in runs}
+    steps = {id_: books_of(session, ids) if ids else {} for id_, ids in later.items()}
     counted = books_of(session, {id_ for run in runs for id_ in days.get(run.id, [run.id])})
     reached = reached_all_the_same(session, [run.id for run in runs])
     ahead = outlooks(session, kept(session, [run.id for run in runs]))
@@ -175,6 +178,7 @@ def _progress(
             sent_after_all(session, resent[run.id]),
             approval_of(session, run) if in_detail else None,
             _total_budget(run, definitions),
+            tuple((run_view(session, id_), of_step) for id_, of_step in steps.get(run.id, {}).items()),
         )
         for run in runs
     ]
@@ -191,10 +195,13 @@ def _total_budget(run: RunView, definitions: Definitions) -> MoneyAmount | None:
 def _current(runs: Sequence[RunView]) -> list[RunView]:
     """Return the runs to show: no tests, and no finished run that a later run of its campaign has followed.
 
-    Of the days of reminders, only the next one is shown, or the last one if all are over.
+    Of the days of reminders, only the next one is shown, or the last one if all are over. Steps are shown with their
+    run, and alone where that is not.
     """
-    again = [run for run in runs if run.parent_id is not None and run.finished_at is None]
-    runs = [run for run in runs if run.type is not RunType.TEST and run.parent_id is None]
+    own = {run.id for run in runs if run.is_own}
+    again = [run for run in runs if not run.is_own and run.finished_at is None]
+    again = [run for run in again if run.parent_id is not None or run.root_id not in own]
+    runs = [run for run in runs if run.type is not RunType.TEST and run.is_own]
     last_over = {run.campaign_id: run.id for run in runs if run.finished_at is not None}
     of_days = sorted((run for run in runs if run.day), key=attrgetter("day"))
     days = {run.campaign_id: run.id for run in of_days if run.finished_at is not None}

@@ -103,6 +103,27 @@ class StoredReplacements(Saving):
     ]
 
 
+class MostAndLeast(TypedDict):
+    """The most people whom a step may go to, and the least."""
+
+    most: int
+    least: int
+
+
+class PlannedStep(TypedDict):
+    """What a step may send, and when if the text before goes as forecast; `segments` and `cost` are of the most."""
+
+    name: str
+    after: str
+    unless: list[str]
+    only_if: list[str]
+    recipients: MostAndLeast
+    segments: int
+    cost: NotRequired[PlanCostShape]
+    first_send_at: Moment | None
+    last_send_at: Moment | None
+
+
 class PlanFigures(TypedDict):
     """The figures of a plan, as they are stored once it has been made."""
 
@@ -113,6 +134,7 @@ class PlanFigures(TypedDict):
     landlines: NotRequired[int]
     left_out: NotRequired[list[RowsLeftOut]]
     replaced: NotRequired[StoredReplacements]
+    steps: NotRequired[list[PlannedStep]]
     variants: NotRequired[list[StoredVariant]]
     warnings: NotRequired[list[str]]
 
@@ -225,6 +247,7 @@ class PlanPreview(TypedDict):
     left_out: list[RowsLeftOut]
     replaced: NotRequired[PlannedReplacements]
     variants: NotRequired[list[PlannedVariant]]
+    steps: NotRequired[list[PlannedStep]]
     not_sent: list[str]
     warnings: list[str]
     over_cap_now: int | None

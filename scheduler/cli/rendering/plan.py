@@ -23,6 +23,7 @@ from scheduler.actions.plans.facts import (
     phone_lines,
     rate_words,
     replacements,
+    step_line,
 )
 from scheduler.actions.plans.offsets import ReminderOffset
 from scheduler.actions.plans.preview import Preview
@@ -62,6 +63,7 @@ def print_preview(seen: Preview) -> None:
             *_timing(seen),
             ("cost", _cost(seen)),
             *_money(seen),
+            ("steps", "\n".join(step_line(step, definition.schedule.zone) for step in summary.steps)),
             *_replaced(summary),
             *(("UCS-2 because", _because(entry)) for entry in forcing_characters(summary)),
             *(("nothing for", reason) for reason in seen.reasons),

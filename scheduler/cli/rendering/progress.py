@@ -21,6 +21,7 @@ from scheduler.report.summary import (
     run_summary,
     saved_words,
     spent_words,
+    step_lines,
     waits_for,
 )
 from scheduler.report.variants import outcome_table
@@ -83,8 +84,9 @@ def show_one(entry: RunProgress, zone: ZoneInfo) -> None:
             ("phones", "\n".join(phone_lines(entry, zone))),
             ("failed", "\n".join(failure_words(entry.failures))),
             ("run", moment_words(entry.run, zone)),
-            ("sends again", parent_words(entry.run)),
+            ("step" if entry.run.step else "sends again", parent_words(entry.run)),
             ("sent again", "\n".join(again_lines(entry))),
+            ("steps", "\n".join(step_lines(entry, zone))),
             ("other runs", "\n".join(other_lines(entry, zone))),
         ]
     )

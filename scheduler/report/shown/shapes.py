@@ -103,6 +103,8 @@ class ChapterShape(TypedDict):
     rehearsal: bool
     run: int
     sends_again: int | None
+    step: NotRequired[str]
+    answered_on_the_way_at: NotRequired[list[Moment]]
     state: RecipientStateWord
     why: str
     source: str
@@ -232,12 +234,19 @@ class RunShape(OutcomesShape):
     reason: NotRequired[str]
 
 
+class StepShape(RunShape):
+    """How far a step is: a run of its own, with later texts to the people of another."""
+
+    step: str
+
+
 class ProgressShape(RunShape):
     """How far a campaign is. What is about replies, variants and approvals is there if one campaign was asked for."""
 
     replies: NotRequired[Annotated[dict[str, int], Field(description="How many, by meaning.")]]
     reached_though_opted_out: NotRequired[int]
     resends: NotRequired[list[RunShape]]
+    steps: NotRequired[list[StepShape]]
 
 
 class LimitShape(TypedDict):

@@ -17,7 +17,7 @@ from worker.limits.batch_limits import limits_of
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.store.steps import releasing
-from worker.store.steps.releasing import OpenStep, Waiting
+from worker.store.steps.releasing import OpenStep, WaitingRow
 
 RELEASE_AHEAD: Final = timedelta(minutes=5)
 """How long before their moment people get a batch. By then most of what becomes of the text before has become of it;
@@ -134,7 +134,7 @@ class StepsTick:
         runtime: Runtime,
         step: OpenStep,
         definition: Definition,
-        rows: list[Waiting],
+        rows: list[WaitingRow],
         look: _Look,
         until: int,
         now: datetime,

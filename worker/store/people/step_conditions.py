@@ -84,11 +84,11 @@ _BY_RECEIPTS: Final = frozenset({StepCondition.DELIVERED, StepCondition.FAILED})
 
 
 def _leave_out(*where: sa.ColumnElement[bool]) -> dict[str, Statement]:
-    """Return for each reason what leaves out those of these people whom it applies to."""
+    """Return for each code what leaves out those of these people to whom it applies."""
     found = {}
     for condition, is_true in _IS_TRUE.items():
-        for reason, applies in ((condition.value, is_true), (NOT + condition.value, ~is_true)):
-            found[reason] = Statement(move_recipients(RecipientState.EXCLUDED, *where, applies, reason=reason))
+        for code, applies in ((condition.value, is_true), (NOT + condition.value, ~is_true)):
+            found[code] = Statement(move_recipients(RecipientState.EXCLUDED, *where, applies, reason=code))
     return found
 
 
@@ -120,8 +120,8 @@ GO_BACK: Final = Statement(
 """Those whose text before goes once more, since it had failed, wait for it again."""
 
 
-def reasons_of(unless: str | None, only_if: str | None) -> list[str]:
-    """Return why somebody may be left out of a step with these conditions, as a run has them."""
+def codes_of(unless: str | None, only_if: str | None) -> list[str]:
+    """Return the codes by which somebody may be left out of a step with these conditions, as a run has them."""
     return [*filter(None, (unless or "").split(",")), *(NOT + each for each in (only_if or "").split(",") if each)]
 
 
@@ -133,11 +133,11 @@ def leave_out(
     Raises `sqlalchemy.exc.OperationalError` if a receipt of the text before is being stored.
     """
     values = {"b_batch": batch_id, "b_root": root_id, "b_previous": previous_id}
-    reasons = reasons_of(unless, only_if)
-    if connection.dialect.name != "sqlite" and any(reason.removeprefix(NOT) in _BY_RECEIPTS for reason in reasons):
+    codes = codes_of(unless, only_if)
+    if connection.dialect.name != "sqlite" and any(code.removeprefix(NOT) in _BY_RECEIPTS for code in codes):
         SHARE_BEFORE.rows(connection, values)
     found = GO_BACK.changed(connection, values)
-    return found + sum(LEAVE_OUT[reason].changed(connection, values) for reason in reasons)
+    return found + sum(LEAVE_OUT[code].changed(connection, values) for code in codes)
 
 
 _after: sa.BindParameter[int] = sa.bindparam("b_after")
@@ -159,8 +159,8 @@ def leave_out_early(
 ) -> int:
     """Leave out those of these rows of a step who wait, and whom it is not for, whatever happens; return how many."""
     values = {"b_run": run_id, "b_root": root_id, "b_previous": previous_id, "b_after": after, "b_until": until}
-    early = [reason for reason in reasons_of(unless, None) if reason in PERMANENT]
-    return sum(_LEAVE_OUT_EARLY[reason].changed(session.connection(), values) for reason in early)
+    early = [code for code in codes_of(unless, None) if code in PERMANENT]
+    return sum(_LEAVE_OUT_EARLY[code].changed(session.connection(), values) for code in early)
 
 
 _own = runs.alias("own")

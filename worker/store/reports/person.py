@@ -74,6 +74,8 @@ class Appearance:
     list_id: int | None  # the contact list through which this person came in; its batch has no others
     slot: str  # for a reminder: which one it is
     parent_id: int | None = None  # the run whose failed texts its run resends
+    root_id: int | None = None  # the run that its run is a step of
+    run_moment: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +147,8 @@ def appearances(session: Session, numbers: Collection[str]) -> list[Appearance]:
         batches.c.list_id,
         recipients.c.slot,
         runs.c.parent_id,
+        runs.c.root_id,
+        runs.c.moment,
     )
     query = (
         sa.select(*columns)
@@ -250,6 +254,22 @@ def rulings(session: Session, rows: Collection[Appearance]) -> dict[int, list[Ru
         for row in by_run[run_id or 0]:
             if row.recipient_id in named or (row.list_id is not None and batch_id == row.batch_id):
                 found[row.recipient_id].append(Ruling(at, detail["by"], detail["as"], row.list_id))
+    return dict(found)
+
+
+def answers_on_the_way(session: Session, rows: Collection[Appearance]) -> dict[int, list[datetime]]:
+    """Return when people answered, by recipient, while the request with the step of this row was on its way."""
+    of_steps = {row.run_id for row in rows if row.root_id is not None}
+    found: dict[int, list[datetime]] = defaultdict(list)
+    if not of_steps:
+        return {}
+    query = sa.select(events.c.at, events.c.detail).where(
+        events.c.run_id.in_(sorted(of_steps)), events.c.name == EventName.STEP_ANSWERED
+    )
+    ids = {row.recipient_id for row in rows}
+    for at, detail in session.execute(query.order_by(events.c.id)):
+        for id_ in ids.intersection(detail["recipients"]):
+            found[id_].append(at)
     return dict(found)
 
 

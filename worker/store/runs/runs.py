@@ -73,6 +73,11 @@ class RunView:
         return date.fromisoformat(self.moment) if self.type in DAYS else None
 
     @property
+    def is_own(self) -> bool:
+        """Whether it belongs to no other run."""
+        return self.parent_id is None and self.root_id is None
+
+    @property
     def step(self) -> str:
         """Return the name of its step; "" for a run that is none."""
         return step_of(self.moment)[1] if self.type is RunType.STEP else ""
@@ -117,12 +122,6 @@ VIEW = (
     .join(accounts, accounts.c.id == runs.c.account_id)
     .join(definitions, definitions.c.id == runs.c.definition_id)
 )
-
-
-def kinds(session: Session, run_ids: Collection[int]) -> dict[int, str]:
-    """Return the kinds of these runs by their ids."""
-    query = sa.select(runs.c.id, runs.c.kind).where(runs.c.id.in_(sorted(run_ids)))
-    return {id_: kind for id_, kind in session.execute(query)}  # noqa: C416 - dict() takes no rows, by mypy
 
 
 def views_of(session: Session, statement: sa.Select[Any], values: Mapping[str, Any] | None = None) -> list[RunView]:

@@ -68,7 +68,12 @@ def definition_bodies(session: Session, definition_ids: Collection[int]) -> dict
 
 
 def adopt_definition(session: Session, run_id: int, definition_id: int) -> None:
-    """Let another version of the campaign's file count from now on; what was planned stays planned. Its steps
-    go by it, too."""
+    """Let another version of the campaign's file count from now on, for its steps, too; what was planned stays so."""
     its = sa.or_(runs.c.id == run_id, runs.c.root_id == run_id)
     session.execute(sa.update(runs).where(its).values(definition_id=definition_id))
+
+
+def kinds(session: Session, run_ids: Collection[int]) -> dict[int, str]:
+    """Return the kinds of these runs by their ids."""
+    query = sa.select(runs.c.id, runs.c.kind).where(runs.c.id.in_(sorted(run_ids)))
+    return {id_: kind for id_, kind in session.execute(query)}  # noqa: C416 - dict() takes no rows, by mypy

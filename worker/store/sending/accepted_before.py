@@ -80,7 +80,7 @@ def sent_since(schedule: Schedule, type: RunType, moment: str, departs_at: datet
     """
     if type is RunType.STEP:  # as old as the run that it belongs to
         moment, _ = step_of(moment)
-        type = RunType.FIRING if moment[:1].isdigit() else RunType.ONCE
+        type = RunType.ONCE if moment == RunType.ONCE else RunType.FIRING
     if type in {RunType.ONCE, RunType.RESEND}:
         return None
     if type is RunType.FIRING:

@@ -31,6 +31,12 @@ def steps_of(session: Session, root_id: int) -> list[int]:
     return list(session.scalars(query.order_by(runs.c.id)))
 
 
+def unfinished_steps(session: Session, root_id: int) -> list[int]:
+    """Return those of them that are not over, and what sends failed texts of them again."""
+    query = sa.select(runs.c.id).where(runs.c.root_id == root_id, runs.c.finished_at.is_(None))
+    return list(session.scalars(query.order_by(runs.c.id)))
+
+
 def create_steps(session: Session, root_id: int, definition: Definition, *, now: datetime) -> list[int]:
     """Make the runs of the steps of a run that is being planned; return them in order."""
     root = run_view(session, root_id)

@@ -99,7 +99,7 @@ def token_of(session: Session, step: OpenStep) -> tuple[Any, ...]:
     return (step.is_over, *(tuple(row) for row in found))
 
 
-class Waiting(NamedTuple):
+class WaitingRow(NamedTuple):
     """Somebody who waits for a step, and the rows of the text before."""
 
     id: int
@@ -111,7 +111,7 @@ class Waiting(NamedTuple):
 _DECLARED: Final = frozenset({RecipientState.ACCEPTED, RecipientState.SENT, RecipientState.DELIVERED})
 
 
-def waiting_rows(session: Session, step: OpenStep, *, after: int) -> tuple[list[Waiting], int | None]:
+def waiting_rows(session: Session, step: OpenStep, *, after: int) -> tuple[list[WaitingRow], int | None]:
     """Return who waits among the next `AT_ONCE` rows of a step after this one, and the last of these rows; None: there
     is none."""
     own = sa.select(recipients.c.id).where(recipients.c.run_id == step.run.id, recipients.c.id > after)
@@ -163,7 +163,7 @@ def waiting_rows(session: Session, step: OpenStep, *, after: int) -> tuple[list[
         rows = found.setdefault(id_, (number, segments, []))[2]
         if state is not None:
             rows.append(TextBefore(state, accepted_at or declared_at, zones or ""))
-    return [Waiting(id_, number, size, tuple(rows)) for id_, (number, size, rows) in found.items()], until
+    return [WaitingRow(id_, number, size, tuple(rows)) for id_, (number, size, rows) in found.items()], until
 
 
 _given = rows_given({"id": recipients.c.id.type, "batch_id": recipients.c.batch_id.type})

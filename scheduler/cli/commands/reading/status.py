@@ -32,7 +32,8 @@ COLUMNS: Final = (
         "finished_at",
     ),
     *(f"{times}.{name}" for times in ("forecast", "happened") for name in ("first_send_at", "last_send_at")),
-    *("variants", "control", "approval.plan", "approval.command", "replies", "reached_though_opted_out", "resends"),
+    *("variants", "control", "approval.plan", "approval.command", "replies", "reached_though_opted_out"),
+    *("resends", "steps"),
 )
 
 
