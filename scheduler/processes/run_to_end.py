@@ -31,6 +31,7 @@ from worker.store.runs import held
 from worker.store.runs.reminders import unfinished_days
 from worker.store.runs.runs import RunView
 from worker.store.sending import accounts, queue
+from worker.store.steps.planned import unfinished_steps
 
 LOOK_SECONDS: Final = 0.2
 """How often progress is read and shown."""
@@ -80,8 +81,10 @@ class OwnRuns:
     ids: set[int]
 
     def add(self, run: RunView, *, is_planned: bool) -> None:
-        """Work on this run; for a day of reminders that was just planned, on all days of its campaign."""
+        """Work on this run and its steps; for a day of reminders that was just planned, on all days of its campaign."""
         self.ids.add(run.id)
+        with self.runtime.store.read() as session:
+            self.ids.update(unfinished_steps(session, run.id))
         if is_planned and run.type is RunType.REMINDER_DAY:
             with self.runtime.store.read() as session:
                 self.ids.update(unfinished_days(session, run.campaign_id))
@@ -184,7 +187,8 @@ class _Sender:
     def left_lying(self, progress: Sequence[Progress]) -> str:
         """Return why nothing happens although a run is due and another process has the lock; empty while it works."""
         now = self.own.runtime.clock.now()
-        due = any(p.run.state is RunState.SCHEDULED and p.run.starts_at + PATIENCE < now for p in progress)
+        waiting = (p.run for p in progress if p.run.state is RunState.SCHEDULED and p.run.root_id is None)
+        due = any(run.starts_at + PATIENCE < now for run in waiting)
         return f"{taken(self.own.runtime, self.own.lock.holder())}; it does not send this" if due else ""
 
 
@@ -200,7 +204,10 @@ def _work(hands: _Sender, shown: Callable[[Sequence[Progress]], None]) -> Outcom
             shown(progress)
             took = runtime.clock.elapsed_seconds() - began
             pause = pause_after(took, share=LOOK_SHARE, longest=LONGEST_PAUSE_SECONDS, shortest=LOOK_SECONDS)
-            if all(p.run.finished_at is not None or p.awaits for p in progress):
+            unapproved = {p.run.id for p in progress if p.awaits}
+            if all(
+                p.run.finished_at is not None or unapproved.intersection({p.run.id, p.run.root_id}) for p in progress
+            ):
                 waits = " ".join(told_to_approve(p.run, p.awaits) for p in progress if p.awaits)
                 return Outcome(Exit.STOPPED if waits else _verdict(runtime, progress), progress, waits)
             if stop.wait(pause):
@@ -232,7 +239,7 @@ def _stopped_by(progress: Sequence[Progress], unheard: str, now: datetime) -> st
             return p.account_reason
         if p.run.paused_by not in {PausedBy.NOBODY, PausedBy.PERSON}:
             return f"{p.run.campaign} was paused: {p.run.reason}"
-    due = {p.run.state for p in progress if p.run.starts_at <= now}
+    due = {p.run.state for p in progress if p.run.starts_at <= now and p.run.root_id is None}
     return unheard if RunState.SCHEDULED in due and RunState.RUNNING not in due else ""
 
 

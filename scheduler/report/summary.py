@@ -35,9 +35,9 @@ def run_summary(
     """Return the object that ends `run --json` and `status --json`: its counts by state add up to the audience.
 
     Times are ISO 8601 in UTC, or None. `reason`, `moment`, `day`, `forecast` and `happened` are present only if known,
-    `replaced` only if characters of texts were, `cost` only if there were prices,
-    `variants` and `control` only with `groups`. `awaits`: the hash to approve before it starts; `approved`: by whom it
-    was, and when.
+    `replaced` only if characters of texts were, `cost` only if there were prices, `step` only for a step, `variants`
+    and `control` only with `groups`. `awaits`: the hash to approve before it starts; `approved`: by whom it was, and
+    when.
     """
     moment = run.fires_at
     summary: RunShape = {
@@ -56,6 +56,8 @@ def run_summary(
             "currency": run.currency,
             "segments_without_price": books.unpriced,
         }
+    if run.step:
+        summary["step"] = run.step
     if moment:
         summary["moment"] = utc(moment)
     if run.day:
@@ -136,7 +138,7 @@ def progress_json(seen: RunProgress) -> ProgressShape:
     if seen.again:
         summary["resends"] = [run_summary(run, of_run) for run, of_run in seen.again]
     if seen.steps:
-        summary["steps"] = [{**run_summary(run, of_run), "step": run.step} for run, of_run in seen.steps]
+        summary["steps"] = [run_summary(run, of_run) for run, of_run in seen.steps]
     return summary
 
 

@@ -100,7 +100,9 @@ TWO_SEGMENTS: Final = "Ciao " * 40
 def _write(folder: Path, case: Case) -> Audience:
     """Write the campaign of the case."""
     more = f"follow:\n  on_unknown: {case.policy}\n"
-    if case.world.kind is Kind.PEOPLE:
+    if case.world.kind in {Kind.PEOPLE, Kind.STEPS}:
+        if case.world.kind is Kind.STEPS:
+            more += "steps:\n  - {name: sorry, after: 1s, only_if: failed, message: Sorry}\n"
         rate = case.world.rate_per_second
         more = (f"  rate: {rate}/second\n" if rate else "") + more
         return write_campaign(folder, CAMPAIGN, recipients=RECIPIENTS, batch_size=BATCH, more=more)

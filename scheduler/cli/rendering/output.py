@@ -138,6 +138,7 @@ def print_run(summary: Mapping[str, Any]) -> None:
     print_facts(
         [
             ("campaign", summary["campaign"]),
+            ("step", summary.get("step", "")),
             ("state", f"{state}: {summary['reason']}" if "reason" in summary else state),
             ("started", _to_the_second(summary["started_at"])),
             ("finished", _to_the_second(summary["finished_at"])),

@@ -217,6 +217,7 @@ class RunShape(OutcomesShape):
 
     campaign: str
     run: int
+    step: NotRequired[str]
     moment: NotRequired[Moment]
     day: NotRequired[str]
     state: RunStateWord
@@ -234,19 +235,13 @@ class RunShape(OutcomesShape):
     reason: NotRequired[str]
 
 
-class StepShape(RunShape):
-    """How far a step is: a run of its own, with later texts to the people of another."""
-
-    step: str
-
-
 class ProgressShape(RunShape):
     """How far a campaign is. What is about replies, variants and approvals is there if one campaign was asked for."""
 
     replies: NotRequired[Annotated[dict[str, int], Field(description="How many, by meaning.")]]
     reached_though_opted_out: NotRequired[int]
     resends: NotRequired[list[RunShape]]
-    steps: NotRequired[list[StepShape]]
+    steps: NotRequired[list[RunShape]]
 
 
 class LimitShape(TypedDict):

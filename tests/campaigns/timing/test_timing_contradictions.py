@@ -31,6 +31,20 @@ CAP = "\nfrequency_cap: {messages: 1, per: 7d}"
 
 CASES = [
     pytest.param("start: now", LIST + "\nexclude: {file: gone.csv}", "exclude", "sends to all of them", id="exclude"),
+    pytest.param(
+        "start: now",
+        LIST + "\nsteps: [{name: nudge, after: 1d, message: Hello}]",
+        "steps",
+        "nobody knows its numbers",
+        id="steps and a list",
+    ),
+    pytest.param(
+        "remind: {column: at, before: 1d}",
+        FILE + "\nsteps: [{name: nudge, after: 1d, message: Hello}]",
+        "steps",
+        "several texts there",
+        id="steps and remind",
+    ),
     pytest.param("start: now", LIST + CAP, "frequency_cap", "cannot be used with a contact list", id="cap and a list"),
     pytest.param("start: now", LIST + "\nencoding: gsm", "encoding", "sent as it is written", id="encoding and a list"),
     pytest.param("by: gateway", FILE, "by", "needs a start", id="handed over, without a start"),

@@ -28,7 +28,7 @@ from tests.prove.world.victim import Fate, parse_crash
 from tests.support.nursery import Sandbox
 from worker.sandbox.running.options import SandboxOptions
 
-SEED = 6
+SEED = 4
 IN_CI = 4
 """This many cases of the short form are tried in each run; the others with `make prove-quick`."""
 

@@ -33,6 +33,7 @@ class Kind(StrEnum):
 
     PEOPLE = "people"
     CONTACT_LIST = "contact_list"
+    STEPS = "steps"  # with a step that is for nobody, so that everybody still has one text
     BROKEN = "broken"  # a text that costs more than its daily budget: planning fails
 
 
@@ -74,6 +75,7 @@ LEASED: Final = World("lease", delivery_seconds=6.0, only=Database.POSTGRESQL)
 """`run` holds a lease there, and lasts long enough to renew it, every 3 s."""
 
 A_LIST: Final = World("contact list", kind=Kind.CONTACT_LIST)
+STEPPED: Final = World("a step", kind=Kind.STEPS)
 BROKEN: Final = World("too dear", kind=Kind.BROKEN)
 
 ANY: Final = (QUIET, LOST, STORED, UNSTORED)
@@ -87,6 +89,8 @@ TRANSACTIONS: Final[Mapping[str, tuple[World, ...]]] = {
     "register": ANY,
     "plan_chunk": ANY,
     "plan_list": (A_LIST,),
+    "plan_steps": (STEPPED,),
+    "step_release": (STEPPED,),
     "plan_finished": ANY,
     "plan_failed": (BROKEN,),
     "probe_now": (NO_CREDITS,),
@@ -118,6 +122,7 @@ REQUESTS: Final[Mapping[str, tuple[World, ...]]] = {
 }
 
 NOT_BY_RUN: Final[Mapping[str, str]] = {
+    "step_empty": "a step for which nobody is left before it begins",
     "probe": "60 s after an account was paused; `run` has given up by then",
     "requeue_all": "`up` and `worker`",
     "move_leave": "`move`",
@@ -234,7 +239,18 @@ NOT_BY_RUN: Final[Mapping[str, str]] = {
 """Transactions that `campaigns run` does not reach, and what reaches them."""
 
 ONCE: Final = frozenset(
-    {"account", "register", "plan_list", "plan_finished", "plan_failed", "probe_now", "requeue_mine", "settle"}
+    {
+        "account",
+        "register",
+        "plan_list",
+        "plan_steps",
+        "step_release",
+        "plan_finished",
+        "plan_failed",
+        "probe_now",
+        "requeue_mine",
+        "settle",
+    }
     | {"lease_take", "lease_end", "plan_chunk", "meet", "start", "queue", "rescue", "watch", "finish", "replies_read"}
 )
 """What one process does, or may do, only once: the n-th time is then the n-th process that is killed there."""

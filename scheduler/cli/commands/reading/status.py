@@ -17,7 +17,7 @@ MOST_FILES: Final = 10
 """How many files of the inbox that cannot be used are named."""
 
 COLUMNS: Final = (
-    *("campaign", "run", "moment", "day", "state", "reason", "recipients.audience"),
+    *("campaign", "run", "step", "moment", "day", "state", "reason", "recipients.audience"),
     *(f"recipients.{state}" for state in RecipientState),
     *(
         "segments",
