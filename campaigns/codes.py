@@ -151,3 +151,11 @@ def step_of(moment: str) -> tuple[str, str]:
     """Return the moment of the run that a step belongs to, and the step's name."""
     of_run, _, step = moment.rpartition("/")
     return of_run, step
+
+
+def root_fires_at(moment: str) -> datetime | None:
+    """Return when the run fires that the step with this moment belongs to; None: its campaign runs once."""
+    try:
+        return moment_of(step_of(moment)[0])
+    except ValueError:
+        return None

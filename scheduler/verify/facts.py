@@ -23,7 +23,7 @@ AT_THE_GATEWAY: Final = frozenset({P.ACCEPTED, P.SENT, P.DELIVERED, P.EXPIRED})
 LEFT_OUT: Final = frozenset({P.INVALID, P.DUPLICATE, P.EXCLUDED, P.HOLDOUT, P.SUPPRESSED, P.CAPPED, P.SKIPPED})
 """States that say that no text was sent."""
 
-LEFT_OUT_BY_PLAN: Final = frozenset({P.INVALID, P.DUPLICATE, P.EXCLUDED, P.HOLDOUT})
+LEFT_OUT_BY_PLAN: Final = frozenset({P.INVALID, P.DUPLICATE, P.HOLDOUT})
 
 NOT_SENT: Final = "not_sent"
 """The outcome of a request that is proven not to have reached the gateway."""

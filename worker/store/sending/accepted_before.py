@@ -13,7 +13,7 @@ from typing import Final
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from campaigns.codes import RunType, moment_of, step_of
+from campaigns.codes import RunType, moment_of, root_fires_at
 from campaigns.definition.schedule import LocalTime, Schedule
 from campaigns.lifecycle import BatchState, RecipientState
 from campaigns.protocol.matching import as_words, is_similar, same_number
@@ -78,14 +78,14 @@ def sent_since(schedule: Schedule, type: RunType, moment: str, departs_at: datet
     replace a later one. `departs_at` is the moment of the batch; for a late one, that is the moment of its
     planning.
     """
-    if type is RunType.STEP:  # as old as the run that it belongs to
-        moment, _ = step_of(moment)
-        type = RunType.ONCE if moment == RunType.ONCE else RunType.FIRING
-    if type in {RunType.ONCE, RunType.RESEND}:
+    fires_at = root_fires_at(moment) if type is RunType.STEP else None  # a step is as old as the run it belongs to
+    if type in {RunType.ONCE, RunType.RESEND} or (type is RunType.STEP and fires_at is None):
         return None
     if type is RunType.FIRING:
+        fires_at = moment_of(moment)
+    if fires_at is not None:
         ahead = ZONES_APART if schedule.local_time is LocalTime.RECIPIENT else timedelta(0)
-        return moment_of(moment) - ahead - CLOCKS_APART
+        return fires_at - ahead - CLOCKS_APART
     late = schedule.if_late.within if schedule.if_late else timedelta(0)
     return departs_at - late - CLOCKS_APART
 
