@@ -10,10 +10,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Final
 
-from apscheduler.schedulers import base
-
 from campaigns.clock import SystemClock
-from scheduler import loop
 
 FILE: Final = "CLOCK_FILE"
 """Name of the environment variable with the file's path."""
@@ -50,6 +47,10 @@ def follow() -> None:
 
 def follow_everywhere() -> None:
     """The same for all that a service asks for the time, APScheduler included, as if the machine's clock were put."""
+    from apscheduler.schedulers import base  # here: each sandbox imports this file, and these two take a second
+
+    from scheduler import loop
+
     follow()
     file, honest = Path(os.environ[FILE]), time.time
 
