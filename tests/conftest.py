@@ -1,5 +1,6 @@
 """The real servers, started when the first test of a process asks for them."""
 
+import gc
 import os
 import shutil
 import signal
@@ -31,6 +32,8 @@ ROOM_BYTES: Final = 1 << 30
 def pytest_configure() -> None:
     """Put the tests' files into memory, and let Ctrl-C reach the commands that tests start.
 
+    The garbage collector rests until the tests are collected: of 8 s in each process it took one.
+
     A commit of SQLite waits for the disk: 11 ms and 0.27 ms of CPU, against 0.01 ms in memory (measured), and a run
     makes tens of thousands. Tests kill processes but never cut the power. `--basetemp` and PYTEST_DEBUG_TEMPROOT take
     precedence.
@@ -42,6 +45,7 @@ def pytest_configure() -> None:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    gc.disable()
 
 
 @pytest.fixture(autouse=True)
@@ -53,6 +57,12 @@ def _logs_as_at_first() -> Iterator[None]:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items[:] = longest_first(items)
+
+
+def pytest_collection_finish() -> None:
+    gc.collect()
+    gc.freeze()  # what stays for the whole run is not looked through again
+    gc.enable()
 
 
 @pytest.hookimpl(optionalhook=True)
