@@ -54,7 +54,7 @@ SHARING: Final = frozenset({
 })  # fmt: skip
 """Modules whose tests share what takes time to make."""
 
-ALONE: Final = frozenset({"tests/deploy/test_deploy_monitoring.py", "tests/scheduler/web/api/test_api_kill.py"})
+ALONE: Final = frozenset({"tests/deploy/test_deploy_monitoring.py"})
 """Modules with a fixture of their own that few of their tests use: each test may go anywhere."""
 
 LONGEST: Final = (

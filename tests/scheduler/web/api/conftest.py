@@ -18,7 +18,11 @@ from worker.runtime import Runtime
 def api_runtime(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, migrated: Callable[[Path], None]
 ) -> Iterator[Runtime]:
-    folder = tmp_path_factory.mktemp("api")
+    yield from installed(request, tmp_path_factory.mktemp("api"), migrated)
+
+
+def installed(request: pytest.FixtureRequest, folder: Path, migrated: Callable[[Path], object]) -> Iterator[Runtime]:
+    """A runtime on an empty database of the kind that the fixture's parameter names."""
     (folder / "privacy.key").write_text("0123456789abcdef" * 4)
     more = {"inbox": folder / "inbox", "api_rate": 10_000, "allow_private_webhooks": True}
     more["privacy_key_file"] = folder / "privacy.key"

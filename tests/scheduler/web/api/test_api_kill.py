@@ -1,10 +1,10 @@
-"""Calls, each sent fifty times at once by programs that never give up, to servers that are killed: one effect each."""
+"""Calls, each sent many times at once by programs that never give up, to servers that are killed: one effect each."""
 
 import json
 import os
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +14,7 @@ from pathlib import Path
 from signal import SIGKILL
 from typing import Any
 
+import pytest
 import sqlalchemy as sa
 
 from campaigns.access import Scope
@@ -21,6 +22,7 @@ from campaigns.lifecycle import RecipientState
 from scheduler.inbox.uploads import Upload, uploads_in
 from tests.prove.world.product import Product
 from tests.scheduler.web.api.api_caller import Caller, Callers
+from tests.scheduler.web.api.conftest import installed
 from tests.scheduler.web.api.test_api_files import TABLE, digest_of
 from tests.store.store_world import World, people
 from tests.support import nursery
@@ -28,7 +30,6 @@ from tests.support.tcp_server import unused_port
 from worker.runtime import Runtime
 from worker.store.tables import audit_entries, idempotent_calls, recipients, runs
 
-CALLS = 50
 PATIENCE_SECONDS = 300
 FILE = b"""\
 campaign: summer-sale
@@ -100,6 +101,19 @@ class Servers:
             nursery.exit_code(process, PATIENCE_SECONDS)
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def api_runtime(
+    request: pytest.FixtureRequest, tmp_path: Path, migrated: Callable[[Path], object]
+) -> Iterator[Runtime]:
+    """One for each test: what is counted at its end is its own."""
+    yield from installed(request, tmp_path, migrated)
+
+
+@pytest.fixture
+def world(api_runtime: Runtime) -> World:
+    return World(api_runtime.store)
+
+
 def insist(asked: Asked, caller: Caller, until: float) -> str:
     """Ask until there is an answer; return what does not depend on when it was given."""
     while time.monotonic() < until:
@@ -117,7 +131,8 @@ def insist(asked: Asked, caller: Caller, until: float) -> str:
     raise TimeoutError
 
 
-def test_calls_survive_their_servers(api_runtime: Runtime, world: World, tmp_path: Path) -> None:
+@pytest.mark.parametrize("calls", [10, pytest.param(50, marks=pytest.mark.proof)])
+def test_calls_survive_their_servers(calls: int, api_runtime: Runtime, world: World, tmp_path: Path) -> None:
     world.run(people(5))
     world.run(people(2, first=40, state=RecipientState.HELD), campaign="held-sale")
     settings, port = api_runtime.settings, unused_port()
@@ -131,7 +146,7 @@ def test_calls_survive_their_servers(api_runtime: Runtime, world: World, tmp_pat
     until, given = time.monotonic() + PATIENCE_SECONDS, list[tuple[Asked, str]]()
 
     def survive(asked: Asked, pool: ThreadPoolExecutor) -> None:
-        answers = [pool.submit(insist, asked, caller, until) for _ in range(CALLS)]
+        answers = [pool.submit(insist, asked, caller, until) for _ in range(calls)]
         for point in asked.points:
             with servers.one(point) as process:
                 assert nursery.exit_code(process, PATIENCE_SECONDS) == -SIGKILL, (asked.action, point)
@@ -139,7 +154,7 @@ def test_calls_survive_their_servers(api_runtime: Runtime, world: World, tmp_pat
             (answer,) = {each.result() for each in answers}
         given.append((asked, answer))
 
-    with ThreadPoolExecutor(CALLS) as pool:
+    with ThreadPoolExecutor(calls) as pool:
         for asked in CASES:
             survive(asked, pool)
         with servers.one():
