@@ -20,12 +20,13 @@ def started(
     """Return the runtime of a service, once its servers are there; None if it is told to stop first.
 
     In containers and at boot everything starts at once. An error that waiting cannot fix is raised at once; any other
-    one if it lasts for `CAMPAIGNS_START_WAIT_SECONDS`: `SettingsError`, `StoreError` or `DBAPIError`. `role`: of a
-    process that needs Redis.
+    one if it lasts for `CAMPAIGNS_START_WAIT_SECONDS`: `SettingsError`, `StoreError` or `DBAPIError`. That time begins
+    with the first failure: a first look that takes long leaves time for another one. `role`: of a process that needs
+    Redis.
     """
     clock = SystemClock()
     troubles = Troubles(clock)
-    until = clock.elapsed_seconds() + settings.start_wait_seconds
+    until: float | None = None
     takes_them = False
     while not stop.is_set():
         try:
@@ -36,6 +37,7 @@ def started(
             took_them, takes_them = takes_them, _is_of_client(settings, error)
             if takes_them and not took_them:
                 continue  # it may have come up since
+            until = until or clock.elapsed_seconds() + settings.start_wait_seconds
             if clock.elapsed_seconds() >= until or takes_them or not _passes(error):
                 raise
             stop.wait(troubles.failed("start", error))
