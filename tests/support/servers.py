@@ -237,10 +237,13 @@ class PostgresDatabases:
         return f"postgresql+psycopg://postgres@127.0.0.1:{self.port}/{database}"
 
     def create_database(self, template: str = "template0", name: str = "") -> str:
-        """Create a database, empty or like the template; return its name."""
+        """Create a database, empty or like the template; return its name.
+
+        Its files are copied: the default strategy logs every page, which takes three times as long (60 ms of CPU).
+        """
         name = name or f"test_{uuid4().hex[:12]}"
         with self._connect() as connection:
-            connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}".encode())
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY".encode())
         return name
 
     def drop_database(self, name: str) -> None:
