@@ -44,7 +44,10 @@ PAGES = (
     "/submit",
     "/campaigns/spring-sale/plan",
 )
-TAGS = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}}
+TAGS = {
+    "runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]},
+    "resultTypes": ["violations"],  # with every node that passes, a page took 0.2 s of the processor more
+}
 
 
 @contextmanager
