@@ -57,7 +57,7 @@ def test_one_help_gives_one_text_also_when_it_comes_twice_and_the_service_is_kil
         assert killed.code == -signal.SIGKILL
         assert answers() in ([anna], [ben], [anna, ben])
         # and continues, and one of them asks once more
-        service = product.start("up")
+        service = product.fork("up")
         try:
             until(lambda: len(answers()) == 2)
             writes(anna)
@@ -65,7 +65,7 @@ def test_one_help_gives_one_text_also_when_it_comes_twice_and_the_service_is_kil
             until(lambda: {row.state for row in product.export("help-answers")} == {"delivered"})
         finally:
             service.terminate()
-            service.wait(30)
+            service.join(30)
         books = product.export("help-answers")
         told = product.run("why", anna).stdout
     # then
