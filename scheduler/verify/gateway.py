@@ -5,6 +5,10 @@ from datetime import datetime
 from typing import Protocol
 
 
+class GatewayUnread(Exception):
+    """The gateway could not be read; the message says why."""
+
+
 class SeenMessage(Protocol):
     """A message as the gateway shows it."""
 
@@ -21,7 +25,7 @@ class SeenMessage(Protocol):
 
 
 class GatewayReads(Protocol):
-    """What is asked of the gateway. Every method may raise the gateway's own error."""
+    """What is asked of the gateway. Every method may raise `GatewayUnread`."""
 
     def between(self, start: datetime, end: datetime) -> Iterator[Sequence[SeenMessage]]:
         """Yield the messages that were sent, or are to be, in this time, a reply at a time; some come twice."""

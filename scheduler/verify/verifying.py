@@ -11,7 +11,7 @@ from sqlmodel import Session
 
 from scheduler.verify.checks import Check, CheckResult, Reckoning
 from scheduler.verify.facts import Rules, RunFacts, declarations, facts_of
-from scheduler.verify.gateway import GatewayReads
+from scheduler.verify.gateway import GatewayReads, GatewayUnread
 from scheduler.verify.judges.audit import judge_chain, judge_decisions
 from scheduler.verify.judges.books import COLUMNS, BooksJudge
 from scheduler.verify.judges.caps import CapJudge
@@ -30,11 +30,15 @@ from worker.store.tables import events, recipients
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """What every check found about these runs. `is_offline`: why the gateway was not asked; empty: it was."""
+    """What every check found about these runs.
+
+    `is_offline`: why the gateway was not asked, or not to the end (`is_cut_off`); empty: it was.
+    """
 
     runs: tuple[int, ...]
     checks: tuple[CheckResult, ...]
     is_offline: str = ""
+    is_cut_off: bool = False
 
     @property
     def wrong(self) -> int:
@@ -47,9 +51,9 @@ def verify(
 ) -> Verified:
     """Work out every promise about some runs of a campaign, a page of rows at a time.
 
-    `gateway` None: its messages are left out, because of `is_offline`. Raises the gateway's own error.
+    `gateway` None: its messages are left out, because of `is_offline`.
     """
-    reckoning = Reckoning()
+    reckoning, is_cut_off = Reckoning(), False
     with store.read() as session:
         if session.get_bind().dialect.name == "postgresql":  # all of it as it is at one moment
             session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
@@ -73,9 +77,13 @@ def verify(
                     "{} runs are from before the gateway was set up anew: their messages were left out",
                     len(mine) - len(here),
                 )
-            if here:
-                MessageJudge(store, here, gateway, reckoning).judge()
-    return Verified(tuple(run.id for run in found), tuple(reckoning.results()), is_offline)
+            try:
+                if here:
+                    MessageJudge(store, here, gateway, reckoning).judge()
+            except GatewayUnread as error:
+                is_offline, is_cut_off = str(error), True
+                break
+    return Verified(tuple(run.id for run in found), tuple(reckoning.results()), is_offline, is_cut_off)
 
 
 def _judge_run(session: Session, run: RunFacts, rules: Rules, reckoning: Reckoning) -> None:

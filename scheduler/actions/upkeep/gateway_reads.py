@@ -7,7 +7,8 @@ from functools import partial
 from typing import Final, TypeVar
 
 from campaigns.clock import Clock
-from worker.gateway import GatewayClient, MessageStatus, ReplyTooLong
+from scheduler.verify.gateway import GatewayUnread
+from worker.gateway import GatewayClient, GatewayError, MessageStatus, ReplyTooLong
 from worker.gateway.results import Message
 
 T = TypeVar("T")
@@ -28,7 +29,7 @@ LEAST_REST_SECONDS: Final = 0.02
 
 
 class PacedReads:
-    """Reads one account, and counts the `reads`. Every method may raise `GatewayError`."""
+    """Reads one account, and counts the `reads`. Every method may raise `GatewayUnread`."""
 
     def __init__(self, client: GatewayClient, clock: Clock) -> None:
         self._client, self._clock = client, clock
@@ -66,6 +67,10 @@ class PacedReads:
         self.reads += 1
         try:
             return read()
+        except ReplyTooLong:
+            raise
+        except GatewayError as error:
+            raise GatewayUnread(str(error)) from error
         finally:
             self._clock.sleep(max(LEAST_REST_SECONDS, self._clock.elapsed_seconds() - began))
 

@@ -65,7 +65,7 @@ def verify_campaign(
     """Work out every promise about these runs. Changes nothing.
 
     The gateway is asked if it is the one that they were sent through; `offline`: it is not. `sandbox`: (address, key)
-    of that of a rehearsal. Raises `GatewayError`, and `SettingsError` if its key is missing.
+    of that of a rehearsal. Raises `SettingsError` if its key is missing.
     """
     left_out = ASKED_OFFLINE if offline else _left_out(wanted, settings, sandbox)
     rules = rules_of(settings)

@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Final, Generic, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -12,6 +13,12 @@ T = TypeVar("T")
 
 UNITS: Final = {"second": 1.0, "minute": 60.0, "hour": 3600.0}
 LENGTHS: Final = {"d": 86_400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
+
+JITTER: Final = timedelta(seconds=5)
+"""How much earlier the time of a request may be than that of one stored before it: several processes make them."""
+
+Mark = tuple[int, datetime]
+"""A request, and when it was made."""
 
 LATE: Final = timedelta(seconds=2)
 """How long a change of a limit may take to reach every process."""
@@ -45,21 +52,31 @@ class Sliding:
     """The segments granted in the last `seconds`, fed in order of time."""
 
     seconds: float
-    _granted: deque[tuple[datetime, int, bool]] = field(default_factory=deque)
+    _granted: deque[tuple[datetime, int, bool, Mark]] = field(default_factory=deque)
     total: int = 0
     own: int = 0
 
-    def add(self, at: datetime, segments: int, *, is_own: bool) -> int:
+    def add(self, at: datetime, segments: int, *, is_own: bool, mark: Mark) -> int:
         """Count a grant; return how many segments were granted in the half-open window that ends with it."""
         length = timedelta(seconds=self.seconds)
         while self._granted and at - self._granted[0][0] >= length:
-            _, gone, was_own = self._granted.popleft()
+            _, gone, was_own, _ = self._granted.popleft()
             self.total -= gone
             self.own -= was_own
-        self._granted.append((at, segments, is_own))
+        self._granted.append((at, segments, is_own, mark))
         self.total += segments
         self.own += is_own
         return self.total
+
+    def marks(self) -> list[Mark]:
+        """Return the marks of the grants in the window."""
+        return [mark for *_, mark in self._granted]
+
+
+def was_set_back(marks: Iterable[Mark]) -> bool:
+    """Return whether a later request was made at an earlier time: its clock was set back in between."""
+    times = [at for _, at in sorted(marks)]
+    return any(earlier - later > JITTER for earlier, later in pairwise(times))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,16 +8,21 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from campaigns.codes import DAYS
-from campaigns.lifecycle import RecipientState
+from campaigns.lifecycle import RecipientState, RunState
 from campaigns.phone_numbers.masking import mask
 from scheduler.verify.checks import Breach, Check, Reckoning
 from scheduler.verify.facts import AT_THE_GATEWAY, LEFT_OUT, LEFT_OUT_BY_PLAN, Declarations, P, RunFacts
 from scheduler.verify.pages import of_values
-from worker.store.tables import attempts, batches, recipients, retries, run_counts
+from worker.store.tables import attempts, audit_entries, batches, recipients, retries, run_counts
 
 STATES: Final = frozenset(state.value for state in RecipientState)
 BATCH: Final = "batch."
 REQUEST: Final = "request"
+
+EXTENDED: Final = "extended"
+"""What the audit says of a table that came again, with more people in it."""
+
+OVER: Final = frozenset({RunState.COMPLETED, RunState.CANCELLED})
 
 UNSETTLED: Final = frozenset({P.PENDING, P.IN_DOUBT})
 """States in which nobody may be left once a run is over; nor may those whose message is followed be `accepted`."""
@@ -51,7 +56,7 @@ class BooksJudge:
         self._reckoning.examined(Check.LOSSES, row.state in AT_THE_GATEWAY)
         self._reckoning.examined(Check.DOUBLES, row.gateway_id is not None)
         is_followed = row.state is P.ACCEPTED and row.gateway_id is not None
-        if run.finished_at is not None and (row.state in UNSETTLED or is_followed):
+        if run.finished_at is not None and run.state in OVER and (row.state in UNSETTLED or is_followed):
             wrong(Breach.UNSETTLED, **about, state=row.state.value)
         if row.state in AT_THE_GATEWAY and row.gateway_id is None and row.id not in self._declared.sent:
             wrong(Breach.NO_ID, **about, state=row.state.value)
@@ -102,7 +107,15 @@ class BooksJudge:
                     wrong(Breach.COUNTS_DIFFER, run=run.id, figure=named, kept=seen[key], rows=actual[key])
         planned, total = run.summary.get("audience"), self._rows.total()
         if isinstance(planned, int) and run.type not in DAYS and not run.has_list and planned != total:
+            if planned < total and self._was_extended():
+                return
             wrong(Breach.AUDIENCE_DIFFERS, run=run.id, planned=planned, rows=total)
+
+    def _was_extended(self) -> bool:
+        """Return whether people were added to the plan, as the audit has it."""
+        its = audit_entries.c.run_id == self._run.id, audit_entries.c.action == "submit"
+        entries = self._session.scalars(sa.select(audit_entries.c.detail).where(*its))
+        return any((detail or {}).get("taken") == EXTENDED for detail in entries)
 
     def _counted(self) -> Counter[tuple[str, str]]:
         """Count batches by state, and requests. Few states are there to sort by, however many batches."""

@@ -19,6 +19,8 @@ from worker.store.tables import attempts, replies, suppressions
 REPLY: Final = "reply"
 QUICK: Final = frozenset({"command", "api", "webhook"})
 
+SET_BACK: Final = "{} opt-outs around which a clock was set back: nobody can tell whether the text was before it"
+
 AT_ONCE: Final = timedelta(seconds=2)
 SLOWLY: Final = timedelta(minutes=1)
 """How much later than its own time an opt-out may be stored: the time is read first. A look for replies takes as
@@ -60,12 +62,21 @@ class OptOutJudge:
                 self._reckoning.examined(Check.OPT_OUTS)
                 if request is None or request.started_at <= since:
                     continue
-                if until is None or request.started_at < until:
+                if until is not None and request.started_at >= until:
+                    continue
+                if self._was_set_back(request):
+                    self._reckoning.noted(Check.OPT_OUTS, SET_BACK)
+                else:
                     self._reckoning.wrong(
                         Breach.AFTER_OPT_OUT,
                         run=self._run.id, row=row.id, who=mask(row.number), request=request.id,
                         at=shown(request.started_at), since=shown(since),
                     )  # fmt: skip
+
+    def _was_set_back(self, request: Any) -> bool:
+        """Return whether a later request was made at an earlier time."""
+        earlier = attempts.c.id > request.id, attempts.c.started_at < request.started_at - AT_ONCE
+        return self._session.execute(sa.select(sa.literal(1)).where(*earlier).limit(1)).first() is not None
 
     def _entries(self, numbers: Sequence[str]) -> dict[str, list[tuple[datetime, datetime | None]]]:
         """Return from when until when each of these people gets nothing of this kind."""

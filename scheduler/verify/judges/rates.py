@@ -19,22 +19,25 @@ from scheduler.verify.arithmetic.limits import (
     loosest,
     month_in,
     speed_of,
+    was_set_back,
 )
+from scheduler.verify.changes import DeviceNames, LimitChanges
 from scheduler.verify.checks import Breach, Check, Reckoning
-from scheduler.verify.facts import NOT_SENT, Rules, RunFacts, json_of
+from scheduler.verify.facts import NOT_SENT, Rules, RunFacts
 from scheduler.verify.pages import by_time
 from scheduler.verify.times import shown
-from worker.store.tables import attempts, audit_entries, campaigns, definitions, runs
+from worker.store.tables import attempts, runs
 
-LIFTED: Final = ("none", 0)
-"""What the audit says of a rate and of a daily budget that were lifted."""
+SET_BACK: Final = "{} stretches of time in which a clock was set back: nobody can tell what was sent within them"
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
     """A request that was allowed to leave, at the throttle's moment. `device`: under whose limits it falls."""
 
+    id: int
     at: datetime
+    began_at: datetime
     run_id: int
     segments: int
     device: str
@@ -60,8 +63,12 @@ class RateReckoner:
                 None if speed is None else speed.count if speed.seconds == seconds else None for speed in in_force
             )
             cost = grant.segments if limit is None else min(grant.segments, limit)
-            total = window.add(grant.at, cost, is_own=grant.run_id in own)
-            if limit is not None and total > limit and window.own:
+            total = window.add(grant.at, cost, is_own=grant.run_id in own, mark=(grant.id, grant.began_at))
+            if limit is None or total <= limit or not window.own:
+                continue
+            if was_set_back(window.marks()):
+                reckoning.noted(Check.RATES, SET_BACK)
+            else:
                 reckoning.wrong(
                     Breach.OVER_RATE,
                     run=grant.run_id, segments=total, seconds=f"{seconds:g}", at=shown(grant.at), limit=limit,
@@ -96,61 +103,6 @@ class BudgetReckoner:
                 Breach.OVER_SEGMENTS,
                 run=grant.run_id, segments=self.spent[key], period=self.name, at=key, limit=limit, where=self.scope,
             )  # fmt: skip
-
-
-class LimitChanges:
-    """What people changed about limits, and which version of its file a campaign followed when, as the audit has it."""
-
-    def __init__(self, session: Session, slug: str) -> None:
-        columns: tuple[Any, ...] = (
-            audit_entries.c.at, audit_entries.c.action, audit_entries.c.campaign, audit_entries.c.subject,
-            audit_entries.c.detail,
-        )  # fmt: skip
-        query = sa.select(*columns).where(
-            sa.or_(
-                audit_entries.c.action == "throttle",
-                sa.and_(audit_entries.c.action == "submit", audit_entries.c.campaign == slug),
-            )
-        )
-        self._slug = slug
-        self._entries = session.execute(query.order_by(audit_entries.c.id)).all()
-        self._bodies = {
-            digest: json_of(body)
-            for digest, body in session.execute(
-                sa.select(definitions.c.content_hash, definitions.c.body)
-                .join(campaigns, campaigns.c.id == definitions.c.campaign_id)
-                .where(campaigns.c.slug == slug)
-            )
-        }
-
-    def of_campaign(self, run: RunFacts, name: str) -> list[tuple[datetime, Any]]:
-        """Return the values of `throughput.NAME` since when: of the file, replaced by what a person set."""
-        written, by_hand = run.definition.get("throughput", {}).get(name), None
-        found = list[tuple[datetime, Any]]()
-        for at, action, _, subject, detail in self._entries:
-            if action == "submit":
-                body = self._bodies.get(str((detail or {}).get("definition")))
-                written = written if body is None else body.get("throughput", {}).get(name)
-            elif subject != f"campaign:{self._slug}":
-                continue
-            elif detail.get("cleared"):
-                by_hand = None
-            elif detail.get(name) is not None:
-                by_hand = detail[name]
-            found.append((at, written if by_hand is None else None if by_hand in LIFTED else by_hand))
-        return found
-
-    def of_scope(self, scope: str, name: str, usual: Any) -> list[tuple[datetime, Any]]:
-        """Return the values of a limit of the account or a device, where people changed it; `usual`: the setting's."""
-        found = list[tuple[datetime, Any]]()
-        for at, action, _, subject, detail in self._entries:
-            if action != "throttle" or subject != scope:
-                continue
-            if detail.get("cleared"):
-                found.append((at, usual))
-            elif detail.get(name) is not None:
-                found.append((at, None if detail[name] in LIFTED else detail[name]))
-        return found
 
 
 def judge_rates(session: Session, mine: Sequence[RunFacts], rules: Rules, reckoning: Reckoning) -> None:
@@ -220,24 +172,6 @@ class _Limits:
         yield BudgetReckoner("throughput.monthly", InForce(monthly), month_in, run.zone, "month")
 
 
-class _Devices:
-    """The device under whose limits a request falls: `primary` where none is named, `any` where the gateway chooses."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-        self._unnamed: dict[int, str] = {}
-
-    def of(self, target: str, definition_id: int) -> str:
-        if target:
-            return "any" if "," in target else target
-        if definition_id not in self._unnamed:
-            query = sa.select(definitions.c.body).where(definitions.c.id == definition_id)
-            devices = json_of(self._session.scalars(query).one()).get("devices") or {}
-            is_open = devices.get("random") or devices.get("mode", "specified") != "specified"
-            self._unnamed[definition_id] = "any" if is_open else "primary"
-        return self._unnamed[definition_id]
-
-
 def _speeds(first: Speed | None, changes: Iterable[tuple[datetime, Any]]) -> InForce[Speed | None]:
     return InForce(first, tuple((at, value if isinstance(value, Speed) else speed_of(value)) for at, value in changes))
 
@@ -249,8 +183,8 @@ def _amounts(first: int | None, changes: Iterable[tuple[datetime, Any]]) -> InFo
 def _grants(session: Session, account_id: int, since: datetime, until: datetime) -> Iterator[Grant]:
     """Yield what was granted to the account, in order of time, without what is proven not sent."""
     columns: tuple[Any, ...] = (
-        attempts.c.id, attempts.c.granted_at, attempts.c.run_id, attempts.c.segments, attempts.c.target,
-        runs.c.definition_id,
+        attempts.c.id, attempts.c.granted_at, attempts.c.started_at, attempts.c.run_id, attempts.c.segments,
+        attempts.c.target, runs.c.definition_id,
     )  # fmt: skip
     query = (
         sa.select(*columns)
@@ -258,6 +192,8 @@ def _grants(session: Session, account_id: int, since: datetime, until: datetime)
         .where(runs.c.account_id == account_id, attempts.c.outcome != NOT_SENT)
         .where(attempts.c.granted_at >= since, attempts.c.granted_at <= until)
     )
-    devices = _Devices(session)
-    for _, at, run_id, segments, target, definition_id in by_time(session, query, attempts.c.granted_at, attempts.c.id):
-        yield Grant(at, run_id, segments, devices.of(target, definition_id))
+    devices = DeviceNames(session)
+    for id_, at, began_at, run_id, segments, target, definition_id in by_time(
+        session, query, attempts.c.granted_at, attempts.c.id
+    ):
+        yield Grant(id_, at, began_at, run_id, segments, devices.of(target, definition_id))

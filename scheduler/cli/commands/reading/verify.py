@@ -43,7 +43,7 @@ def verify(
         print_json(verified_json(wanted, verified))
     else:
         _show(campaign, verified)
-    raise typer.Exit(Exit.UNHAPPY if verified.wrong else Exit.DONE)
+    raise typer.Exit(Exit.UNHAPPY if verified.wrong else Exit.STOPPED if verified.is_cut_off else Exit.DONE)
 
 
 def _show(campaign: str, verified: "Verified") -> None:
@@ -67,7 +67,9 @@ def _show(campaign: str, verified: "Verified") -> None:
     for result in verified.checks:
         for note in result.notes:
             say(f"not checked: {note}")
-    if verified.is_offline:
+    if verified.is_cut_off:
+        say(f"the gateway's messages were not read to the end: {verified.is_offline}")
+    elif verified.is_offline:
         say(f"the gateway was not asked ({verified.is_offline}): nobody knows whether its messages are these")
     runs = amount(len(verified.runs), "run")
     kept = "broke" if verified.wrong else "kept"
