@@ -22,6 +22,7 @@ class Check(StrEnum):
     MONEY = "money"
     PEOPLE = "people"
     OPT_OUTS = "opt_outs"
+    STEPS = "steps"
     AUDIT = "audit"
 
 
@@ -38,6 +39,7 @@ ABOUT: Final[Mapping[Check, tuple[str, str]]] = {
     Check.MONEY: ("charge", "charges follow from the requests, and keep the budgets"),
     Check.PEOPLE: ("person", "no phone texted more people in a month than it may"),
     Check.OPT_OUTS: ("opt-out", "nobody was texted after they had opted out"),
+    Check.STEPS: ("row", "later texts went to whom they are for, in time, and to nobody else"),
     Check.AUDIT: ("entry", "the audit is whole, and has what people decided"),
 }
 """What one thing is that a check counts, and what it says of them."""
@@ -82,6 +84,11 @@ class Breach(StrEnum):
     CHARGED_UNSENT = "charged_unsent"
     OVER_PEOPLE = "over_people"
     AFTER_OPT_OUT = "after_opt_out"
+    STEP_BEFORE_TEXT = "step_before_text"
+    STEP_TOO_SOON = "step_too_soon"
+    STEP_UNLESS = "step_unless"
+    STEP_ONLY_IF = "step_only_if"
+    STEP_LEFT_OUT = "step_left_out"
     CHAIN_BROKEN = "chain_broken"
     NOT_AUDITED = "not_audited"
 
@@ -144,6 +151,11 @@ BREACHES: Final[Mapping[Breach, tuple[Check, str]]] = {
         "phone {device} texted more than {limit} people in the month from {at}",
     ),
     Breach.AFTER_OPT_OUT: (Check.OPT_OUTS, "was texted by request {request} at {at}, and had opted out at {since}"),
+    Breach.STEP_BEFORE_TEXT: (Check.STEPS, "got a step at {at}, and not the text before it"),
+    Breach.STEP_TOO_SOON: (Check.STEPS, "got a step at {at}, which was due at {due}"),
+    Breach.STEP_UNLESS: (Check.STEPS, "got a step at {at} that is not for who has {condition}"),
+    Breach.STEP_ONLY_IF: (Check.STEPS, "got a step at {at} that is only for who has {condition}"),
+    Breach.STEP_LEFT_OUT: (Check.STEPS, "was left out of a step by {condition}, which is not so"),
     Breach.CHAIN_BROKEN: (Check.AUDIT, "entry {entry} of the audit was {how}"),
     Breach.NOT_AUDITED: (Check.AUDIT, "{what} at {at}, and the audit has no entry of it"),
 }

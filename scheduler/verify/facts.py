@@ -61,6 +61,11 @@ class RunFacts:
     type: RunType
     kind: str
     parent_id: int | None
+    root_id: int | None
+    previous_id: int | None
+    unless: str | None
+    only_if: str | None
+    moment: str
     state: RunState
     created_at: datetime
     planned_at: datetime | None
@@ -90,7 +95,8 @@ class RunFacts:
 def facts_of(session: Session, run_ids: Sequence[int]) -> list[RunFacts]:
     """Return these runs, in order."""
     columns: tuple[Any, ...] = (
-        runs.c.id, runs.c.campaign_id, runs.c.account_id, runs.c.type, runs.c.kind, runs.c.parent_id, runs.c.state,
+        runs.c.id, runs.c.campaign_id, runs.c.account_id, runs.c.type, runs.c.kind, runs.c.parent_id, runs.c.root_id,
+        runs.c.previous_id, runs.c.unless, runs.c.only_if, runs.c.moment, runs.c.state,
         runs.c.created_at, runs.c.planned_at, runs.c.sent_at, runs.c.finished_at, runs.c.approved_at,
         runs.c.people_erased_at, runs.c.plan_summary.label("summary"), campaigns.c.slug,
         definitions.c.body.label("definition"),
@@ -111,8 +117,8 @@ def runs_of(session: Session, campaign_id: int) -> list[int]:
 
 
 def chain_of(session: Session, run_id: int) -> list[int]:
-    """Return a run and those that sent its texts again."""
-    mine = sa.or_(runs.c.id == run_id, runs.c.parent_id == run_id)
+    """Return a run, its steps, and those that sent texts of them again."""
+    mine = sa.or_(runs.c.id == run_id, runs.c.parent_id == run_id, runs.c.root_id == run_id)
     return list(session.scalars(sa.select(runs.c.id).where(mine).order_by(runs.c.id)))
 
 

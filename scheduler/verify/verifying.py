@@ -23,6 +23,7 @@ from scheduler.verify.judges.opt_outs import OptOutJudge
 from scheduler.verify.judges.people import judge_people
 from scheduler.verify.judges.rates import judge_rates
 from scheduler.verify.judges.requests import judge_requests
+from scheduler.verify.judges.steps import StepJudge
 from scheduler.verify.pages import ReadDatabase, by_id
 from worker.store.events import EventName
 from worker.store.tables import events, recipients
@@ -95,6 +96,7 @@ def _judge_run(session: Session, run: RunFacts, rules: Rules, reckoning: Reckoni
         CapJudge(session, run, rules, reckoning),
         OptOutJudge(session, run, reckoning),
         ZoneJudge(session, run, reckoning),
+        StepJudge(session, run, reckoning),
     )
     query = sa.select(*COLUMNS).where(recipients.c.run_id == run.id)
     for rows in by_id(session, query, recipients.c.id):

@@ -31,7 +31,9 @@ def same_text(shown: str, sent: str) -> bool:
 
 def patterns_of(definition: Mapping[str, Any]) -> Iterator[re.Pattern[str]]:
     """Yield what the texts of a campaign look like, whatever its fields are; not for one that is all fields."""
-    texts = [definition.get("message"), *(variant.get("message") for variant in definition.get("variants") or ())]
+    parts = (definition, *(definition.get("variants") or ()), *(definition.get("steps") or ()))
+    texts = [each.get("message") for each in parts]
+    texts += [each.get("message") for step in definition.get("steps") or () for each in step.get("variants") or ()]
     for text in filter(None, texts):
         fixed = [" ".join(part.split()) for part in re.split(r"\{\{.*?\}\}|\{%.*?%\}", str(text), flags=re.DOTALL)]
         if any(len(part) >= FEWEST for part in fixed):

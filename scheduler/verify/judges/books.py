@@ -60,7 +60,7 @@ class BooksJudge:
             wrong(Breach.UNSETTLED, **about, state=row.state.value)
         if row.state in AT_THE_GATEWAY and row.gateway_id is None and row.id not in self._declared.sent:
             wrong(Breach.NO_ID, **about, state=row.state.value)
-        if row.occurrence and row.gateway_id is not None and not run.has_list:
+        if row.occurrence and row.gateway_id is not None and not run.has_list and run.type not in DAYS:
             wrong(Breach.SECOND_ROW, **about, message=row.gateway_id)
 
     def _left_out(self, rows: Sequence[Any]) -> None:
@@ -113,7 +113,7 @@ class BooksJudge:
 
     def _was_extended(self) -> bool:
         """Return whether people were added to the plan, as the audit has it."""
-        its = audit_entries.c.run_id == self._run.id, audit_entries.c.action == "submit"
+        its = audit_entries.c.run_id == (self._run.root_id or self._run.id), audit_entries.c.action == "submit"
         entries = self._session.scalars(sa.select(audit_entries.c.detail).where(*its))
         return any((detail or {}).get("taken") == EXTENDED for detail in entries)
 
@@ -135,7 +135,7 @@ class BooksJudge:
 COLUMNS: Final[tuple[Any, ...]] = (
     recipients.c.id, recipients.c.batch_id, recipients.c.number, recipients.c.occurrence, recipients.c.slot,
     recipients.c.state, recipients.c.variant, (recipients.c.text != "").label("has_text"), recipients.c.segments,
-    recipients.c.gateway_id, recipients.c.attempts, recipients.c.accepted_at,
+    recipients.c.gateway_id, recipients.c.attempts, recipients.c.accepted_at, recipients.c.reason.label("cause"),
 )  # fmt: skip
 """What is read of each row."""
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from scheduler.verify.checks import Breach
-from tests.scheduler.verify.verify_world import CAPPED, EXCLUDED, FAILS, OPTED_OUT, SENT, World
+from tests.scheduler.verify.verify_world import CAPPED, EXCLUDED, FAILS, NUDGED, OPTED_OUT, SENT, World
 
 ROW: Final = "(SELECT min(id) FROM recipient WHERE run_id = :run AND number = :number AND occurrence = 0)"
 
@@ -66,11 +66,11 @@ def message(person: str, **changes: Any) -> Callable[[World], None]:
     return lambda world: world.at_gateway(lambda lines: of(lines, person).update(changes))
 
 
-def one_more(like: str, **changes: Any) -> Callable[[World], None]:
+def one_more(like: str, text: str = "offers", **changes: Any) -> Callable[[World], None]:
     """One more message at the gateway, like that of a person."""
 
     def add(lines: list[dict[str, Any]]) -> None:
-        lines.append({**of(lines, like), "ID": max(line["ID"] for line in lines) + 1, **changes})
+        lines.append({**of(lines, like, text), "ID": max(line["ID"] for line in lines) + 1, **changes})
 
     return lambda world: world.at_gateway(add)
 
@@ -305,6 +305,44 @@ PLANTED: Final = (
             ),
             sql("UPDATE suppression SET since = '2026-12-01 07:59:00.000000' WHERE number = :number", number=SENT[5]),
         ),
+    ),
+    # Steps.
+    Planted(
+        "step_too_soon",
+        {Breach.STEP_TOO_SOON},
+        row(NUDGED[1], "accepted_at = accepted_at + 600", "nudged"),
+        campaign="nudged",
+    ),
+    Planted(
+        "step_without_the_text_before",
+        {Breach.STEP_BEFORE_TEXT, Breach.OTHER_PEOPLE},
+        row(NUDGED[1], "number = '+393332009999'", "nudged"),
+        campaign="nudged",
+        offline=True,
+    ),
+    Planted(
+        "step_though_replied",
+        {Breach.STEP_UNLESS, Breach.STEP_LEFT_OUT},
+        sql(f"UPDATE inbound SET number = '{NUDGED[1]}' WHERE number = '{NUDGED[0]}'"),
+        campaign="nudged",
+    ),
+    Planted(
+        "step_without_its_condition",
+        {Breach.STEP_ONLY_IF},
+        sql("UPDATE run SET only_if = 'replied' WHERE root_id = :run", campaign="nudged"),
+        campaign="nudged",
+    ),
+    Planted(
+        "left_out_of_a_step",
+        {Breach.STEP_LEFT_OUT},
+        sql(f"UPDATE inbound SET meaning = 'help' WHERE number = '{NUDGED[0]}'"),
+        campaign="nudged",
+    ),
+    Planted(
+        "step_to_who_was_left_out",
+        {Breach.LEFT_OUT_HAS_MESSAGE},
+        one_more(NUDGED[1], "soon", number=NUDGED[0], group="another"),
+        campaign="nudged",
     ),
     # The audit.
     Planted("entry_changed", {Breach.CHAIN_BROKEN}, sql("UPDATE audit_entry SET actor = 'mallory' WHERE id = 4")),

@@ -36,7 +36,7 @@ def world(lived: Lived, tmp_path: Path) -> Iterator[World]:
         yield made
 
 
-@pytest.mark.parametrize("campaign", ["sale", "lost", "later", "first"])
+@pytest.mark.parametrize("campaign", ["sale", "nudged", "lost", "later", "first"])
 def test_what_was_really_sent_kept_every_promise(world: World, campaign: str) -> None:
     found = world.verify(campaign)
 

@@ -59,7 +59,10 @@ audience: [{{file: {name}.csv, number: number}}]
 throughput: {{batch_size: 5}}
 """
 
+STEPS: Final = "steps: [{name: nudge, after: 1h, unless: replied, message: See you soon}]\n"
+
 SENT: Final = [f"+39333100{place:04}" for place in range(20)]
+NUDGED: Final = [f"+39333200{place:04}" for place in range(3)]
 FAILS: Final = "+393339991004"
 OPTED_OUT: Final = "+393331000900"
 EXCLUDED: Final = "+393331000901"
@@ -185,6 +188,13 @@ def _live(bench: Installation, gateway: SandboxGateway) -> None:
     # somebody opts out by a reply, after they had their text
     gateway.receive(SENT[5], "STOP")
     bench.pass_time(60)
+
+    # a campaign with a step, which somebody answers before it goes
+    nudged = notice(bench, "nudged", "See you?", NUDGED, STEPS)
+    bench.until(lambda: bench.states(nudged) == {P.DELIVERED: len(NUDGED)})
+    gateway.receive(NUDGED[0], "Thank you!")
+    bench.until(lambda: all(bench.run(id_).finished_at for id_ in (nudged, nudged + 1)), within=timedelta(hours=3))
+    assert bench.states(nudged + 1) == {P.DELIVERED: len(NUDGED) - 1, P.EXCLUDED: 1}
 
     # a campaign whose replies were lost, and about which somebody decided; and one that was cancelled
     gateway.fail("drop_before", EVERYTHING[0])
