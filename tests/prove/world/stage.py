@@ -132,6 +132,15 @@ class Stage:
         """The number of messages that the sandbox has; cheap enough to ask many times a second."""
         return self.ledger.read_bytes().count(b"\n")
 
+    def settled(self, quiet_seconds: float = 1.5) -> int:
+        """The number of messages once none has come for so long: what was on its way has arrived by then."""
+        found, since = self.stored(), time.monotonic()
+        while time.monotonic() - since < quiet_seconds:
+            time.sleep(0.05)
+            if (now := self.stored()) != found:
+                found, since = now, time.monotonic()
+        return found
+
     def _own(self, name: str, body: bytes | None = None) -> Any:
         for _ in range(20):  # the sandbox's own addresses share the port, and its fault of a port that refuses
             try:

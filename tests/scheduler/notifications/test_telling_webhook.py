@@ -153,14 +153,14 @@ def test_a_redirect_is_not_followed(status: int) -> None:
 def drip(handler: BaseHTTPRequestHandler) -> None:
     """A head that never ends, one byte at a time."""
     handler.wfile.write(b"HTTP/1.1 200 OK\r\nX-Slow: ")
-    for _ in range(100):
+    for _ in range(600):
         handler.wfile.write(b"a")
         time.sleep(0.05)
 
 
 def hang(handler: BaseHTTPRequestHandler) -> None:
     """No answer."""
-    time.sleep(1.0)
+    time.sleep(30)
 
 
 def flood(handler: BaseHTTPRequestHandler) -> None:
@@ -175,7 +175,7 @@ def test_a_slow_answer_is_waited_for_as_long_as_agreed(answer: Any) -> None:
     began = time.monotonic()
     with Receiver(answer) as receiver:
         assert call(receiver.url) == DeliveryResult("no answer within 0.3 s", is_away=True)
-    assert time.monotonic() - began < 1.0
+    assert time.monotonic() - began < 20  # the answer takes 30 s
 
 
 def test_the_body_of_an_answer_is_not_read() -> None:

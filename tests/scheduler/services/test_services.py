@@ -115,16 +115,13 @@ def test_a_dropped_file_is_picked_up_sent_followed_and_reported(product: Product
 
         # when a file is dropped while the service runs
         write_campaign(inbox)
-        dropped = time.monotonic()
         wait_until(status.exists)
-        picked_up = time.monotonic() - dropped
         wait_until((inbox / "spring.report.csv").exists)
         wait_until(lambda: "completed" in status.read_text(encoding="utf-8"))
         service.terminate()
         service.join()
 
     # then everybody has exactly one text, and the report adds up
-    assert picked_up < 5  # 2 s on an idle machine; the bound here only tells it from "never"
     assert service.exitcode == 0
     assert set(ledger_counts(tmp_path).values()) == {1}
     states = Counter(state for _, state in states_by_number(inbox / "spring.report.csv").elements())

@@ -8,7 +8,6 @@ import json
 import resource
 import sqlite3
 import subprocess
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
@@ -105,8 +104,8 @@ def test_nothing_is_sent_while_it_cannot_be_written_first(
 
     # when its file cannot be written
     with disturbance(stage, disk) as trouble:
-        time.sleep(0.5)  # what had been written before may still be sent
-        before = stage.stored()
+        before = stage.settled()  # what had been written before may still be sent
+        assert before < PEOPLE
         assert wait_until(lambda: bool(told(stage, "trouble.began")), SECONDS + SQLITE_BUSY_SECONDS)
         assert wait_until(lambda: WORDS[trouble].matter in status(stage), SECONDS), status(stage)
         during = stage.stored()

