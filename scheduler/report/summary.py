@@ -248,6 +248,8 @@ def waits_for(seen: RunProgress, zone: ZoneInfo) -> str:
         return f"the account is paused: {ahead.account_reason}"
     if run.state is RunState.SCHEDULED and run.reason:
         return run.reason
+    if run.step and not ahead.batches:
+        return "waits for the text before"
     if run.state is RunState.SCHEDULED:
         is_ahead = run.planned_at is not None or run.fires_at is not None
         return f"starts {shown_time(run.starts_at, zone)}" if is_ahead else "is being planned"

@@ -1,6 +1,7 @@
 """What is forgotten by age, a run after the other, in portions: the texts of those that are long over, then the people.
 
-A run is over with its following, and with all resends of it: until then receipts and replies look for number and text.
+A run is over with its following, and with all resends and steps of it: until then receipts and replies look for number
+and text, and a step for the text before.
 """
 
 from collections.abc import Sequence
@@ -48,9 +49,9 @@ _UNDECIDED: Final = (RecipientState.PENDING, RecipientState.IN_DOUBT, RecipientS
 def old_runs(session: Session, what: "sa.Column[datetime | None]", before: datetime, *, most: int = 100) -> list[int]:
     """Return some of the oldest runs that ended before then, of which `what` was not forgotten yet."""
     of_chain = runs.alias()
-    root = sa.func.coalesce(runs.c.parent_id, runs.c.id)
+    root = sa.func.coalesce(runs.c.root_id, runs.c.parent_id, runs.c.id)
     goes_on = sa.exists().where(
-        sa.or_(of_chain.c.id == root, of_chain.c.parent_id == root),
+        sa.or_(of_chain.c.id == root, of_chain.c.parent_id == root, of_chain.c.root_id == root),
         sa.or_(of_chain.c.finished_at.is_(None), of_chain.c.finished_at >= before),
     )
     query = (

@@ -1,7 +1,8 @@
 """The people of a campaign that was sent before, for a later one whose audience they are.
 
-All of its runs that have begun are taken together. Each person is there once, with what became of the row that was
-planned last, and has replied or opted out if they did so in any of the runs.
+All of its runs that have begun are taken together, without steps, which are later texts to the same people. Each person
+is there once, with what became of the row that was planned last, and has replied or opted out if they did so in any of
+the runs, steps included.
 """
 
 from collections.abc import Iterator
@@ -49,7 +50,7 @@ class EarlierPerson(NamedTuple):
 def begun_runs(session: Session, campaign: str, *, rehearsal: bool) -> EarlierRuns | None:
     """Return the runs of a campaign that have begun; None: none has. A rehearsal takes those of the real campaign if
     that was not rehearsed."""
-    is_begun = (campaigns.c.slug == campaign, runs.c.started_at.is_not(None))
+    is_begun = (campaigns.c.slug == campaign, runs.c.started_at.is_not(None), runs.c.root_id.is_(None))
     own = sa.true() if rehearsal else ~campaigns.c.rehearsal
     columns = (campaigns.c.id, campaigns.c.rehearsal, runs.c.id.label("run_id"), runs.c.finished_at)
     query = sa.select(*columns).join(runs, runs.c.campaign_id == campaigns.c.id).where(*is_begun, own)
@@ -91,9 +92,10 @@ def people_of(session: Session, earlier: EarlierRuns) -> Iterator[EarlierPerson]
             yield EarlierPerson(number, state, bool(replied), bool(opted_out), variant, delivered_at)
 
 
-_of_campaign: Final = sa.select(runs.c.id).where(
+_begun: Final = sa.select(runs.c.id).where(
     runs.c.campaign_id == sa.bindparam("b_campaign"), runs.c.started_at.is_not(None)
 )
+_of_campaign: Final = _begun.where(runs.c.root_id.is_(None))
 
 
 def _counts(row: sa.FromClause) -> sa.ColumnElement[bool]:
@@ -117,7 +119,7 @@ def _has(kind: str) -> sa.ColumnElement[bool]:
     theirs = recipients.alias("theirs")
     return sa.exists().where(
         theirs.c.number == recipients.c.number,
-        theirs.c.run_id.in_(_of_campaign),
+        theirs.c.run_id.in_(_begun),  # of steps, too
         run_answers.c.run_id == theirs.c.run_id,
         run_answers.c.recipient_id == theirs.c.id,
         run_answers.c.kind == kind,

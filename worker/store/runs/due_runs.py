@@ -52,7 +52,7 @@ def starting_definitions(database: Session | sa.Connection, account_id: int, *, 
 
 def give_reason(session: Session, account_id: int, reason: str, *, until: datetime) -> None:
     """Store why planned runs that are due by `until` do not start yet; `start_due_runs` removes it."""
-    waiting = runs.c.account_id == account_id, runs.c.state == RunState.SCHEDULED, runs.c.starts_at <= until
+    waiting = runs.c.account_id == account_id, runs.c.state == RunState.SCHEDULED, runs.c.starts_at <= until, _HAS_TURN
     planned = sa.update(runs).where(*waiting, runs.c.planned_at.is_not(None))
     session.execute(planned.values(reason=reason))
 
@@ -65,7 +65,7 @@ def hold_forbidden(
     They are paused, not failed: promised reminders are not lost if the rule is changed again.
     """
     due = (runs.c.account_id == account_id, runs.c.state == RunState.SCHEDULED, runs.c.starts_at <= until)
-    its = (runs.c.planned_at.is_not(None), runs.c.definition_id == definition_id, runs.c.type.in_(OF_FILES))
+    its = (runs.c.planned_at.is_not(None), runs.c.definition_id == definition_id, runs.c.type.in_(OF_FILES), _HAS_TURN)
     for run_id in session.scalars(sa.select(runs.c.id).where(*due, *its).order_by(runs.c.id)).all():
         pause_run(session, run_id, PausedBy.ALARM, reason, now=now)
 
