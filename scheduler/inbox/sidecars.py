@@ -148,7 +148,7 @@ def write_report(campaign_file: Path, store: Store, run_id: int) -> None:
     # A folder that passes its group on to its files is shared with that group.
     shared = path.parent.stat().st_mode & stat.S_ISGID
     with whole_file(path, mode=0o640 if shared else PRIVATE, is_in_place=True) as stream:
-        write_csv(store, run_id, stream, with_resends=True)
+        write_csv(store, run_id, stream, with_resends=True, with_steps=True)
 
 
 def _name(campaign_file: Path) -> str:

@@ -53,11 +53,13 @@ def write_csv(
     raw: bool = False,
     header: bool = True,
     with_resends: bool = False,
+    with_steps: bool = False,
     full: bool = True,
 ) -> int:
     """Write every recipient as CSV, with `header` or without; return how many. Open the stream with `newline=""`.
 
-    `with_resends` as in `worker.store.reports.exports.export_pages`; `full` as in `scheduler.report.shown.seeing`.
+    `with_resends` and `with_steps` as in `worker.store.reports.exports.export_pages`; `full` as in
+    `scheduler.report.shown.seeing`.
 
     Unless `raw`, line breaks become spaces, and anything that a spreadsheet would compute gets an apostrophe in front;
     phone numbers never do.
@@ -67,18 +69,20 @@ def write_csv(
         writer.writerow(COLUMNS)
     count = 0
     with store.read() as session:
-        for page in export_pages(session, run_id, with_resends=with_resends):
+        for page in export_pages(session, run_id, with_resends=with_resends, with_steps=with_steps):
             seen = page if full else map(_masked, page)
             writer.writerows(seen if raw else map(_harmless, seen))
             count += len(page)
     return count
 
 
-def write_jsonl(store: Store, run_id: int, stream: TextIO, *, with_resends: bool = False) -> int:
+def write_jsonl(
+    store: Store, run_id: int, stream: TextIO, *, with_resends: bool = False, with_steps: bool = False
+) -> int:
     """Write every recipient as a line of JSON; return how many. Numbers are numbers, unknown values are null."""
     count = 0
     with store.read() as session:
-        for page in export_pages(session, run_id, with_resends=with_resends):
+        for page in export_pages(session, run_id, with_resends=with_resends, with_steps=with_steps):
             stream.writelines(json.dumps(row._asdict(), ensure_ascii=False) + "\n" for row in page)
             count += len(page)
     return count

@@ -19,7 +19,8 @@ from worker.store.runs.runs import RunView, run_view
 
 @dataclass(frozen=True, slots=True)
 class ToExport:
-    """The runs of an export; `with_resends` as in `worker.store.reports.exports.export_pages`."""
+    """The runs of an export. `with_resends`: also what was sent again of them, and their steps, as in
+    `worker.store.reports.exports.export_pages`."""
 
     runs: tuple[RunView, ...]
     with_resends: bool
@@ -43,9 +44,9 @@ def write_export(
     """
     whole = chosen.with_resends
     if form is Format.JSONL:
-        return sum(write_jsonl(store, run.id, stream, with_resends=whole) for run in chosen.runs)
+        return sum(write_jsonl(store, run.id, stream, with_resends=whole, with_steps=whole) for run in chosen.runs)
     return sum(
-        write_csv(store, run.id, stream, raw=raw, header=not place, with_resends=whole, full=full)
+        write_csv(store, run.id, stream, raw=raw, header=not place, with_resends=whole, with_steps=whole, full=full)
         for place, run in enumerate(chosen.runs)
     )
 

@@ -9,7 +9,7 @@ from concurrent.futures import TimeoutError as StillWaits
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 import sqlalchemy as sa
@@ -89,7 +89,7 @@ def deliver(bench: Installation, session: Session) -> None:
 
 
 @contextmanager
-def waits(future: "Future[object]") -> Iterator[None]:
+def waits(future: "Future[Any]") -> Iterator[None]:
     """The other transaction is waiting; after the block, it ends."""
     with pytest.raises(StillWaits):
         future.result(timeout=WAITS_SECONDS)
@@ -100,7 +100,7 @@ def waits(future: "Future[object]") -> Iterator[None]:
 def test_an_answer_that_is_stored_first_keeps_the_step_from_being_promised(
     bench: Installation, pool: ThreadPoolExecutor
 ) -> None:
-    nudge, batch_id = due(bench, "unless: replied")
+    nudge, _ = due(bench, "unless: replied")
     with ExitStack() as held:
         session = held.enter_context(bench.store.write("replies"))
         answer(bench, session)
@@ -146,7 +146,7 @@ def test_an_answer_that_is_stored_between_the_look_at_a_batch_and_its_claim_coun
 
 
 def test_a_receipt_that_is_being_stored_puts_the_step_off_until_it_counts(bench: Installation) -> None:
-    nudge, batch_id = due(bench, "unless: delivered")
+    nudge, _ = due(bench, "unless: delivered")
     with bench.store.write("receipts") as session:
         deliver(bench, session)
         # a request that begins now waits for nobody, and promises nothing

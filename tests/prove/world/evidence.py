@@ -129,7 +129,7 @@ def stored_from(entries: Iterable[Mapping[str, Any]]) -> tuple[Stored, ...]:
 
 
 def read_export(text: str) -> tuple[Told, ...]:
-    """The rows of `campaigns export CAMPAIGN --raw`."""
+    """The rows of `campaigns export CAMPAIGN --raw`, without those of steps."""
     return tuple(
         Told(
             number=row["number"],
@@ -140,4 +140,5 @@ def read_export(text: str) -> tuple[Told, ...]:
             gateway_id=int(row["gateway_id"]) if row["gateway_id"] else None,
         )
         for row in csv.DictReader(io.StringIO(text, newline=""))
+        if not row["step"]
     )

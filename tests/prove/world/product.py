@@ -127,10 +127,9 @@ class Product:
 
 
 def summary_of(stdout: str) -> dict[str, Any] | None:
-    """The object with which `run --json` and `status --json` end; None if there is none."""
-    lines = [line for line in stdout.splitlines() if line.startswith("{")]
-    found: dict[str, Any] | None = json.loads(lines[-1]) if lines else None
-    return found
+    """The last object of a campaign, not of its steps, in `run --json` and `status --json`; None if there is none."""
+    found: list[dict[str, Any]] = [json.loads(line) for line in stdout.splitlines() if line.startswith("{")]
+    return next((each for each in reversed(found) if "step" not in each), None)
 
 
 def write_campaign(

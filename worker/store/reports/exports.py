@@ -8,11 +8,13 @@ from typing import Any, Final, NamedTuple
 import sqlalchemy as sa
 from sqlmodel import Session
 
+from campaigns.codes import RunType, step_of
 from campaigns.following.results import result_words
 from campaigns.lifecycle import RecipientState
 from campaigns.money.amounts import decimal_of
 from worker.store.following.standing import LEFT_AT, counts_as_failed
 from worker.store.runs.resends import resends_of
+from worker.store.steps.planned import steps_of
 from worker.store.tables import GROUP_ID, charges, recipients, replies, runs, suppressions
 
 COLUMNS: Final = (
@@ -37,6 +39,7 @@ COLUMNS: Final = (
     "reply",
     "opted_out_at",
     "cost",
+    "step",
 )
 """The columns of an export, in this order: part of the contract with users."""
 
@@ -65,6 +68,7 @@ class Exported(NamedTuple):
     reply: str | None
     opted_out_at: str | None
     cost: str | None
+    step: str
 
 
 PAGE_ROWS: Final = 2_000
@@ -75,16 +79,21 @@ MOST_IDS: Final = 128_000
 read and sorted the whole table for each: 300,000 rows at 22,000 a second."""
 
 
-def export_pages(session: Session, run_id: int, *, with_resends: bool = False) -> Iterator[list[Exported]]:
+def export_pages(
+    session: Session, run_id: int, *, with_resends: bool = False, with_steps: bool = False
+) -> Iterator[list[Exported]]:
     """Yield every recipient in the order of the audience, some thousands at a time.
 
     `reply` is the first one to this text; `opted_out_at` is since when the number is suppressed for the run's kind;
     `cost` is a decimal in the account's currency, None without prices or if one of them is not known.
-    `with_resends`: people who were sent to again appear once, with that outcome, after all others.
+    `with_resends`: people who were sent to again appear once, with that outcome, after all others. `with_steps`: then
+    the same people with their next step, and so on; `step` is its name.
     """
     again = resends_of(session, run_id) if with_resends else []
     for place, id_ in enumerate([run_id, *again]):
         yield from _of_run(session, id_, again[place:])
+    for step_id in steps_of(session, run_id) if with_steps else ():
+        yield from export_pages(session, step_id, with_resends=with_resends)
 
 
 def _of_run(session: Session, run_id: int, later: Sequence[int]) -> Iterator[list[Exported]]:
@@ -97,7 +106,7 @@ def _of_run(session: Session, run_id: int, later: Sequence[int]) -> Iterator[lis
 
 def _pages(session: Session, run_id: int, after: int, last: int, later: Sequence[int]) -> Iterator[list[Exported]]:
     connection = session.connection()
-    kind, planned_at = kind_and_plan(connection, run_id)
+    kind, planned_at, step = kind_and_plan(connection, run_id)
     page = selected(connection).where(_here, stands(later)).limit(PAGE_ROWS)
     opted_out = opted_out_in(connection, _here)
     has_replies, has_charges = (
@@ -118,7 +127,7 @@ def _pages(session: Session, run_id: int, after: int, last: int, later: Sequence
         ended = {id_: moment(since) for id_, since in connection.execute(opted_out, place | {"b_kind": kind})}
         costs = costs_in(connection, _charged_here, place) if has_charges else {}
         yield [
-            exported(row, planned_at, replied.get(row[0], NO_REPLY), ended.get(row[0]), costs.get(row[0]))
+            exported(row, planned_at, replied.get(row[0], NO_REPLY), ended.get(row[0]), costs.get(row[0]), step)
             for row in rows
         ]
 
@@ -129,9 +138,10 @@ def exported(
     replied: tuple[str | None, str | None],
     ended_at: str | None,
     cost: str | None,
+    step: str,
 ) -> Exported:
-    """Return a row of `selected` with when its run was planned, its first reply, since when it is suppressed, and its
-    cost.
+    """Return a row of `selected` with when its run was planned, its first reply, since when it is suppressed, its cost
+    and its step.
     """
     _, *values, accepted_at, sent_at, delivered_at, result_code = row
     return Exported._make(
@@ -146,15 +156,16 @@ def exported(
             *replied,
             ended_at,
             cost,
+            step,
         )
     )
 
 
-def kind_and_plan(connection: sa.Connection, run_id: int) -> tuple[str, str | None]:
-    """Return the kind of a run, which opt-outs go by, and when it was planned."""
-    of_run = sa.select(runs.c.kind, text_of(connection, runs.c.planned_at)).where(runs.c.id == run_id)
-    kind, stored = connection.execute(of_run).one()
-    return kind, moment(stored) if stored else None
+def kind_and_plan(connection: sa.Connection, run_id: int) -> tuple[str, str | None, str]:
+    """Return the kind of a run, which opt-outs go by, when it was planned, and which step it is; "": none."""
+    columns = runs.c.kind, text_of(connection, runs.c.planned_at), runs.c.type, runs.c.moment
+    kind, stored, type_, name = connection.execute(sa.select(*columns).where(runs.c.id == run_id)).one()
+    return kind, moment(stored) if stored else None, step_of(name)[1] if type_ is RunType.STEP else ""
 
 
 def _next_span(span: int, rows: int) -> int:

@@ -127,14 +127,14 @@ def recipients_after(
         limit=limit,
     )
     ids = [row[0] for row in rows]
-    kind, planned_at = kind_and_plan(connection, run_id)
+    kind, planned_at, step = kind_and_plan(connection, run_id)
     opted_out = opted_out_in(connection, recipients.c.id.in_(ids))
     ended = {id_: moment(since) for id_, since in connection.execute(opted_out, {"b_kind": kind})}
     replied = first_replies(connection, replies.c.recipient_id.in_(ids) & replies.c.run_id.in_([run_id, *again]), {})
     is_charged = charges.c.run_id.in_([run_id, *again]), charges.c.recipient_id.in_(ids)
     costs = costs_in(connection, sa.and_(*is_charged), {})
     found = [
-        (row[0], exported(row, planned_at, replied.get(row[0], NO_REPLY), ended.get(row[0]), costs.get(row[0])))
+        (row[0], exported(row, planned_at, replied.get(row[0], NO_REPLY), ended.get(row[0]), costs.get(row[0]), step))
         for row in rows
     ]
     return found, place

@@ -10,7 +10,7 @@ from scheduler.cli.rendering.output import print_json, say
 
 EXAMPLES: Final = (
     *("spring-sale", "appointment-reminder", "two-variants", "weekly-offer", "contact-list"),
-    *("local-time", "approved-offer", "exclude-list", "spread-out", "order-ready"),
+    *("local-time", "approved-offer", "exclude-list", "spread-out", "order-ready", "invitation"),
 )
 """The folders of `campaigns/examples`; the first one is the default."""
 

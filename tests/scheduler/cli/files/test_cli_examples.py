@@ -1,4 +1,4 @@
-"""`init --example`: ten campaigns to start from, each checked and rehearsed to its end as it is written."""
+"""`init --example`: eleven campaigns to start from, each checked and rehearsed to its end as it is written."""
 
 import json
 import re
@@ -150,6 +150,22 @@ def test_the_example_with_approval_waits_for_it(stage: Callable[[str], Stage]) -
     assert (second.code, said["recipients"]) == (0, {"audience": 3, "delivered": 3})
 
 
+def test_the_example_with_a_step_sends_it_two_days_later(stage: Callable[[str], Stage]) -> None:
+    made = stage("invitation")
+    process = made.product.fork("run", made.file, "--sandbox", victim=made.victim())
+    made.until(lambda: made.books().get("pending") == 3, "was not planned")
+    made.pass_through(["2026-12-03T15:00Z", "2026-12-05T15:00Z"])
+    process.join(PATIENCE_SECONDS)
+
+    assert process.exitcode == 0, made.product.said()
+    said = json.loads(made.run("status", "invitation", "--json").stdout)
+    assert [(step["step"], step["recipients"]) for step in said["steps"]] == [
+        ("nudge", {"audience": 3, "delivered": 3})
+    ]
+    sent = [datetime.fromtimestamp(text["accepted_at"], UTC) for text in made.texts()]
+    assert all(later - first >= timedelta(days=2) for first, later in zip(sent[:3], sent[3:], strict=True))
+
+
 def test_the_example_that_repeats_runs_every_thursday(stage: Callable[[str], Stage]) -> None:
     made = stage("weekly-offer")
     assert "`run` is for one" in made.run("run", made.file, "--sandbox").stderr
@@ -165,7 +181,7 @@ def test_the_example_that_repeats_runs_every_thursday(stage: Callable[[str], Sta
     assert [text["number"][-2:] for text in made.texts()] == ["31", "32", "33"] * 2
 
 
-def test_another_name_is_told_the_ten(cli: Cli, folder: Path) -> None:
+def test_another_name_is_told_which_there_are(cli: Cli, folder: Path) -> None:
     result = cli("init", "--example", "sale")
 
     assert result.exit_code == 2
@@ -183,7 +199,7 @@ def test_init_says_what_is_next_for_the_example(cli: Cli) -> None:
     assert "  campaigns up --sandbox\n" in again
 
 
-def test_the_ten_are_in_the_package_and_in_their_readme() -> None:
+def test_all_are_in_the_package_and_in_their_readme() -> None:
     package = resources.files("campaigns") / "examples"
     listed = re.findall(r"^\| \[([a-z-]+)\]", (package / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
 

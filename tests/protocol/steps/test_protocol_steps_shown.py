@@ -1,0 +1,135 @@
+"""What is shown of steps by `status`, `why`, exports and plans; and what else has to know of them."""
+
+import csv
+import io
+from datetime import timedelta
+from zoneinfo import ZoneInfo
+
+from campaigns.audience.earlier import EarlierPeople
+from campaigns.lifecycle import RecipientState, RunState
+from scheduler.actions.plans.facts import preview_json, step_line
+from scheduler.actions.plans.preview import plan
+from scheduler.actions.reading.runs import read_at_work, read_runs
+from scheduler.intake.earlier import earlier_in
+from scheduler.report.people import tell
+from scheduler.report.rows import write_csv
+from scheduler.report.story import chapter_json, chapter_lines
+from scheduler.report.summary import progress_json
+from tests.protocol.steps.test_protocol_steps import ANNA, BEN, CLEO, HOUR, NUDGE, steps
+from tests.protocol.world.harness import Installation
+from worker.store.forgetting import ageing, erasing
+
+P = RecipientState
+UTC = ZoneInfo("UTC")
+
+
+def nudged(bench: Installation) -> tuple[int, int]:
+    """A campaign to Anna, Ben and Cleo, whose step went to Ben and Cleo, because Anna had replied."""
+    run_id = bench.campaign(3, more=NUDGE)
+    [nudge] = steps(bench, run_id)
+    bench.pass_time(30)
+    bench.gateway.set_all("Delivered")
+    bench.gateway.receive(ANNA, "I'll be there")
+    bench.pass_time(HOUR + timedelta(minutes=1), step=30)
+    bench.gateway.set_all("Delivered")
+    bench.until(lambda: bench.run(nudge.id).finished_at is not None)
+    return run_id, nudge.id
+
+
+def test_status_shows_steps_with_their_run(bench: Installation) -> None:
+    run_id = bench.campaign(3, more=NUDGE)
+    [nudge] = steps(bench, run_id)
+    bench.pass_time(30)
+    bench.gateway.set_all("Delivered")
+    bench.until(lambda: bench.run(run_id).finished_at is not None)
+    now = bench.clock.now()
+
+    [seen] = read_runs(bench.store, "sale", now=now)
+    shown = progress_json(seen)
+    assert (seen.run.id, seen.run.state) == (run_id, RunState.COMPLETED)
+    [step] = shown["steps"]
+    assert (step["step"], step["run"], step["recipients"]) == ("nudge", nudge.id, {"audience": 3, "pending": 3})
+    # the overview has the campaign, and what is at work is the step
+    assert [each.run.id for each in read_runs(bench.store, None, now=now)] == [run_id]
+    assert [each.run.id for each in read_at_work(bench.store, now=now)] == [nudge.id]
+
+
+def test_why_tells_who_got_which_step_and_why_others_did_not(bench: Installation) -> None:
+    _, nudge = nudged(bench)
+    now = bench.clock.now()
+    anna, ben = (tell(bench.store, [number], now=now).chapters[0] for number in (ANNA, BEN))
+    assert "why: not sent: they had replied" in "\n".join(chapter_lines(anna, UTC))
+    assert f"run {nudge}: step nudge of run" in "\n".join(chapter_lines(ben, UTC))
+    assert chapter_json(ben, UTC, full=True)["step"] == "nudge"
+
+
+def test_why_says_that_somebody_waits_for_the_text_before(bench: Installation) -> None:
+    bench.campaign(1, more=NUDGE + "schedule: {start: 2030-01-01 09:00}\n")
+    [chapter, _] = tell(bench.store, [ANNA], now=bench.clock.now()).chapters
+    assert "why: waits for the step before" in "\n".join(chapter_lines(chapter, UTC))
+
+
+def test_an_export_has_the_people_once_for_each_step(bench: Installation) -> None:
+    run_id, _ = nudged(bench)
+    written = io.StringIO()
+    assert write_csv(bench.store, run_id, written, with_resends=True, with_steps=True) == 6
+    rows = list(csv.DictReader(io.StringIO(written.getvalue())))
+    assert [(row["number"], row["step"], row["state"]) for row in rows[2:]] == [
+        (CLEO, "", "delivered"),
+        (ANNA, "nudge", "excluded"),
+        (BEN, "nudge", "delivered"),
+        (CLEO, "nudge", "delivered"),
+    ]
+
+
+def test_a_plan_says_the_most_and_the_least(bench: Installation) -> None:
+    (bench.folder / "sale.csv").write_text(f"number\n{ANNA}\n{BEN}\n")
+    path = bench.folder / "sale.yaml"
+    path.write_text(
+        "campaign: sale\nmessage: Ciao\naudience: {file: sale.csv}\nschedule: {start: 2026-12-10 09:00}\n"
+        "steps:\n  - {name: one, after: 1d, message: One}\n"
+        "  - {name: two, after: 1d, only_if: delivered, message: Two}\n"
+    )
+    seen = plan(path, bench.settings, rehearsal=False, now=bench.clock.now())
+    one, two = preview_json(seen)["steps"]
+    assert (one["recipients"], two["recipients"]) == ({"most": 2, "least": 2}, {"most": 2, "least": 0})
+    assert (one["first_send_at"], two["first_send_at"]) == ("2026-12-11T09:00:00Z", "2026-12-12T09:00:00Z")
+    assert step_line(seen.summary.steps[1], UTC).startswith("two: 0 to 2 texts, only if delivered")
+
+
+def test_a_later_campaign_takes_people_by_what_became_of_the_text_itself(bench: Installation) -> None:
+    nudged(bench)
+    definition = bench.runtime.definitions.get(1).model_validate(
+        {"campaign": "next", "message": "Ciao", "audience": [{"campaign": "sale"}]}
+    )
+    with earlier_in(bench.store, definition, rehearsal=False) as earlier:
+        people: EarlierPeople = earlier("sale")
+        found = {row.number: (row.fields["state"], row.fields["replied"]) for row in people}
+    assert found == {ANNA: ("delivered", "yes"), BEN: ("delivered", "no"), CLEO: ("delivered", "no")}
+
+
+def test_nobody_is_forgotten_while_a_step_waits_for_them(bench: Installation) -> None:
+    run_id = bench.campaign(1, more=NUDGE.replace("1h", "30d"))
+    [nudge] = steps(bench, run_id)
+    bench.pass_time(30)
+    bench.gateway.set_all("Delivered")
+    bench.until(lambda: bench.run(run_id).finished_at is not None)
+    later = bench.clock.now() + timedelta(days=20)
+    with bench.store.read() as session:
+        assert ageing.old_runs(session, ageing.PEOPLE, later) == []
+    bench.cancel(nudge.id)
+    bench.until(lambda: bench.run(nudge.id).finished_at is not None)
+    with bench.store.read() as session:
+        assert ageing.old_runs(session, ageing.PEOPLE, later) == [run_id, nudge.id]
+
+
+def test_whoever_is_erased_gets_no_step(bench: Installation) -> None:
+    run_id = bench.campaign(2, more=NUDGE)
+    [nudge] = steps(bench, run_id)
+    bench.pass_time(30)
+    bench.gateway.set_all("Delivered")
+    bench.until(lambda: bench.run(run_id).finished_at is not None)
+    with bench.store.write() as session:
+        erasing._cancel(session, [ANNA])
+    bench.pass_time(HOUR + timedelta(minutes=1), step=60)
+    assert bench.states(nudge.id) == {P.CANCELLED: 1, P.ACCEPTED: 1}
