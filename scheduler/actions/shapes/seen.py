@@ -75,6 +75,7 @@ class RecipientShape(TypedDict):
     reply: str | None
     opted_out_at: Moment | None
     cost: str | None
+    step: str
 
 
 class PlacedOptOut(ListedOptOut):

@@ -140,9 +140,7 @@ def exported(
     cost: str | None,
     step: str,
 ) -> Exported:
-    """Return a row of `selected` with when its run was planned, its first reply, since when it is suppressed, its cost
-    and its step.
-    """
+    """Return a row of `selected` with its plan's time, first reply, time of opting out, cost and step."""
     _, *values, accepted_at, sent_at, delivered_at, result_code = row
     return Exported._make(
         (
