@@ -67,6 +67,7 @@ prove: prove-quick ## that, and the proof in its long form: hours; every line na
 	$(BIN)/python -m tests.prove.api --count 10000 --seed 1
 	$(BIN)/python -m tests.prove.timing --count 5000 --seed 1
 	$(BIN)/python -m tests.prove.world.money --count 2000 --seed 1
+	$(BIN)/python -m tests.prove.steps --count 2000 --seed 1
 	$(BIN)/python -m tests.prove.year
 	$(BIN)/python -m tests.prove.week --count 12 --seed 1
 

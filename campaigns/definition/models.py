@@ -27,7 +27,7 @@ from campaigns.definition.sources import (
     at_most,
     not_empty,
 )
-from campaigns.definition.steps import Step, Steps
+from campaigns.definition.steps import Steps
 from campaigns.definition.variants import Variants
 from campaigns.money.amounts import Money
 from campaigns.values.addresses import WebAddress
@@ -277,13 +277,6 @@ class Definition(Part):
     def messages(self) -> dict[str, str]:
         """The text of each variant by its name. A campaign with one text has just that, under an empty name."""
         return {variant.name: variant.message for variant in self.variants} or {"": self.message}
-
-    def step(self, name: str) -> Step:
-        """Return the step with this name. Raises `LookupError` if there is none."""
-        found = next((step for step in self.steps if step.name == name), None)
-        if found is None:
-            raise LookupError(f"{self.campaign} has no step {name}")
-        return found
 
     @property
     def is_split(self) -> bool:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.prove.checker import Findings, check
+from tests.prove.steps import ablated
 from tests.prove.world.product import Audience, write_campaign
 from tests.prove.world.stage import Process, Stage, ends_within, kill, wait_until
 from tests.prove.world.unrest import QUIET, only
@@ -66,8 +67,8 @@ class Missed:
 
     @property
     def is_needed(self) -> bool:
-        """Return whether nothing breaks with the rule, and texts are doubled or lost without it."""
-        return not self.kept.violations and self.broken.doubled + self.broken.lost > 0
+        """Return whether nothing breaks with the rule, and texts are doubled, lost or sent against it without it."""
+        return not self.kept.violations and self.broken.doubled + self.broken.lost + self.broken.against > 0
 
 
 @dataclass
@@ -206,8 +207,17 @@ def ablate(rule: Rule, folder: Path, seed: int) -> Missed:
     return Missed(rule.name, kept, broken, time.monotonic() - began)
 
 
+def ablate_condition(seed: int) -> Missed:
+    """Try some worlds with steps whose conditions are read in the intent's transaction, and before it."""
+    began = time.monotonic()
+    found = [ablated.problems(seed, removed=removed) for removed in (False, True)]
+    kept, broken = (Findings(tuple(each), 0, 0, 0, 0, 0, 0, 0, 0, 0, against=len(each)) for each in found)
+    return Missed(ablated.RULE, kept, broken, time.monotonic() - began)
+
+
 HEAD: Final = (
-    f"{'rule':<22}{'with it: violations':>20}{'without: violations':>21}{'doubled':>9}{'lost':>6}{'seconds':>9}"
+    f"{'rule':<22}{'with it: violations':>20}{'without: violations':>21}{'doubled':>9}{'lost':>6}{'against':>9}"
+    f"{'seconds':>9}"
 )
 
 
@@ -215,7 +225,7 @@ def table(result: Missed) -> str:
     """The findings with a rule and without it, in one line; and every violation of the whole product."""
     line = (
         f"{result.rule:<22}{len(result.kept.violations):>20}{len(result.broken.violations):>21}"
-        f"{result.broken.doubled:>9}{result.broken.lost:>6}{result.seconds:>9.0f}"
+        f"{result.broken.doubled:>9}{result.broken.lost:>6}{result.broken.against:>9}{result.seconds:>9.0f}"
     )
     verdict = "" if result.is_needed else "  NOT MISSED"
     return "\n".join([line + verdict, *(f"WITH {result.rule}: {each}" for each in result.kept.violations)])
@@ -231,6 +241,7 @@ def main(arguments: Sequence[str]) -> int:
     chosen = parser.parse_args(arguments)
     tried = [rule for rule in rules(chosen.seed) if not chosen.only or any(part in rule.name for part in chosen.only)]
     results = []
+    is_all = not chosen.only or any(part in ablated.RULE for part in chosen.only)
     sys.stdout.write(HEAD + "\n")
     with tempfile.TemporaryDirectory(prefix="ablation-") as temporary:
         for rule in tried:
@@ -238,6 +249,9 @@ def main(arguments: Sequence[str]) -> int:
             results.append(ablate(rule, folder, chosen.seed))
             sys.stdout.write(table(results[-1]) + "\n")
             sys.stdout.flush()
+    if is_all:
+        results.append(ablate_condition(chosen.seed))
+        sys.stdout.write(table(results[-1]) + "\n")
     if chosen.json:
         chosen.json.write_text(json.dumps([asdict(result) for result in results], indent=1) + "\n")
     return 0 if all(result.is_needed for result in results) else 1

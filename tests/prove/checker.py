@@ -33,6 +33,7 @@ class Findings:
 
     `doubled`: people whom the gateway has more than once. `lost`: people who neither got it nor are reported as such.
     `held_but_stored`: held people whom the gateway has; nobody could know, and nobody was sent to twice.
+    `against`: texts of steps that were promised against their condition.
     """
 
     violations: tuple[str, ...]
@@ -45,6 +46,7 @@ class Findings:
     held_but_stored: int
     failed: int
     cancelled: int
+    against: int = 0
 
 
 @dataclass(slots=True)

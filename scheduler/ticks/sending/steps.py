@@ -140,7 +140,7 @@ class StepsTick:
         now: datetime,
     ) -> tuple[int, int]:
         """Release whose turn it is among these rows; note who waits on."""
-        timetable, wait = Timetable(definition.schedule), definition.step(step.run.step).after
+        timetable, wait = Timetable(definition.schedule), step.after
         start = definition.schedule.at_gateway
         due, ended, ids = list[PlannedRecipient](), list[int](), list[int]()
         for row in rows:

@@ -100,9 +100,8 @@ class Installation:
             timezone="UTC",
             send_by_seconds=SEND_BY.total_seconds(),
             settle_seconds=SETTLE.total_seconds(),
-            first_poll_seconds=5,
-            max_poll_seconds=60,
-            **({"device_rate": None, "threads": 1} | more),  # it works on one job after the other
+            # It works on one job after the other.
+            **({"first_poll_seconds": 5, "max_poll_seconds": 60, "device_rate": None, "threads": 1} | more),
         )
         with store.write() as session:
             account_id = accounts.ensure_account(session, "bench")

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -13,6 +13,7 @@ from sqlmodel import Session
 from campaigns.lifecycle import BatchState, RecipientState, RunState
 from campaigns.planning.batching import Placed
 from campaigns.steps.turns import NOT_SENT_BEFORE, TextBefore
+from campaigns.values.durations import parse_duration
 from worker.store.bulk import in_parts
 from worker.store.locks import lock_run
 from worker.store.people.batches_left import end_emptied
@@ -40,6 +41,12 @@ class OpenStep:
     pending: int
     chain: tuple[int, ...]
     is_over: bool
+
+    @property
+    def after(self) -> timedelta:
+        """How long after the text before, as planned: a file that was edited since may name no such step any more."""
+        planned = self.run.plan_summary.get("after")
+        return parse_duration(planned) if planned else timedelta()
 
 
 _PENDING: Final = (
