@@ -1,6 +1,8 @@
 """Who may call what: the routes' own declarations, asked of a real server."""
 
 import re
+from functools import cache
+from typing import Any
 
 import pytest
 
@@ -125,6 +127,12 @@ def test_a_user_may_call_what_the_role_has_the_scope_for(
             callers.nobody().call(method, re.sub(r"\{.*?\}", "1", path), None, **elsewhere).problem(403, "cross_site")
 
 
+@cache
+def as_declared() -> dict[str, Any]:
+    """The document, made once: 0.4 s."""
+    return document()
+
+
 @pytest.mark.parametrize(("method", "path"), TABLE)
 def test_a_query_parameter_that_a_call_does_not_have_is_refused_and_so_is_one_given_twice(
     callers: Callers, method: str, path: str
@@ -134,7 +142,7 @@ def test_a_query_parameter_that_a_call_does_not_have_is_refused_and_so_is_one_gi
     answer = admin.call(method, f"{address}?dryrun=true")
     assert "query/dryrun is not a query parameter of this call; " in answer.problem(422, "invalid")
     assert answer.json["errors"][0]["pointer"] == "query/dryrun"
-    declared = document()["paths"][path][method.lower()].get("parameters", [])
+    declared = as_declared()["paths"][path][method.lower()].get("parameters", [])
     for each in (each for each in declared if each["in"] == "query" and each["schema"].get("type") != "array"):
         twice = admin.call(method, f"{address}?{each['name']}=1&{each['name']}=2").problem(422, "invalid")
         assert twice == f"query/{each['name']} is given more than once in the query"
