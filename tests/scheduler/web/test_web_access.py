@@ -3,8 +3,10 @@
 import http.client
 import json
 import re
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from http.cookies import SimpleCookie
@@ -17,6 +19,7 @@ import pytest
 from starlette.routing import Mount
 
 from campaigns.access import SCOPES_OF, Role, Scope, is_allowed
+from campaigns.clock import SystemClock
 from scheduler.actions.access.users import add_user, list_users, remove_user, set_password, set_role
 from scheduler.actions.acting import Actor, ActorKind
 from scheduler.processes.doors import Listeners, open_doors
@@ -30,6 +33,7 @@ from scheduler.web.first_run import CODE_SECONDS, FirstRun
 from scheduler.web.metrics import METRICS
 from scheduler.web.serving import FrontDoor, listen, url_of
 from scheduler.web.slowing import MOST_KEPT, Slowing
+from tests.scheduler.conftest import DATABASE
 from tests.scheduler.web.conftest import runtime_of
 from tests.support.clocks import FakeClock
 from worker.runtime import Runtime
@@ -37,6 +41,7 @@ from worker.settings.settings import Settings, SettingsError
 from worker.store import audit
 from worker.store.access import sessions, tokens, users
 from worker.store.audit import Audited, AuditFilter
+from worker.store.engine import Store
 from worker.store.reports import audit_chain
 
 ROOT = Actor(ActorKind.CLI, "root")
@@ -79,13 +84,22 @@ def asking(url: str) -> Ask:
     return ask
 
 
+@pytest.fixture(scope="session")
+def with_users(tmp_path_factory: pytest.TempPathFactory, migrated: Callable[[Path], None]) -> Path:
+    """A database with the users anna and bob; made once: hashing their passwords takes longer than most tests."""
+    folder = tmp_path_factory.mktemp("users")
+    migrated(folder)
+    with closing(Store(f"sqlite:///{folder / DATABASE}")) as store:
+        for name, role in (("anna", Role.OPERATOR), ("bob", Role.VIEWER)):
+            add_user(store, ROOT, name, role, PASSWORD, now=SystemClock().now())
+    return folder / DATABASE
+
+
 @pytest.fixture
-def desk(tmp_path: Path, migrated: Callable[[Path], None]) -> Iterator[Runtime]:
+def desk(tmp_path: Path, with_users: Path) -> Iterator[Runtime]:
     """An installation that is reached under a name, too, and has the users anna and bob."""
-    migrated(tmp_path)
-    made = runtime_of(f"sqlite:///{tmp_path / 'campaigns.db'}", http_hosts=HOSTS)
-    for name, role in (("anna", Role.OPERATOR), ("bob", Role.VIEWER)):
-        add_user(made.store, ROOT, name, role, PASSWORD, now=made.clock.now())
+    copy = shutil.copy(with_users, tmp_path)
+    made = runtime_of(f"sqlite:///{copy}", http_hosts=HOSTS)
     yield made
     made.close()
 
