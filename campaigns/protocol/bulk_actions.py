@@ -7,6 +7,13 @@ from typing import Final
 from campaigns.protocol.declarations import Declared
 
 
+class ResendOnly(StrEnum):
+    """Whose texts `resend` sends again."""
+
+    FAILED = "failed"  # of whom it is proven that they did not get it
+    NO_REPLY = "no-reply"  # who have it, and did not reply
+
+
 class BulkAction(StrEnum):
     """What is done for everybody whom a filter matches."""
 
@@ -35,6 +42,8 @@ class Cause(StrEnum):
     OPTED_OUT = "opted_out"
     NOT_HELD = "not_held"
     NO_NUMBER = "no_number"
+    REPLIED = "replied"
+    LATER_TEXT = "later_text"
 
 
 WHY: Final[Mapping[Cause, str]] = {
@@ -47,6 +56,8 @@ WHY: Final[Mapping[Cause, str]] = {
     Cause.OPTED_OUT: "they have opted out",
     Cause.NOT_HELD: "they are not held",
     Cause.NO_NUMBER: "the row has no phone number",
+    Cause.REPLIED: "they replied",
+    Cause.LATER_TEXT: "they have a later text of the campaign, or wait for one",
 }
 """What people are shown for everybody who is left out."""
 

@@ -1,5 +1,6 @@
 """What every door answers with, as objects for programs. Numbers and texts are in full only if `full` says so."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 from zoneinfo import ZoneInfo
@@ -7,7 +8,7 @@ from zoneinfo import ZoneInfo
 from campaigns.display import utc
 from campaigns.phone_numbers.masking import mask
 from campaigns.planning.approval import command
-from campaigns.protocol.bulk_actions import WHY
+from campaigns.protocol.bulk_actions import WHY, Cause, ResendOnly
 from scheduler.actions.shapes.done import (
     Approval,
     BulkShape,
@@ -16,6 +17,8 @@ from scheduler.actions.shapes.done import (
     FailureShape,
     FailuresShape,
     KeptTable,
+    LeftOutCauses,
+    LeftOutShape,
     Paused,
     RequestUnderWay,
     ResentShape,
@@ -47,7 +50,7 @@ if TYPE_CHECKING:  # an answer is made of what another part has read: its librar
     from scheduler.actions.reading.people import KnownPerson
     from scheduler.actions.reading.plans import StoredPlan
     from scheduler.actions.reading.recipients import RecipientRow
-    from scheduler.actions.resending import FailedTexts
+    from scheduler.actions.resending import FailedTexts, Unanswered
     from scheduler.actions.suppressing.opt_outs import Changed
     from scheduler.actions.uploading.tables import StoredTable
     from worker.store.people.suppressions import Entry
@@ -196,12 +199,21 @@ def failures_json(found: "FailedTexts") -> FailuresShape:
     return {"failures": failures}
 
 
+def causes_json(found: "FailedTexts | Unanswered") -> FailuresShape | LeftOutCauses:
+    """Return why texts failed; or why others who have a text do not get it once more."""
+    return failures_json(found) if found.only is ResendOnly.FAILED else {"left_out": _left_out_json(found.left_out)}
+
+
+def _left_out_json(left_out: Mapping[Cause, int]) -> list[LeftOutShape]:
+    return [{"cause": cause.value, "people": people, "why": WHY[cause]} for cause, people in left_out.items()]
+
+
 def resend_json(
-    campaign: str, found: "FailedTexts", only: str, *, run_id: int | None = None, people: int = 0
+    campaign: str, found: "FailedTexts | Unanswered", *, run_id: int | None = None, people: int = 0
 ) -> ResentShape:
-    """Return the run that sends again what failed, or null, and to how many people."""
-    failures = failures_json(found)
-    return {"campaign": campaign, "run": run_id, "only": only, "parent": found.root.id, "people": people, **failures}
+    """Return the run that sends a text again, or null, and to how many people."""
+    only, causes = found.only.value, causes_json(found)
+    return {"campaign": campaign, "run": run_id, "only": only, "parent": found.root.id, "people": people, **causes}
 
 
 def bulk_json(plan: "BulkPlan", done: "BulkDone | None" = None) -> BulkShape:
@@ -212,9 +224,7 @@ def bulk_json(plan: "BulkPlan", done: "BulkDone | None" = None) -> BulkShape:
         "do": plan.action.value,
         "done": done is not None,
         "people": done.people if done else plan.people,
-        "left_out": [
-            {"cause": cause.value, "people": people, "why": WHY[cause]} for cause, people in plan.left_out.items()
-        ],
+        "left_out": _left_out_json(plan.left_out),
         "plan": plan.seal,
     }
 

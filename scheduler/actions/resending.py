@@ -1,14 +1,15 @@
-"""`resend`: send again to everybody whose text failed, if it is proven that they did not get it."""
+"""`resend`: send again to those whose text failed, if it is proven that they did not get it, or who did not reply."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 from sqlalchemy import ColumnElement
 from sqlmodel import Session
 
+from campaigns.protocol.bulk_actions import Cause, ResendOnly
 from scheduler.actions.acting import Actor, acting, audited, nothing_done
 from scheduler.actions.naming import latest_run
 from scheduler.actions.refusals import Refusal, Refused
@@ -25,6 +26,7 @@ from worker.store.people import suppressions
 from worker.store.runs import resends
 from worker.store.runs.resends import FailedMessage, Failure
 from worker.store.runs.runs import RunView, find_campaign_run, run_view
+from worker.store.steps import no_reply
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,7 @@ class FailedTexts:
     root: RunView
     failures: tuple[Failure, ...]
     goes_on: bool
+    only: ClassVar[Literal[ResendOnly.FAILED]] = ResendOnly.FAILED
 
     @property
     def people(self) -> int:
@@ -58,6 +61,56 @@ def _root(session: Session, slug: str, number: int | None, *, rehearsal: bool) -
         kind, advice = ("a rehearsal", "add --sandbox") if run.rehearsal else ("no rehearsal", "leave --sandbox out")
         raise Refused(Refusal.WRONG_STATE, f"run {run.id} of {slug} was {kind}: {advice}")
     return run if run.parent_id is None else run_view(session, run.parent_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Unanswered:
+    """Who of those who have the text of a run (`root`) get it once more, and how many do not and why; `goes_on`: a run
+    that sends it to them is under way."""
+
+    root: RunView
+    people: int
+    left_out: Mapping[Cause, int]
+    goes_on: bool
+    only: ClassVar[Literal[ResendOnly.NO_REPLY]] = ResendOnly.NO_REPLY
+
+
+def unanswered(store: Store, campaign: str, number: int | None = None, *, rehearsal: bool = False) -> Unanswered:
+    """Return who did not reply to the latest run of a campaign, or the one with this number.
+
+    Raises `Refused`, also while the run still sends: somebody may have had its text for a second.
+    """
+    with store.read() as session:
+        root = _root(session, campaign, number, rehearsal=rehearsal)
+        if root.sent_at is None:
+            raise Refused(Refusal.WRONG_STATE, f"{campaign} still sends: wait until everybody has its text")
+        found = no_reply.count_no_reply(session, root)
+        people = found.pop(Cause.DONE)
+        return Unanswered(root, people, found, bool(no_reply.unfinished(session, root.id)))
+
+
+def resend_unanswered(runtime: Runtime, actor: Actor, root: RunView) -> int | None:
+    """Send the text of a run again to those who have it, did not reply and have no later one; return the new run.
+
+    None: nobody is left, or another run does it already.
+    """
+    now = runtime.clock.now()
+    with acting(runtime.store, actor, "resend", campaign=root.campaign, transaction="no_reply", now=now) as session:
+        run_id = no_reply.create_no_reply(session, root, account_id=runtime.account_id, now=now)
+        if run_id is None:
+            nothing_done(session)
+        audited(session, run_id=run_id, plan_hash=root.plan_hash, root=root.id, only=ResendOnly.NO_REPLY)
+    if run_id is not None:
+        get_logger().info("run.resent", campaign=root.campaign, run=run_id, root=root.id, only=ResendOnly.NO_REPLY)
+    return run_id
+
+
+def to_resend(
+    store: Store, campaign: str, only: ResendOnly, number: int | None = None, *, rehearsal: bool = False
+) -> FailedTexts | Unanswered:
+    """Return who would be sent to again, and who would not. Raises `Refused`."""
+    find = failed_texts if only is ResendOnly.FAILED else unanswered
+    return find(store, campaign, number, rehearsal=rehearsal)
 
 
 def resend(runtime: Runtime, actor: Actor, root: RunView) -> int | None:

@@ -27,6 +27,7 @@ class EventName(StrEnum):
     FAILED_RESENT = "failed.resent"  # a run that sends failed texts again: parent, people
     HELD_RESOLVED = "held.resolved"  # a person decided: as, by, and the row ids of its recipients
     LATE_ACCEPTANCE = "late_acceptance"  # an alarm: a request that counted as missed arrived after all
+    NO_REPLY_RESENT = "no_reply.resent"  # a run that sends a text again to who did not reply: root, people
     NOTICE_GIVEN_UP = "notice.given_up"  # channel, about, target, problem
     OPT_OUT_REACHED = "opt_out.reached"  # the reply to a contact list named people who had opted out: people, numbers
     PLAN_APPROVED = "plan.approved"  # plan, by

@@ -71,16 +71,6 @@ class FailuresShape(TypedDict):
     failures: list[FailureShape]
 
 
-class ResentShape(FailuresShape):
-    """The run that sends again what failed in `parent`; null: nobody is sent to."""
-
-    campaign: str
-    run: int | None
-    only: str
-    parent: int
-    people: int
-
-
 class BadRowShape(TypedDict):
     """A row that could not be used."""
 
@@ -94,6 +84,25 @@ class LeftOutShape(TypedDict):
     cause: str
     people: int
     why: str
+
+
+class LeftOutCauses(TypedDict):
+    """How many people are left out, and why."""
+
+    left_out: list[LeftOutShape]
+
+
+class ResentShape(TypedDict):
+    """The run that sends the text of `parent` again; null: nobody is sent to. `failures` are there for `failed`, and
+    `left_out` for `no-reply`."""
+
+    campaign: str
+    run: int | None
+    only: str
+    parent: int
+    people: int
+    failures: NotRequired[list[FailureShape]]
+    left_out: NotRequired[list[LeftOutShape]]
 
 
 class BulkShape(TypedDict):

@@ -28,6 +28,7 @@ def write_report(report: CampaignReport, stream: TextIO, zone: ZoneInfo, *, full
         "figures": figures,
         "course": report.course,
         "groups": groups_of(report.seen.groups),
+        "steps": report.seen.steps,
         "states": [
             (state_words(state), count, LOOKS.get(state, "plain"), MEANINGS[state])
             for state, count in figures.by_state.items()

@@ -122,6 +122,7 @@ REQUESTS: Final[Mapping[str, tuple[World, ...]]] = {
 }
 
 NOT_BY_RUN: Final[Mapping[str, str]] = {
+    "no_reply": "`resend --only no-reply`",
     "step_empty": "a step for which nobody is left before it begins",
     "probe": "60 s after an account was paused; `run` has given up by then",
     "requeue_all": "`up` and `worker`",

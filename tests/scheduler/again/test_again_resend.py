@@ -92,6 +92,22 @@ def test_only_who_is_proven_not_to_have_it_gets_it_again_with_the_same_text(
     assert f"sent again: in run {told['run']}" in story
 
 
+def test_those_who_did_not_reply_get_it_once_more_and_not_twice(cli: Cli, failed: dict[str, Any], folder: Path) -> None:
+    dry = cli("resend", "spring-sale", "--only", "no-reply", "--dry-run")
+    assert "10 people of spring-sale to be texted again" in dry.stdout
+    assert sent(folder).total() == 17
+
+    told = json.loads(cli("resend", "spring-sale", "--only", "no-reply", "--json").stdout)
+    assert (told["recipients"], told["step"]) == ({"audience": 10, "delivered": 10}, "no-reply:1")
+    assert copies(folder) == {1: {*NO_SERVICE, *UNCLEAR}, 2: set(FINE)}
+    again = cli("resend", "spring-sale", "--only", "no-reply")
+    assert "10  they have a later text of the campaign, or wait for one" in again.stdout
+    assert (again.exit_code, sent(folder).total()) == (0, 27)
+    status = json.loads(cli("status", "spring-sale", "--json").stdout)
+    assert (status["run"], [step["run"] for step in status["steps"]]) == (failed["run"], [told["run"]])
+    assert f"run {told['run']}" in cli("why", FINE[0]).stdout
+
+
 def test_with_nobody_to_send_to_it_says_so(cli: Cli, campaign: Path, folder: Path) -> None:
     (folder / "people.csv").write_text(f"number,name\n{FINE[0]},Anna\n{UNCLEAR[0]},Bea\n")
     cli("run", "sale.yaml")

@@ -161,6 +161,8 @@ PAGES = {
     ("POST", "/campaigns/{name}/approve"): "approve",
     ("GET", "/campaigns/{name}/cancel"): "control",
     ("POST", "/campaigns/{name}/cancel"): "control",
+    ("GET", "/campaigns/{name}/no-reply"): "control",
+    ("POST", "/campaigns/{name}/no-reply"): "control",
     ("GET", "/campaigns/{name}/resolve"): "control",
     ("POST", "/campaigns/{name}/resolve"): "control",
     ("GET", "/campaigns/{name}/resume"): "control",

@@ -55,20 +55,21 @@ def _has_before(row: sa.FromClause, run: sa.FromClause, *where: sa.ColumnElement
     )
 
 
-def _replied() -> sa.ColumnElement[bool]:
+def has_replied(root_id: int | sa.BindParameter[int]) -> sa.ColumnElement[bool]:
+    """Match people who replied to a text of this run, of its steps or of what sent them again."""
     family = runs.alias("of_family")
     return sa.exists().where(
         replies.c.number == recipients.c.number,
         is_answer(),
         family.c.id == replies.c.run_id,
-        sa.or_(family.c.id == _root, family.c.root_id == _root, family.c.parent_id == _root),
+        sa.or_(family.c.id == root_id, family.c.root_id == root_id, family.c.parent_id == root_id),
     )
 
 
 _another = recipients.alias("another")
 _MAY_HAVE_TEXT: Final = frozenset(RecipientState) - NEVER_SENT - NEVER_LEFT - {RecipientState.SKIPPED}
 _IS_TRUE: Final = {
-    StepCondition.REPLIED: _replied(),
+    StepCondition.REPLIED: has_replied(_root),
     StepCondition.DELIVERED: _has_before(_before, _of_before, _before.c.state == RecipientState.DELIVERED),
     StepCondition.FAILED: sa.and_(
         _has_before(_before, _of_before, _before.c.state == RecipientState.FAILED),

@@ -6,6 +6,7 @@ from typing import Annotated, Final, Literal
 from fastapi import Header, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from campaigns.protocol.bulk_actions import ResendOnly
 from campaigns.protocol.declarations import Declared
 from scheduler.actions import approving, control, resending, resolving, throttling
 from scheduler.actions.acting import Actor
@@ -68,7 +69,7 @@ class LimitsAnywhere(CampaignLimits):
 class Resend(Asked):
     """As the options of `campaigns resend`."""
 
-    only: Literal["failed"] = Field(description="Whom to send to again.")
+    only: ResendOnly = Field(description="Whom to send to again: those whose text failed, or who did not reply.")
     run: Run = None
     dry_run: bool = Field(default=False, description="Say how many and why, and send nothing.")
 
@@ -181,21 +182,23 @@ def _throttled(
 
 @router.post("/campaigns/{name}/resend", responses=answered(ResentShape) | declared(404, 409, 502))
 def resend(name: CampaignName, runtime: Behind, actor: Controller, once: MadeOnce, asked: Resend) -> Response:
-    """Send again to those whose text failed, if it is proven that they did not get it.
+    """Send again to those whose text failed, if it is proven that they did not get it, or to those who did not reply.
 
     As `campaigns resend --dry-run --json`; `run` is the new run, or null if nobody is left. The service sends it.
     """
-    found = resending.failed_texts(runtime.store, name, asked.run, rehearsal=runtime.rehearsal)
+    found = resending.to_resend(runtime.store, name, asked.only, asked.run, rehearsal=runtime.rehearsal)
     if asked.dry_run or not found.people:
-        return once(lambda: resend_json(name, found, asked.only, people=found.people))
+        return once(lambda: resend_json(name, found, people=found.people))
     if (known := once.kept()) is not None:
         return known
-    resending.ask_again(runtime, found.root)  # the gateway is asked before the transaction, never within
-    again = resending.failed_texts(runtime.store, name, asked.run, rehearsal=runtime.rehearsal)
+    if found.only is ResendOnly.FAILED:
+        resending.ask_again(runtime, found.root)  # the gateway is asked before the transaction, never within
+    again = resending.to_resend(runtime.store, name, asked.only, asked.run, rehearsal=runtime.rehearsal)
 
     def act() -> ResentShape:
-        run_id = resending.resend_failed(runtime, actor, again.root)
-        return resend_json(name, again, asked.only, run_id=run_id, people=again.people if run_id else 0)
+        send = resending.resend_failed if again.only is ResendOnly.FAILED else resending.resend_unanswered
+        run_id = send(runtime, actor, again.root)
+        return resend_json(name, again, run_id=run_id, people=again.people if run_id else 0)
 
     return once(act)
 

@@ -103,10 +103,17 @@ def _can(asked: Visit, seen: RunProgress) -> Mapping[str, bool]:
         "resume": steers and state is RunState.PAUSED,
         "cancel": steers and state in control.AT_WORK,
         "resend": steers and bool(seen.outcome.by_state.get(RecipientState.FAILED)),
+        "no_reply": steers and _may_lack_answers(seen),
         "resolve": steers and bool(seen.books.by_state.get(RecipientState.HELD)),
         "account": steers and bool(seen.outlook.account_reason),
         "throttle": steers and seen.run.finished_at is None,
     }
+
+
+def _may_lack_answers(seen: RunProgress) -> bool:
+    """Return whether everything of a campaign's own text is sent, and somebody has it."""
+    has_it = (RecipientState.ACCEPTED, RecipientState.SENT, RecipientState.DELIVERED, RecipientState.EXPIRED)
+    return seen.run.is_own and seen.run.sent_at is not None and any(map(seen.outcome.by_state.get, has_it))
 
 
 def report(asked: Visit) -> DeskFile:

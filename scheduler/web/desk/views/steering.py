@@ -7,8 +7,9 @@ from typing import Final
 from campaigns.access import Scope
 from campaigns.counting import amount
 from campaigns.lifecycle import RecipientState
+from campaigns.protocol.bulk_actions import WHY
 from campaigns.protocol.declarations import Declared
-from scheduler.actions import approving, control, resolving, throttling
+from scheduler.actions import approving, control, resending, resolving, throttling
 from scheduler.actions.reading.runs import read_runs
 from scheduler.actions.refusals import Refusal, Refused
 from scheduler.report.summary import RunProgress
@@ -142,6 +143,29 @@ def resolve(asked: Visit) -> Go:
     return Go("/needs", f"{amount(done.people + done.lists, 'decision')} recorded")
 
 
+def ask_no_reply(asked: Visit) -> DeskPage:
+    """To whom the text would be sent once more, and who of the others is left out."""
+    name, runtime = asked.path["name"], asked.runtime
+    found = resending.unanswered(runtime.store, name, number_of(asked, "run"), rehearsal=runtime.rehearsal)
+    people = amount(found.people, "person", "people")
+    left_out = [f"{amount(count, 'person', 'people')} because {WHY[cause]}" for cause, count in found.left_out.items()]
+    says = f"Left out: {'; '.join(left_out)}." if left_out else "Nobody is left out."
+    follows = f"{people} who have the text, and did not reply, get it once more, within its sending hours and limits."
+    seen = read_runs(runtime.store, name, found.root.id, now=asked.now)[0]
+    choices = [Choice("Send it again", follows, {"run": found.root.id}, is_final=True)] if found.people else []
+    title = f"Send {name} again to those who did not reply"
+    return _asks(seen, title, says, "no-reply", choices, f"resend {name} --only no-reply")
+
+
+def no_reply(asked: Visit) -> Go:
+    """Send the text once more to those who did not reply by now."""
+    name, runtime = asked.path["name"], asked.runtime
+    found = resending.unanswered(runtime.store, name, form_number(asked, "run"), rehearsal=runtime.rehearsal)
+    run_id = resending.resend_unanswered(runtime, asked.who, found.root)
+    people = amount(found.people if run_id else 0, "person", "people")
+    return Go(f"/campaigns/{name}", f"the text of {name} is sent again to {people}")
+
+
 def throttle(asked: Visit) -> Go:
     """Change the limits of the campaign while it is sent."""
     name, runtime = asked.path["name"], asked.runtime
@@ -163,5 +187,6 @@ PLACES: Final = (
     DeskPlace("/campaigns/{name}/resume", ask_resume, Scope.CONTROL, resume, Scope.CONTROL, on=RUN),
     DeskPlace("/campaigns/{name}/cancel", ask_cancel, Scope.CONTROL, cancel, Scope.CONTROL, on=RUN),
     DeskPlace("/campaigns/{name}/resolve", ask_resolve, Scope.CONTROL, resolve, Scope.CONTROL, on=RUN),
+    DeskPlace("/campaigns/{name}/no-reply", ask_no_reply, Scope.CONTROL, no_reply, Scope.CONTROL, on=RUN),
     DeskPlace("/campaigns/{name}/throttle", act=throttle, act_scope=Scope.CONTROL, on=RUN),
 )

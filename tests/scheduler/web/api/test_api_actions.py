@@ -14,7 +14,7 @@ from tests.scheduler.web.api.api_caller import Answer, Caller
 from tests.store.store_world import NOW, World, people
 from worker.runtime import Runtime
 from worker.store.people.stored_replies import Incoming, store_replies
-from worker.store.tables import audit_entries, campaigns, idempotent_calls
+from worker.store.tables import audit_entries, campaigns, idempotent_calls, recipients, runs
 
 JSON = "application/json"
 SALE = "/campaigns/spring-sale"
@@ -153,6 +153,30 @@ def test_nobody_is_sent_to_again_if_nothing_failed(world: World, admin: Caller) 
         "people": 0,
         "failures": [],
     }
+
+
+def test_the_text_goes_once_more_to_who_did_not_reply(world: World, admin: Caller, api_runtime: Runtime) -> None:
+    run = world.run(people(3, first=80, state=RecipientState.DELIVERED), campaign="unanswered")
+    mine = campaigns.c.slug == "unanswered"
+    with world.store.write() as session:  # as the runtime of the door; its texts were handed over a day ago
+        session.execute(sa.update(campaigns).where(mine).values(rehearsal=True))
+        of_run = recipients.c.run_id == run
+        session.execute(sa.update(recipients).where(of_run).values(accepted_at=api_runtime.clock.now()))
+    path = "/campaigns/unanswered/resend"
+    post(admin, path, b'{"only": "no-reply"}').problem(409, "wrong_state")
+    with world.store.write() as session:
+        session.execute(sa.update(runs).where(runs.c.id == run).values(sent_at=api_runtime.clock.now()))
+    dry = post(admin, path, b'{"only": "no-reply", "dry_run": true}').json
+    assert dry == {
+        "campaign": "unanswered", "run": None, "only": "no-reply", "parent": run, "people": 3, "left_out": [],
+    }  # fmt: skip
+    done = post(admin, path, b'{"only": "no-reply"}', Idempotency_Key="again")
+    assert (done.json["people"], done.json["run"] > run) == (3, True)
+    assert post(admin, path, b'{"only": "no-reply"}', Idempotency_Key="again").body == done.body
+    late = post(admin, path, b'{"only": "no-reply"}').json
+    assert (late["run"], [each["cause"] for each in late["left_out"]]) == (None, ["later_text"])
+    shown = admin.call("GET", "/campaigns/unanswered").json
+    assert [(step["run"], step["step"]) for step in shown["steps"]] == [(done.json["run"], "no-reply:1")]
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from scheduler.web.desk.app import PLACES
 from tests.scheduler.web.desk.conftest import Desk, Opened
 from tests.store.store_world import NOW, people
 from worker.store.runs.inbox_files import forget_file, remember_file
-from worker.store.tables import batches
+from worker.store.tables import batches, campaigns, recipients, runs
 
 
 def go(admin: httpx.Client, path: str, **values: object) -> httpx.Response:
@@ -40,6 +40,28 @@ def test_a_campaign_is_cancelled_once_its_page_has_asked(desk: Desk, admin: http
     assert f'href="{here}/cancel"' not in admin.get(here).text
     late = go(admin, f"{here}/cancel")
     assert (late.status_code, f'<a href="{here}">Go back to the page with the form</a>' in late.text) == (409, True)
+
+
+def test_the_text_goes_once_more_to_who_did_not_reply(desk: Desk, admin: httpx.Client) -> None:
+    run_id = desk.world.run(people(3, first=7_900, state=RecipientState.DELIVERED), campaign="unanswered")
+    here, mine = "/campaigns/unanswered", runs.c.id == run_id
+    assert "/no-reply" not in admin.get(here).text
+    with desk.world.store.write() as session:
+        # As the runtime of the desk.
+        session.execute(sa.update(campaigns).where(campaigns.c.slug == "unanswered").values(rehearsal=True))
+        session.execute(sa.update(runs).where(mine).values(sent_at=runs.c.created_at))
+        handed = sa.update(recipients).where(recipients.c.run_id == run_id)
+        session.execute(handed.values(accepted_at=sa.select(runs.c.created_at).where(mine).scalar_subquery()))
+    assert f'href="{here}/no-reply?run={run_id}"' in admin.get(here).text
+    asked = admin.get(f"{here}/no-reply?run={run_id}").text
+    assert "3 people who have the text, and did not reply, get it once more" in asked
+    assert go(admin, f"{here}/no-reply", run=run_id).status_code == 303
+    page = admin.get(here).text
+    assert '<h2 id="steps">Steps</h2>' in page
+    assert "Step no-reply:1" in page
+    assert "Left out: 3 people because they have a later text" in admin.get(f"{here}/no-reply?run={run_id}").text
+    assert "the whole campaign" in admin.get(f"{here}?run={run_id + 1}").text
+    assert "no-reply:1" in admin.get(f"{here}/report?format=html").text
 
 
 def test_limits_are_changed_and_forgotten(desk: Desk, admin: httpx.Client) -> None:
