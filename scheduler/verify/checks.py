@@ -37,12 +37,12 @@ ABOUT: Final[Mapping[Check, tuple[str, str]]] = {
     Check.HOURS: ("request", "none left outside its hours, before its moment, or too late"),
     Check.CAPS: ("text", "nobody got more texts than the frequency cap allows"),
     Check.MONEY: ("charge", "charges follow from the requests, and keep the budgets"),
-    Check.PEOPLE: ("person", "no phone texted more people in a month than it may"),
+    Check.PEOPLE: ("person/people", "no phone texted more people in a month than it may"),
     Check.OPT_OUTS: ("opt-out", "nobody was texted after they had opted out"),
     Check.STEPS: ("row", "later texts went to whom they are for, in time, and to nobody else"),
-    Check.AUDIT: ("entry", "the audit is whole, and has what people decided"),
+    Check.AUDIT: ("entry/entries", "the audit is whole, and has what people decided"),
 }
-"""What one thing is that a check counts, and what it says of them."""
+"""What one thing is that a check counts (and several, if not with an s), and what it says of them."""
 
 
 class Breach(StrEnum):

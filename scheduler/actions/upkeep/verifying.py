@@ -36,6 +36,10 @@ class ToVerify:
     runs: tuple[int, ...]
     account_key: str
 
+    @property
+    def is_rehearsal(self) -> bool:
+        return self.account_key == SANDBOX_ACCOUNT
+
 
 def to_verify(store: Store, campaign: str, number: int | None = None, *, rehearsal: bool = False) -> ToVerify:
     """Return all runs of a campaign, or the one with this number and those that sent its texts again.
@@ -77,7 +81,7 @@ def verify_campaign(
 
 def _left_out(wanted: ToVerify, settings: Settings, sandbox: tuple[str, SecretStr] | None) -> str:
     """Return why the gateway cannot be asked; empty: it can."""
-    if wanted.account_key == SANDBOX_ACCOUNT:
+    if wanted.is_rehearsal:
         return "" if sandbox else REHEARSED
     if not settings.gateway_url:
         return NO_GATEWAY
@@ -136,7 +140,7 @@ def verified_json(wanted: ToVerify, verified: Verified) -> dict[str, Any]:
 def _check_json(result: CheckResult) -> dict[str, Any]:
     return {
         "check": result.check.value,
-        "of": ABOUT[result.check][0],
+        "of": ABOUT[result.check][0].partition("/")[0],
         "examined": result.examined,
         "ok": not result.wrong,
         "wrong": result.wrong,

@@ -4,12 +4,8 @@ The gateway's messages are read by the time in which requests were made, which t
 is asked for by its group, and then by its ID.
 """
 
-from array import array
-from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
-from itertools import groupby, islice
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -21,16 +17,9 @@ from scheduler.verify.arithmetic.spelling import patterns_of, plus, same_number,
 from scheduler.verify.checks import Breach, Check, Reckoning
 from scheduler.verify.facts import LEFT_OUT, P, RunFacts
 from scheduler.verify.gateway import GatewayReads, SeenMessage
-from scheduler.verify.pages import AT_ONCE, ReadDatabase, by_id, by_time, of_values
-from worker.store.tables import accepted_before, attempts, groups, recipients, retries, runs
-
-A_WINDOW: Final = 2_500
-"""Messages that one window of time should hold: a quarter of a large reply."""
-
-MARGIN: Final = timedelta(minutes=2)
-"""How far the gateway's dates may be from ours for its messages to be found by time, which saves reads."""
-
-DAY: Final = timedelta(days=1)
+from scheduler.verify.known import KnownMessages
+from scheduler.verify.pages import ReadDatabase, of_values
+from worker.store.tables import accepted_before, groups, recipients, retries, runs
 
 LOST: Final = frozenset({"failed", "cancelled"})
 """Statuses of a message that was not sent."""
@@ -46,67 +35,26 @@ class MessageJudge:
         self._runs = {run.id: run for run in mine}
         self._account_id = mine[0].account_id
         self._written = [pattern for run in mine for pattern in patterns_of(run.definition)]
-        self._known, self._floor = self._ids()
-        self._seen = bytearray(len(self._known))
+        with store.read() as session:
+            self._known = KnownMessages(session, list(self._runs))
         self._told: set[int] = set()
 
     def judge(self) -> None:
         """Read by time, then by group, then by ID."""
-        for start, end in self._windows():
+        for start, end in self._known.windows():
             for messages in self._gateway.between(start, end):
                 self._take(messages)
         for group_id, ids in self._unseen_groups():
-            if group_id and any(not self._seen[self._place(id_)] for id_ in ids):
+            if group_id and any(map(self._known.is_unseen, ids)):
                 self._take(self._gateway.group(group_id))
             for id_ in ids:
-                if not self._seen[self._place(id_)] and (message := self._gateway.message(id_)) is not None:
+                if self._known.is_unseen(id_) and (message := self._gateway.message(id_)) is not None:
                     self._take([message])
         self._lost()
 
-    # What is known.
-
-    def _ids(self) -> tuple["array[int]", int]:
-        """Return the IDs of all messages of these runs, in order: 8 bytes for each."""
-        found = array("q")
-        floor = 0
-        with self._store.read() as session:
-            for run_id in self._runs:
-                query = sa.select(recipients.c.id, recipients.c.gateway_id).where(
-                    recipients.c.run_id == run_id, recipients.c.gateway_id.is_not(None)
-                )
-                for page in by_id(session, query, recipients.c.id):
-                    found.extend(row.gateway_id for row in page)
-            floors = sa.select(sa.func.min(attempts.c.id_floor)).where(attempts.c.run_id.in_(self._runs))
-            floor = session.scalars(floors).one() or 0
-        return array("q", (id_ for id_, _ in groupby(sorted(found)))), floor
-
-    def _place(self, id_: int) -> int:
-        """Return where an ID stands among the known ones; -1: it is not known."""
-        place = bisect_left(self._known, id_)
-        return place if place < len(self._known) and self._known[place] == id_ else -1
-
-    def _windows(self) -> list[tuple[datetime, datetime]]:
-        """Return the times in which requests were made: at most a day, and about `A_WINDOW` messages each."""
-        found: list[tuple[datetime, datetime]] = []
-        columns: tuple[Any, ...] = attempts.c.id, attempts.c.started_at, attempts.c.recipients
-        with self._store.read() as session:
-            for run_id in self._runs:
-                query = sa.select(*columns).where(attempts.c.run_id == run_id)
-                start = end = None
-                messages = 0
-                for request in by_time(session, query, attempts.c.started_at, attempts.c.id):
-                    at = request.started_at
-                    if start is not None and end is not None and (messages >= A_WINDOW or at - start > DAY):
-                        found.append((start - MARGIN, end + MARGIN))
-                        start, messages = None, 0
-                    start, end, messages = start or at, at, messages + request.recipients
-                if start is not None and end is not None:
-                    found.append((start - MARGIN, end + MARGIN))
-        return found
-
     def _unseen_groups(self) -> Iterator[tuple[str, list[int]]]:
         """Yield the IDs that no window showed, by the group that they were accepted in."""
-        for part in self._unseen():
+        for part in self._known.unseen():
             by_group: dict[str, list[int]] = defaultdict(list)
             columns: tuple[Any, ...] = recipients.c.gateway_id, groups.c.group_id
             with self._store.read() as session:
@@ -114,11 +62,6 @@ class MessageJudge:
                 for id_, group_id in session.execute(query.where(*self._mine(part))):
                     by_group[group_id or ""].append(id_)
             yield from by_group.items()
-
-    def _unseen(self) -> Iterator[list[int]]:
-        unseen = (id_ for place, id_ in enumerate(self._known) if not self._seen[place])
-        while part := list(islice(unseen, AT_ONCE)):
-            yield part
 
     def _mine(self, ids: Sequence[int]) -> tuple[Any, ...]:
         return recipients.c.gateway_id.in_(ids), recipients.c.run_id.in_(self._runs)
@@ -130,12 +73,10 @@ class MessageJudge:
         fresh: dict[int, SeenMessage] = {}
         strangers: dict[int, SeenMessage] = {}
         for message in messages:
-            place = self._place(message.id)
-            if place < 0:
-                if message.id > self._floor and message.id not in self._told:
-                    strangers[message.id] = message
-            elif not self._seen[place]:
-                self._seen[place] = 1
+            is_new = self._known.see(message.id)
+            if is_new is None and message.id > self._known.floor and message.id not in self._told:
+                strangers[message.id] = message
+            elif is_new:
                 fresh[message.id] = message
         with self._store.read() as session:
             self._compare(session, fresh)
@@ -250,7 +191,9 @@ class MessageJudge:
         )  # fmt: skip
         with self._store.read() as session:
             query = sa.select(*columns)
-            for row in (row for part in self._unseen() for row in session.execute(query.where(*self._mine(part)))):
+            for row in (
+                row for part in self._known.unseen() for row in session.execute(query.where(*self._mine(part)))
+            ):
                 self._reckoning.wrong(
                     Breach.MISSING,
                     run=row.run_id, row=row.id, who=mask(row.number), state=row.state.value, message=row.gateway_id,

@@ -50,6 +50,7 @@ class RateReckoner:
     scope: str
     speeds: InForce[Speed | None]
     _windows: dict[float, Sliding] = field(init=False)
+    _over: set[float] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         known = {self.speeds.first, *(speed for _, speed in self.speeds.changes)}
@@ -65,7 +66,11 @@ class RateReckoner:
             cost = grant.segments if limit is None else min(grant.segments, limit)
             total = window.add(grant.at, cost, is_own=grant.run_id in own, mark=(grant.id, grant.began_at))
             if limit is None or total <= limit or not window.own:
+                self._over.discard(seconds)
                 continue
+            if seconds in self._over:  # the same stretch of time goes on
+                continue
+            self._over.add(seconds)
             if was_set_back(window.marks()):
                 reckoning.noted(Check.RATES, SET_BACK)
             else:

@@ -2,15 +2,19 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 import pytest
 
-from scheduler.verify.checks import Check
+from scheduler.verify.checks import Breach, Check
 from tests.scheduler.verify.planted import PLANTED, Planted
-from tests.scheduler.verify.verify_world import World, copied, live
+from tests.scheduler.verify.verify_world import SENT, World, copied, live, sandbox
 from tests.support.clocks import FakeClock
+from tests.support.shared_postgres import SharedPostgres
 from worker.settings.settings import Settings
 from worker.store.engine import Store
+from worker.store.forgetting.ageing import empty_texts
+from worker.store.forgetting.erasing import ask, erase
 from worker.store.migrate import migrate
 
 Lived = tuple[Path, Settings, FakeClock]
@@ -53,3 +57,64 @@ def test_a_planted_violation_is_found_and_named(world: World, planted: Planted) 
     found = world.verify(planted.campaign, offline=planted.offline, **planted.settings)
     named = {each.breach for result in found.checks for each in result.findings}
     assert named == planted.breaches, [str(each) for result in found.checks for each in result.findings]
+
+
+def test_people_who_were_erased_are_not_compared_and_everything_else_still_holds(world: World) -> None:
+    store = Store(world.store.url.render_as_string(), privacy_key=lambda: b"k" * 40)
+    with store.write() as session:
+        ask(session, [SENT[1], SENT[5]], now=world.clock.now())
+        erase(session, [SENT[1], SENT[5]], now=world.clock.now())
+        run_id = world.run("sale")
+        after = 0
+        while (last := empty_texts(session, run_id, after=after, now=world.clock.now())[0]) is not None:
+            after = last
+    store.close()
+
+    found = {result.check: result for result in world.verify().checks}
+
+    assert [str(each) for result in found.values() for each in result.findings] == []
+    assert set(found[Check.MESSAGES].notes) == {
+        "20 texts were erased, and not compared",
+        "2 people were erased: their numbers were not compared",
+    }
+    assert found[Check.REQUESTS].notes != ()
+
+
+def test_an_opt_out_of_another_kind_or_one_that_ended_before_is_no_violation(world: World) -> None:
+    columns = "number, kind, reason, source, since, ended_at"
+    insert = f"INSERT INTO suppression ({columns}) VALUES (:number, :kind, '', 'command', "
+    world.sql(insert + "'2026-12-01 08:00:00.000000', NULL)", number=SENT[1], kind="reminder")
+    world.sql(
+        insert + "'2026-12-01 08:00:00.000000', '2026-12-01 08:30:00.000000')", number=SENT[2], kind=""
+    )  # fmt: skip
+
+    assert world.breaches(offline=True) == set()
+
+
+@pytest.mark.long
+def test_on_postgresql_as_on_sqlite(shared_postgres: SharedPostgres, tmp_path: Path) -> None:
+    """One after the other: what was planted before is found as well."""
+    clock, database = FakeClock(), shared_postgres.create_migrated()
+    store = Store(shared_postgres.url(database))
+    try:
+        settings = live(tmp_path, store, clock)
+        world = World(store, sandbox(clock, tmp_path / "ledger.jsonl"), settings, clock, tmp_path / "ledger.jsonl")
+        for campaign in ("sale", "nudged", "lost", "later"):
+            assert world.breaches(campaign) == set()
+        expected: set[Breach] = set()
+        for planted in PLANTED:
+            if planted.name in ON_POSTGRESQL:
+                planted.plant(world)
+                expected |= planted.breaches
+                assert planted.breaches <= world.breaches(planted.campaign, **planted.settings), planted.name
+        assert len(expected) > 10
+        world.gateway.close()
+    finally:
+        store.close()
+        shared_postgres.drop_database(database)
+
+
+ON_POSTGRESQL: Final = frozenset({
+    "kept_count", "sent_twice_by_two_requests", "message_lost", "row_gone", "over_the_cap", "kept_spending",
+    "not_charged", "texted_after_opt_out", "step_though_replied", "entry_removed",
+})  # fmt: skip

@@ -33,10 +33,10 @@ def verify(
     from worker.settings.settings import load_settings
 
     settings = load_settings()
-    if sandbox:
-        settings = rehearsal_settings(settings)
     with campaign_store(settings) as store:
         wanted = to_verify(store, campaign, number_of_run, rehearsal=sandbox)
+        if wanted.is_rehearsal:
+            settings = rehearsal_settings(settings)
         with private_sandbox(settings) if sandbox and not offline else nullcontext() as gateway:
             verified = verify_campaign(store, wanted, settings, SystemClock(), offline=offline, sandbox=gateway)
     if json:
@@ -52,7 +52,7 @@ def _show(campaign: str, verified: "Verified") -> None:
     rows = [
         (
             result.check.value.replace("_", " "),
-            amount(result.examined, ABOUT[result.check][0]),
+            amount(result.examined, *ABOUT[result.check][0].split("/")),
             f"{result.wrong:,} wrong" if result.wrong else "ok" if result.examined else "nothing to check",
             ABOUT[result.check][1],
         )
