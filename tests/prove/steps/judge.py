@@ -18,13 +18,16 @@ from tests.prove.steps.worlds import ROME, ROOT, StepPlan
 from worker.store.kept.phones import phones_unlike_rows
 from worker.store.people.run_answers import answers_unlike_rows
 from worker.store.reports.counts import counts_unlike_rows
-from worker.store.tables import recipients, replies, runs
+from worker.store.tables import events, recipients, replies, runs
 
 OFF: Final = timedelta(seconds=1)
 """By how much the gateway's dates, in whole seconds, may differ."""
 
 CLOCK_MARGIN: Final = timedelta(minutes=10)
 """What is dated so long before the text was accepted still counts as a reply to it."""
+
+ANSWERING: Final = frozenset({"reply", "review"})
+"""What somebody writes who does not just send a keyword."""
 
 PLANNED_OUT: Final = frozenset({"invalid", "duplicate", "holdout", "suppressed"})
 """States of rows of the campaign whose people get no steps either: nothing was ever to be sent to them."""
@@ -51,7 +54,8 @@ class _Row:
 class StepVerdicts:
     """What a world showed. `sent`: texts of steps; `kept_out`: people whom a condition kept out, by when it was known.
 
-    `at_the_intent`: those kept out by the look in the intent's transaction.
+    `at_the_intent`: those kept out when it was due, by the look in the intent's transaction. `too_late`: answers that
+    came while the request was on its way.
     """
 
     problems: list[str]
@@ -61,6 +65,7 @@ class StepVerdicts:
     at_the_intent: int = 0
     opted_out: int = 0
     other: int = 0
+    too_late: int = 0
 
 
 class StepsJudge:
@@ -111,6 +116,7 @@ class StepsJudge:
             for number in self.world.numbers:
                 problems += self._of_person(step, number)
         problems += self._intents()
+        problems += self._told()
         return self.found
 
     def _books(self) -> Iterator[str]:
@@ -212,10 +218,10 @@ class StepsJudge:
         if step.holds(self._facts(moved, row)):
             yield f"{name}: was left out ({row.reason}), and its condition was true"
         moment = self.play.written_at(moved.seq)
-        earlier = [each.at for each in self.messages[row.number, self._before(step)] if each.at <= moment]
+        earlier = [each.at for each in self.messages[row.number, self._before(step)] if each.at < moment]
         due = max(earlier) + step.pause if earlier else moment
-        at_due = self.play.written_by(due)
-        if at_due >= moved.seq:
+        if moment < due:
+            at_due = self.play.written_by(due)
             late = next((entry for entry in self.book if entry.seq > at_due), None)
             if late is not None and step.holds(self._facts(late, row)):
                 yield f"{name}: was left out early ({row.reason}), and its condition was true when it was due"
@@ -238,6 +244,25 @@ class StepsJudge:
             if "kept from" in facts:
                 yield f"{row.number}, {row.step}: was promised after an opt-out"
 
+    def _told(self) -> Iterator[str]:
+        """Who answers while a step that is for nobody who replied is on its way gets it, and that is told."""
+        with self.play.store.read() as session:
+            noted = session.scalars(sa.select(events.c.detail).where(events.c.name == "step.answered"))
+            told = {row_id for detail in noted for row_id in detail["recipients"]}
+        not_after = {step.name for step in self.world.steps if "replied" in step.unless}
+        on_its_way: dict[str, _Row] = {}
+        for entry in self.book:
+            row = self.rows.get(entry.row_id) if entry.what == "text" else None
+            if row is not None and row.step in not_after:
+                if entry.becomes == "in_doubt":
+                    on_its_way[row.number] = row
+                elif entry.was == "in_doubt":
+                    on_its_way.pop(row.number, None)
+            elif entry.what == "wrote" and (late := on_its_way.get(entry.number)) is not None:
+                self.found.too_late += entry.becomes in ANSWERING
+                if entry.becomes in ANSWERING and late.id not in told:
+                    yield f"{late.number}, {late.step}: answered while it was on its way, and nobody is told"
+
     # What was true when something was committed.
 
     def _facts(self, moment: Entry, row: _Row) -> frozenset[str]:
@@ -256,7 +281,7 @@ class StepsJudge:
                     handed.add(mine[entry.row_id].step)
             elif entry.number != row.number:
                 continue
-            elif entry.what == "wrote" and entry.becomes in {"reply", "review"} and ROOT in handed:
+            elif entry.what == "wrote" and entry.becomes in ANSWERING and ROOT in handed:
                 if self.written_at[entry.row_id] + CLOCK_MARGIN >= min(
                     each.at for each in self.messages[row.number, ROOT]
                 ):
