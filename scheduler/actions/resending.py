@@ -82,6 +82,7 @@ def unanswered(store: Store, campaign: str, number: int | None = None, *, rehear
     """
     with store.read() as session:
         root = _root(session, campaign, number, rehearsal=rehearsal)
+        root = root if root.root_id is None else run_view(session, root.root_id)  # of a step, the whole is meant
         if root.sent_at is None:
             raise Refused(Refusal.WRONG_STATE, f"{campaign} still sends: wait until everybody has its text")
         found = no_reply.count_no_reply(session, root)

@@ -7,6 +7,7 @@ superfluous or not covered by this proof.
 
 import argparse
 import json
+import logging
 import random
 import shutil
 import sys
@@ -22,6 +23,7 @@ from tests.prove.steps import ablated
 from tests.prove.world.product import Audience, write_campaign
 from tests.prove.world.stage import Process, Stage, ends_within, kill, wait_until
 from tests.prove.world.unrest import QUIET, only
+from worker.logs import configure_logs
 from worker.sandbox.exchange import RequestKind
 from worker.sandbox.faults.case import FaultTimes
 from worker.sandbox.faults.plan import FaultPlan, FaultRule
@@ -241,6 +243,7 @@ def main(arguments: Sequence[str]) -> int:
     chosen = parser.parse_args(arguments)
     tried = [rule for rule in rules(chosen.seed) if not chosen.only or any(part in rule.name for part in chosen.only)]
     results = []
+    configure_logs("json", level=logging.CRITICAL)
     is_all = not chosen.only or any(part in ablated.RULE for part in chosen.only)
     sys.stdout.write(HEAD + "\n")
     with tempfile.TemporaryDirectory(prefix="ablation-") as temporary:

@@ -13,7 +13,7 @@ from worker.store.runs.runs import RunView
 class StoredPlan:
     """A run with its plan; `awaits`: the hash that has to be approved before it starts, or empty.
 
-    `written`: its texts as they stand in the file, by the name of the variant, which is empty where there are none.
+    `written`: its texts as they stand in the file, each with what it is of: `Variant a`, `Step nudge`, or nothing.
     """
 
     run: RunView
@@ -30,5 +30,6 @@ def read_plan(store: Store, campaign: str, number: int | None = None) -> StoredP
         awaits = awaited(run, definitions.get(run.definition_id)) if run.started_at is None else ""
     if definition is None:
         return StoredPlan(run, awaits, ())
-    written = [(each.name, each.message) for each in definition.variants] or [("", definition.message)]
+    written = [(f"Variant {each.name}", each.message) for each in definition.variants] or [("", definition.message)]
+    written += [(f"Step {each.name}", each.message) for each in definition.steps]
     return StoredPlan(run, awaits, tuple(written))

@@ -12,6 +12,7 @@ from scheduler.actions.refusals import Refused
 from scheduler.actions.resending import Unanswered
 from tests.protocol.world.harness import Installation
 from tests.protocol.world.scripted_gateway import RECEIVED
+from worker.crashpoints import arm
 
 P = RecipientState
 ANNA, BEN, CLEO, DARIO, EVA = (f"+39333{place:07}" for place in range(5))
@@ -64,6 +65,7 @@ def test_those_who_did_not_reply_get_it_once_more(bench_on_both: Installation) -
         n: ["Ciao N" + n[-1]] * (2 if n in {CLEO, EVA} else 1) for n in (ANNA, BEN, CLEO, DARIO, EVA)
     }
     assert bench.run(run_id).root_id == root
+    assert resending.unanswered(bench.store, "sale", run_id).root.id == root
     # Whoever has it a second time is not asked a third time by the same text.
     assert (again(bench), found(bench).left_out[Cause.LATER_TEXT]) == (None, 2)
 
@@ -106,6 +108,29 @@ def test_it_keeps_to_sending_hours_and_can_be_cancelled(bench: Installation) -> 
     bench.cancel(run_id)
     bench.pass_time(timedelta(days=1), step=3600)
     assert bench.states(run_id) == {P.CANCELLED: 2}
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+@pytest.mark.parametrize("edge", ["before_commit", "committed"])
+def test_a_kill_leaves_all_of_it_or_nothing(bench: Installation, edge: str) -> None:
+    def kill(name: str) -> None:
+        if name == f"no_reply:{edge}":
+            raise Killed(name)
+
+    sent(bench)
+    arm(kill)
+    try:
+        with pytest.raises(Killed):
+            again(bench)
+    finally:
+        arm(None)
+    assert (found(bench).people, found(bench).goes_on) == ((2, False) if edge == "before_commit" else (0, True))
+    again(bench)
+    bench.pass_time(60)
+    assert {number for number, got in texts(bench).items() if len(got) > 1} == {CLEO, EVA}
 
 
 def test_nobody_is_asked_again_while_others_wait_for_their_text(bench: Installation) -> None:

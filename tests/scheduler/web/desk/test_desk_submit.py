@@ -200,6 +200,23 @@ def test_both_pages_of_a_plan_say_what_each_phone_takes(desk: Runtime, reader: C
         assert sum(int(texts) for _, texts in rows) == 30
 
 
+def test_a_plan_shows_its_steps_and_their_texts(desk: Runtime, reader: Callable[[Role], Reader]) -> None:
+    author = reader(Role.AUTHOR)
+    text = (
+        "campaign: nudged\nmessage: Hi\naudience: {file: nudged.csv, number: phone}\n"
+        "steps: [{name: nudge, after: 3d, unless: replied, message: Still there?}]\n"
+    )
+    page = author.send(
+        "/submit", ("nudged.yaml", text.encode()), ("nudged.csv", b"phone\n+393331110009\n"), do="plan"
+    ).text
+    line = "nudge, 3d after the text before: 0 to 1 text, unless replied"
+    assert line in page
+    author.send("/submit/exactly", text=hidden(page, "text"), seen=hidden(page, "seen"))
+    stored = author.get("/campaigns/nudged/plan").text
+    assert line in stored
+    assert "<figcaption>Step nudge, as it is written</figcaption><blockquote>Still there?</blockquote>" in stored
+
+
 def test_another_plan_than_the_one_that_was_seen_is_not_submitted(
     desk: Runtime, reader: Callable[[Role], Reader]
 ) -> None:
