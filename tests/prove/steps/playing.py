@@ -50,6 +50,9 @@ AHEAD: Final = timedelta(minutes=5)
 """How long before their moment people of a step get their request, so that something may happen in between."""
 
 NONE: Final = timedelta()
+MORE: Final = 4
+"""While a request is on its way, something happens this many times as often as between two transactions."""
+
 LOCKED_SECONDS: Final = 0.1
 """How long a transaction in another thread is waited for: it may need a lock of the one that it meets."""
 
@@ -209,7 +212,8 @@ class Play:
         is_open = name.endswith(":before_commit")
         if self.world.chance.only_at and name not in self.world.chance.only_at:
             return
-        if self.random.random() < self.world.chance.meanwhile and not (is_open and self.store.is_sqlite):
+        chance = self.world.chance.meanwhile * (MORE if name.startswith("post:") else 1)
+        if self.random.random() < chance and not (is_open and self.store.is_sqlite):
             self._is_busy = True
             try:
                 self._meanwhile(in_thread=is_open)
