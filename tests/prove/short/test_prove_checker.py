@@ -369,9 +369,10 @@ def test_a_ledger_is_read_without_what_came_in_and_without_a_cut_line(tmp_path: 
 def test_an_export_is_read_with_its_texts_as_they_are() -> None:
     # given
     export = (
-        "number,state,reason,variant,text,segments,gateway_id,group_id\n"
-        f'{NUMBERS[0]},delivered,,,"Ciao,\r\n""Anna""",1,12,g\n'
-        "+39 12,invalid,no number,,,,,\n"
+        "number,state,reason,variant,text,segments,gateway_id,group_id,step\n"
+        f'{NUMBERS[0]},delivered,,,"Ciao,\r\n""Anna""",1,12,g,\n'
+        f"{NUMBERS[0]},delivered,,,Did you see this?,1,13,g,nudge\n"
+        "+39 12,invalid,no number,,,,,,\n"
     )
     # when / then
     assert read_export(export) == (
