@@ -170,6 +170,8 @@ def _state(status: RunStatus, now: datetime) -> str:
             return "sends nothing at the moment"
         case R.RUNNING:
             return "sending"
+        case R.SETTLING if run.followed_at is not None:
+            return "everything is sent and followed but its steps"
         case R.SETTLING:
             until = (run.sent_at or now) + timedelta(seconds=run.follow_seconds)
             return f"everything is sent; delivery reports are awaited until {shown_time(until, schedule.zone)}"

@@ -32,7 +32,7 @@ RUN_MEANINGS: Final[Mapping[RunState, str]] = {
     RunState.AWAITING_APPROVAL: "nothing is sent until somebody approves its plan",
     RunState.RUNNING: "its texts are being sent",
     RunState.PAUSED: "nothing more is sent until somebody resumes it",
-    RunState.SETTLING: "everything is handed over, and reports of the phones are still coming in",
+    RunState.SETTLING: "everything is handed over, and reports of the phones, or its steps, are still to come",
     RunState.COMPLETED: "over: what became of everybody is known",
     RunState.CANCELLED: "stopped for good: what was not handed over is never sent",
     RunState.FAILED: "could not be planned, so nothing was sent",

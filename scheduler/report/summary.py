@@ -259,6 +259,8 @@ def waits_for(seen: RunProgress, zone: ZoneInfo) -> str:
         return f"{requests} in doubt, and the gateway cannot be asked: {ahead.unread.problem}"
     if in_doubt:
         return f"{requests} in doubt and looked up at the gateway"
+    if run.followed_at is not None:
+        return "waits for its steps"
     if run.state in {RunState.SETTLING, RunState.CANCELLED}:
         return "waits for receipts"
     if ahead.next_due_at is not None and ahead.next_reason:

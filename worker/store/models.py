@@ -118,6 +118,7 @@ class Run(SQLModel, table=True):
     planned_at: datetime | None = None  # None: the plan is not complete yet
     started_at: datetime | None = None
     sent_at: datetime | None = None  # nothing is left to send
+    followed_at: datetime | None = None  # nothing is waited for any more but its steps
     finished_at: datetime | None = None
     texts_emptied_at: datetime | None = None  # its texts were erased, by age; before `finished_at`: it went on since
     people_erased_at: datetime | None = None  # so were its people

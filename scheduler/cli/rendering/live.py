@@ -83,7 +83,7 @@ def _now(p: Progress) -> str:
     if p.account_reason:
         return p.account_reason
     if p.run.state is RunState.SETTLING:
-        return "waiting for receipts"
+        return "waiting for receipts" if p.run.followed_at is None else "waiting for its steps"
     if p.run.state is RunState.SCHEDULED:
         return p.run.reason or f"starts {p.run.starts_at:%Y-%m-%d %H:%M} UTC"
     return p.run.state.value + (f": {p.run.reason}" if p.run.reason else "")

@@ -51,12 +51,17 @@ class FinishTick:
             followed = [
                 run for run in run_ends.unfinished_runs(session, runtime.account_id) if runtime.includes(run.id)
             ]
+            settling = [run.id for run in followed if run.state is RunState.SETTLING and run.is_own]
+            with_steps = run_ends.with_open_steps(session, settling)
         self.looks = {run.id: self.looks.get(run.id, Every()) for run in followed}
         self.last_looks = {id_: ended for id_, ended in self.last_looks.items() if id_ in self.looks}
-        finished = sum(self._finish(runtime, run, now) for run in followed)
+        finished = sum(self._finish(runtime, run, now, has_steps=run.id in with_steps) for run in followed)
         return {"settled": len(settleable), "finished": finished}
 
-    def _finish(self, runtime: Runtime, run: RunView, now: datetime) -> bool:
+    def _finish(self, runtime: Runtime, run: RunView, now: datetime, *, has_steps: bool) -> bool:
+        """End the run if it is over, or all of it but its steps; return whether it was finished."""
+        if run.followed_at is not None:
+            return not has_steps and self._end(runtime, run, now, expires=False, has_steps=False)
         with runtime.store.read() as session:
             in_doubt = doubts.batches_in_doubt(session, [run.id])
             retries = waiting_retries(session, run.id) if run.state is RunState.SETTLING else 0
@@ -66,15 +71,20 @@ class FinishTick:
             self.last_looks.pop(run.id, None)  # it may have sent again since
         if in_doubt or retries or (waiting and not (over and self._has_looked_once_more(runtime, run, now))):
             return False
+        return self._end(runtime, run, now, expires=over, has_steps=has_steps)
+
+    def _end(self, runtime: Runtime, run: RunView, now: datetime, *, expires: bool, has_steps: bool) -> bool:
         expired = 0
+        end = run_ends.end_following if has_steps else run_ends.finish_run
         with runtime.store.write("finish") as session:
-            finished = run_ends.finish_run(session, run.id, now, sent_at=run.sent_at)
-            if finished:  # otherwise it was made to send again after the look above
+            ended = end(session, run.id, now, sent_at=run.sent_at)
+            if ended:  # otherwise it was made to send again after the look above
                 runs.cancel_leftovers(session, run.id)
-                if over:
+                if expires:
                     expired = run_ends.expire_open(session, run.id)
+        metrics.count_texts(run.kind, RecipientState.EXPIRED, None, expired)
+        finished = ended and not has_steps
         if finished:
-            metrics.count_texts(run.kind, RecipientState.EXPIRED, None, expired)
             with runtime.store.read() as session:
                 by_state = counts.books(session, run.id).by_state
             get_logger().info(

@@ -235,7 +235,7 @@ def begin_retries(
     totals = {"recipients": len(begun), "segments": sum(entry.segments for entry in begun)}
     session.execute(sa.update(batches).where(batches.c.id == batch.id).values(**totals))
     reopen = move_run(RunState.RUNNING, runs.c.id == run_id, runs.c.state == RunState.SETTLING)
-    session.execute(reopen.values(sent_at=None))
+    session.execute(reopen.values(sent_at=None, followed_at=None))
     return batch.id
 
 

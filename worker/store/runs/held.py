@@ -203,13 +203,18 @@ def _close_batches(session: Session, run_id: int, now: datetime, *, with_lists: 
 def reopen_run(session: Session, run_id: int, now: datetime) -> None:
     """Let the run send again. Receipts that a completed run had stopped waiting for are polled again, too."""
 
+    is_followed = session.scalars(sa.select(runs.c.followed_at).where(runs.c.id == run_id)).first() is not None
+
     def reopened(state: RunState) -> bool:
         was = (runs.c.id == run_id, runs.c.state == state)
-        reopen = move_run(RunState.RUNNING, *was, sent_at=None, finished_at=None, reason="")
+        reopen = move_run(RunState.RUNNING, *was, sent_at=None, followed_at=None, finished_at=None, reason="")
         return bool(changed(session, reopen))
 
     # A run that settles waits for receipts: looking at all it sent would cost a day of single texts more with each one.
-    if reopened(RunState.SETTLING) or not reopened(RunState.COMPLETED):
+    if reopened(RunState.SETTLING):
+        if not is_followed:
+            return
+    elif not reopened(RunState.COMPLETED):
         return
     followed = sa.exists().where(
         recipients.c.batch_id == groups.c.batch_id,

@@ -195,6 +195,7 @@ def clear_plan(
             planned_at=None,
             started_at=None,
             sent_at=None,
+            followed_at=None,
             finished_at=None,
             definition_id=definition_id,
             starts_at=starts_at,

@@ -1,5 +1,6 @@
 """The end of a run: everything sent, followed, over."""
 
+from collections.abc import Collection
 from datetime import datetime
 from functools import partial
 from typing import Final
@@ -17,6 +18,7 @@ from worker.store.tables import batches, groups, recipients, run_counts, runs
 from worker.store.tables import runs as run_rows
 from worker.store.transitions import changed, move_recipients, move_run
 
+_ids: sa.BindParameter[int] = sa.bindparam("b_ids", expanding=True)
 _waiting = (
     sa.select(sa.func.coalesce(sa.func.sum(run_counts.c.amount), 0))
     .where(run_counts.c.run_id == runs.c.id, run_counts.c.figure == RecipientState.PENDING.value)
@@ -130,6 +132,28 @@ def finish_run(session: Session, run_id: int, now: datetime, *, sent_at: datetim
     announce(session, "run.completed", run_id=run_id, now=now)
     at_end(session).extend([partial(counting.fold, run_id=run_id), phones.fold])
     return True
+
+
+def end_following(session: Session, run_id: int, now: datetime, *, sent_at: datetime | None = None) -> bool:
+    """End all of a run but its steps: it settles until they are over, so that its file and limits can be changed.
+
+    `sent_at` as in `finish_run`. False: it is not over, or it has sent again since.
+    """
+    mine = sa.update(runs).where(runs.c.id == run_id, runs.c.state == RunState.SETTLING, runs.c.followed_at.is_(None))
+    if sent_at is not None:
+        mine = mine.where(runs.c.sent_at == sent_at)
+    if not changed(session, mine.values(followed_at=now)):
+        return False
+    session.execute(sa.update(groups).where(groups.c.run_id == run_id).values(next_poll_at=None))
+    return True
+
+
+_OPEN_ROOTS: Final = sa.select(runs.c.root_id).where(runs.c.root_id.in_(_ids), runs.c.finished_at.is_(None)).distinct()
+
+
+def with_open_steps(session: Session, run_ids: Collection[int]) -> set[int]:
+    """Return those of these runs whose steps are not all over."""
+    return set(session.connection().execute(_OPEN_ROOTS, {"b_ids": list(run_ids)}).scalars()) if run_ids else set()
 
 
 _UNFINISHED: Final = VIEW.where(

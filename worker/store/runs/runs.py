@@ -60,6 +60,7 @@ class RunView:
     approved_hash: str
     parent_id: int | None  # the run whose failed texts it resends
     root_id: int | None  # the run that it is a step of
+    followed_at: datetime | None = None  # it is settling, and waits for nothing but its steps
     currency: str = ""  # of its costs; empty: its account has counted none
 
     @property
@@ -116,6 +117,7 @@ VIEW = (
         runs.c.approved_hash,
         runs.c.parent_id,
         runs.c.root_id,
+        runs.c.followed_at,
         sa.func.coalesce(accounts.c.currency, ""),
     )
     .join(campaigns, campaigns.c.id == runs.c.campaign_id)

@@ -76,11 +76,10 @@ def open_steps(session: Session, account_id: int) -> list[OpenStep]:
     previous = sorted({row.previous_id for row in found})
     chains: dict[int, list[tuple[int, bool]]] = defaultdict(list)
     before = sa.func.coalesce(runs.c.parent_id, runs.c.id)
-    query = sa.select(before, runs.c.id, runs.c.finished_at.is_not(None)).where(
-        sa.or_(runs.c.id.in_(previous), runs.c.parent_id.in_(previous))
-    )
-    for previous_id, id_, is_over in session.execute(query.order_by(runs.c.id)):
-        chains[previous_id].append((id_, bool(is_over)))
+    is_over = sa.or_(runs.c.finished_at.is_not(None), runs.c.followed_at.is_not(None))
+    query = sa.select(before, runs.c.id, is_over).where(sa.or_(runs.c.id.in_(previous), runs.c.parent_id.in_(previous)))
+    for previous_id, id_, is_ended in session.execute(query.order_by(runs.c.id)):
+        chains[previous_id].append((id_, bool(is_ended)))
     seen = run_views(session, [row.id for row in found])
     return [
         OpenStep(
@@ -90,7 +89,7 @@ def open_steps(session: Session, account_id: int) -> list[OpenStep]:
             unless,
             int(pending),
             tuple(run_id for run_id, _ in chains[previous_id]),
-            all(is_over for _, is_over in chains[previous_id]),
+            all(is_ended for _, is_ended in chains[previous_id]),
         )
         for id_, root_id, previous_id, unless, pending in found
     ]

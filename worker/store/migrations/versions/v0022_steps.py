@@ -39,10 +39,11 @@ def _allow(types: tuple[str, ...], *, add: bool) -> None:
                 batch_op.create_foreign_key(op.f(f"fk_run_{name}"), "run", [name], ["id"])
             for name in ("unless", "only_if"):
                 batch_op.add_column(sa.Column(name, sqltypes.AutoString(length=60), nullable=True))
+            batch_op.add_column(sa.Column("followed_at", sqltypes.UTCDateTime(), nullable=True))
         else:
             for name in ("root_id", "previous_id"):
                 batch_op.drop_constraint(op.f(f"fk_run_{name}"), type_="foreignkey")
-            for name in ("unless", "only_if", "root_id", "previous_id"):
+            for name in ("unless", "only_if", "root_id", "previous_id", "followed_at"):
                 batch_op.drop_column(name)
     if is_sqlite:
         counting.install(op.get_bind())
