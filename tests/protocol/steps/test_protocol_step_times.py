@@ -95,7 +95,7 @@ def test_a_campaign_whose_own_texts_are_sent_can_be_paused_resumed_and_cancelled
     [nudge] = steps(bench, run_id)
     bench.pass_time(30)
     bench.gateway.set_all("Delivered")
-    bench.until(lambda: bench.run(run_id).finished_at is not None)
+    bench.until(lambda: bench.run(run_id).followed_at is not None)
     control.pause(bench.store, SOMEBODY, "sale", now=bench.clock.now())
     bench.pass_time(HOUR + timedelta(minutes=1), step=60)
     assert (bench.run(nudge.id).state, len(sent(bench))) == (RunState.PAUSED, 2)
@@ -107,7 +107,7 @@ def test_a_campaign_whose_own_texts_are_sent_can_be_paused_resumed_and_cancelled
     [other] = steps(bench, again)
     bench.pass_time(30)
     bench.gateway.set_all("Delivered")
-    bench.until(lambda: bench.run(again).finished_at is not None)
+    bench.until(lambda: bench.run(again).followed_at is not None)
     assert control.cancel(bench.store, SOMEBODY, "other", now=bench.clock.now()).unsent == 2
     assert bench.states(other.id) == {P.CANCELLED: 2}
 
@@ -120,7 +120,7 @@ def test_the_time_of_a_step_counts_from_when_a_failed_text_was_sent_again(bench_
     bench.gateway.set_all("Delivered")
     failed = next(message for message in sent(bench) if message.number == BEN)
     failed.status, failed.result_code = "Failed", 4
-    bench.until(lambda: bench.run(run_id).finished_at is not None)
+    bench.until(lambda: bench.run(run_id).followed_at is not None)
     bench.pass_time(timedelta(minutes=30), step=60)
     bench.resend(run_id)
     bench.pass_time(timedelta(minutes=31), step=60)
@@ -139,7 +139,7 @@ def test_a_step_whose_text_before_is_just_sent_again_waits_for_it_anew(bench_on_
     bench.pass_time(30)
     [message] = sent(bench)
     message.status, message.result_code = "Failed", 4
-    bench.until(lambda: bench.run(run_id).finished_at is not None)
+    bench.until(lambda: bench.run(run_id).followed_at is not None)
     assert len(bench.batches(nudge.id)) == 1
     again = bench.resend(run_id)
     with bench.store.write() as session:
@@ -188,7 +188,7 @@ def test_whoever_the_gateway_never_took_gets_no_step_once_the_campaign_is_over(b
     bench.until(lambda: bench.states(run_id).get(P.FAILED) == 1)
     assert reasons(bench, nudge.id)[BEN] == (P.PENDING, "")
     bench.gateway.set_all("Delivered")
-    bench.until(lambda: bench.run(run_id).finished_at is not None)
+    bench.until(lambda: bench.run(run_id).followed_at is not None)
     bench.pass_time(60)
     assert reasons(bench, nudge.id)[BEN] == (P.EXCLUDED, "not_sent_before")
 
