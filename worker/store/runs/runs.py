@@ -132,10 +132,9 @@ def views_of(session: Session, statement: sa.Select[Any], values: Mapping[str, A
 
 def run_view(session: Session, run_id: int) -> RunView:
     """Return the run with this id. Raises `LookupError` if there is none."""
-    views = views_of(session, VIEW.where(runs.c.id == run_id))
-    if not views:
-        raise LookupError(f"there is no run {run_id}")
-    return views[0]
+    if found := run_views(session, [run_id]):
+        return found[run_id]
+    raise LookupError(f"there is no run {run_id}")
 
 
 def run_views(session: Session, run_ids: Collection[int]) -> dict[int, RunView]:
@@ -146,8 +145,7 @@ def run_views(session: Session, run_ids: Collection[int]) -> dict[int, RunView]:
 def find_run(session: Session, slug: str) -> RunView | None:
     """Return a campaign's latest run that has begun, or else its latest run.
 
-    Rehearsals count as well: of a rehearsal and the real one, the last made is returned. Steps, and runs that resend
-    failed texts, belong to another run, and do not count.
+    Rehearsals count as well: of a rehearsal and the real one, the last made is returned. Steps and resends do not count.
     """
     mine = VIEW.where(campaigns.c.slug == slug, IS_OWN)
     views = views_of(session, mine.order_by(runs.c.started_at.is_(None), runs.c.id.desc()).limit(1))
