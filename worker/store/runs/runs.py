@@ -145,7 +145,7 @@ def run_views(session: Session, run_ids: Collection[int]) -> dict[int, RunView]:
 def find_run(session: Session, slug: str) -> RunView | None:
     """Return a campaign's latest run that has begun, or else its latest run.
 
-    Rehearsals count as well: of a rehearsal and the real one, the last made is returned. Steps and resends do not count.
+    Rehearsals count as well: of a rehearsal and the real one, the last one is returned. Steps and resends do not.
     """
     mine = VIEW.where(campaigns.c.slug == slug, IS_OWN)
     views = views_of(session, mine.order_by(runs.c.started_at.is_(None), runs.c.id.desc()).limit(1))
