@@ -13,7 +13,7 @@ from campaigns.lifecycle import RecipientState
 from campaigns.message.segments import Segmentation
 from campaigns.money.costs import CostTally, PlanCost
 from campaigns.phone_numbers.masking import mask
-from campaigns.planning.planned import StepText
+from campaigns.planning.planned import SampleText, StepText
 from campaigns.planning.repeats import Repeats
 from campaigns.planning.replacements import ReplacedTexts, Replacements
 from campaigns.steps.figures import StepSummary, StepTally
@@ -24,14 +24,6 @@ MOST_PHONES: Final = 100
 
 _SAMPLES: Final = 3
 _FORCED_BY: Final = 10
-
-
-@dataclass(frozen=True, slots=True)
-class SampleText:
-    """A text as it would be sent, with the number masked."""
-
-    number: str
-    text: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """What became of one row of an audience. Apart from what decides that: the store only keeps it."""
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from campaigns.lifecycle import RecipientState
@@ -7,10 +8,20 @@ from campaigns.timing.departures import Departure
 
 
 class StepText(NamedTuple):
-    """The text of one step for one person, and its segments."""
+    """The text of one step for one person, and what it costs, as in `Segmentation`."""
 
     text: str
     segments: int
+    encoding: str
+    forced_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SampleText:
+    """A text as it would be sent, with the number masked."""
+
+    number: str
+    text: str
 
 
 class PlannedRecipient(NamedTuple):

@@ -198,7 +198,10 @@ class RowPlanner:
         self._ordinal = ordinal
 
     def _steps_of(self, number: str, fields: Mapping[str, str]) -> tuple[StepText, ...]:
-        return tuple(StepText(text, cost.segments) for text, cost in self._texts.of_steps(number, fields))
+        return tuple(
+            StepText(text, cost.segments, cost.encoding, cost.forced_by)
+            for text, cost in self._texts.of_steps(number, fields)
+        )
 
 
 _ANY_TIME: Final = Placement(RecipientState.PENDING, None)

@@ -1,25 +1,30 @@
 """What a plan knows of its steps: the most that may go, the least, and when."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from campaigns.definition import Definition
 from campaigns.definition.steps import Step
 from campaigns.display import utc
 from campaigns.forecast import Forecast
 from campaigns.money.costs import CostTally, PlanCost, Pricing
-from campaigns.planning.planned import StepText
+from campaigns.phone_numbers.masking import mask
+from campaigns.planning.planned import SampleText, StepText
 from campaigns.timing.departures import Departure
 from campaigns.timing.sending_hours import hours_of
 from campaigns.values.durations import format_duration
+
+_FORCED_BY: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
 class StepSummary:
     """What a step of a plan may send: to `most` people if its conditions leave out nobody, and to `least` if they leave
-    out everybody whom they can. `segments` and `cost` are those of `most`; `cost` is None without prices.
+    out everybody whom they can. `segments`, `encodings` and `cost` are those of `most`; `cost` is None without prices.
+    `forced_by` and `longest_text` as in `PlanSummary`; `sample` is None if nobody gets it.
 
     It goes from `first_send_at` until `last_send_at` if the step before goes as forecast; None: nobody knows.
     """
@@ -31,12 +36,16 @@ class StepSummary:
     most: int
     least: int
     segments: int
+    encodings: Mapping[str, int]
+    forced_by: tuple[tuple[str, int], ...]
+    sample: SampleText | None
+    longest_text: str
     cost: PlanCost | None = None
     first_send_at: datetime | None = None
     last_send_at: datetime | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as JSON, as it is stored with a plan."""
+        """Return it as JSON, as it is stored with a plan: without any text."""
         found: dict[str, Any] = {
             "name": self.name,
             "after": self.after,
@@ -44,6 +53,7 @@ class StepSummary:
             "only_if": list(self.only_if),
             "recipients": {"most": self.most, "least": self.least},
             "segments": self.segments,
+            "encodings": dict(self.encodings),
             "first_send_at": utc(self.first_send_at),
             "last_send_at": utc(self.last_send_at),
         }
@@ -69,7 +79,7 @@ class StepTally:
     def __init__(self, steps: Sequence[Step] = (), pricing: Pricing | None = None) -> None:
         self._steps = steps
         self._people = 0
-        self._segments = [0] * len(steps)
+        self._texts = [_TextTally() for _ in steps]
         self._costs = [CostTally(pricing) for _ in steps] if pricing else []
 
     def add(self, rows: Iterable[WithSteps]) -> None:
@@ -80,7 +90,7 @@ class StepTally:
             self._people += bool(row.steps)
             at = row.departure and row.departure.at
             for place, text in enumerate(row.steps):
-                self._segments[place] += text.segments
+                self._texts[place].add(row.number, text)
                 at = at and at + self._steps[place].after
                 if self._costs:
                     self._costs[place].add(row.number, text.segments, at)
@@ -91,7 +101,7 @@ class StepTally:
         for place, step in enumerate(self._steps):
             is_for_all = is_for_all and not (step.unless or step.only_if)
             cost = self._costs[place].found() if self._costs else None
-            least = self._people if is_for_all else 0
+            least, texts = self._people if is_for_all else 0, self._texts[place]
             found.append(
                 StepSummary(
                     step.name,
@@ -100,11 +110,35 @@ class StepTally:
                     step.only_if,
                     self._people,
                     least,
-                    self._segments[place],
+                    texts.segments,
+                    dict(texts.encodings),
+                    tuple(texts.forced_by.most_common(_FORCED_BY)),
+                    texts.sample,
+                    texts.longest[2],
                     cost,
                 )
             )
         return tuple(found)
+
+
+@dataclass(slots=True)
+class _TextTally:
+    """The figures of the texts of one step. `longest`: its segments, characters and the text."""
+
+    segments: int = 0
+    encodings: Counter[str] = field(default_factory=Counter)
+    forced_by: Counter[str] = field(default_factory=Counter)
+    sample: SampleText | None = None
+    longest: tuple[int, int, str] = (0, 0, "")
+
+    def add(self, number: str, step: StepText) -> None:
+        self.segments += step.segments
+        self.encodings[step.encoding] += 1
+        if step.forced_by:
+            self.forced_by[step.forced_by] += 1
+        if self.sample is None:
+            self.sample = SampleText(mask(number), step.text)
+        self.longest = max(self.longest, (step.segments, len(step.text), step.text))
 
 
 def placed(found: Sequence[StepSummary], definition: Definition, expected: Forecast | None) -> tuple[StepSummary, ...]:

@@ -13,22 +13,24 @@ from campaigns.lifecycle import RecipientState
 from campaigns.planning.approval import command, is_needed, to_approve
 from campaigns.planning.batching import NO_LIMIT
 from campaigns.planning.figures import PlanSummary, VariantSummary
+from campaigns.planning.planned import SampleText
 from campaigns.planning.replacements import ReplacedTexts
 from campaigns.steps.figures import StepSummary
 from scheduler.actions.plans.capacity import Capacity
 from scheduler.actions.plans.offsets import ReminderOffset
 from scheduler.actions.plans.preview import Preview
+from scheduler.actions.shapes.capacity import CapacityShape
 from scheduler.actions.shapes.plans import (
-    CapacityShape,
     DayShape,
     ForcingCharacter,
     PlanCostShape,
     PlannedOffset,
     PlannedPhone,
     PlannedReplacements,
-    PlannedStep,
     PlannedVariant,
     PlanPreview,
+    PreviewedStep,
+    SampleShape,
 )
 from scheduler.report.shown.seeing import words_for
 from worker.limits.batch_limits import ANY_DEVICE, PRIMARY_DEVICE
@@ -80,7 +82,7 @@ def phone_name(device: str) -> str:
     return "the gateway's choice" if device in {ANY_DEVICE, PRIMARY_DEVICE} else target_words(device)
 
 
-def forcing_characters(summary: PlanSummary) -> list[ForcingCharacter]:
+def forcing_characters(summary: PlanSummary | StepSummary) -> list[ForcingCharacter]:
     """Return the characters that force texts into UCS-2, the most frequent first, by code and name."""
     return [
         {
@@ -187,7 +189,7 @@ def preview_json(seen: Preview, *, full: bool = True) -> PlanPreview:
     if summary.variants:
         shown["variants"] = [_variant_json(variant, full=full) for variant in summary.variants]
     if summary.steps:
-        shown["steps"] = [cast(PlannedStep, step.to_json()) for step in summary.steps]
+        shown["steps"] = [_step_json(step, full=full) for step in summary.steps]
     if approval:
         shown["approval"] = {"plan": approval, "command": command(definition.campaign, approval)}
     return shown
@@ -205,7 +207,11 @@ def step_line(step: StepSummary, zone: ZoneInfo) -> str:
     cost = ""
     if step.cost is not None:
         cost = f"{step.cost}" if step.least == step.most else f"at most {step.cost}"
-    return ", ".join(filter(None, (f"{step.name}: {who}", *conditions, amount(step.segments, "segment"), cost, when)))
+    texts = amount(step.segments, "segment")
+    if set(step.encodings) - {"GSM-7"}:
+        encodings = (f"{amount(count, 'text')} {encoding}" for encoding, count in step.encodings.items())
+        texts += f" ({', '.join(encodings)})"
+    return ", ".join(filter(None, (f"{step.name}: {who}", *conditions, texts, cost, when)))
 
 
 def _phone_json(phone: PhoneShare) -> PlannedPhone:
@@ -219,15 +225,27 @@ def _phone_json(phone: PhoneShare) -> PlannedPhone:
     }
 
 
+def _step_json(step: StepSummary, *, full: bool) -> PreviewedStep:
+    found = step.to_json() | {
+        "forced_by": forcing_characters(step),
+        "sample": _sample_json(step.sample) if full else None,
+        "longest_text": words_for(step.longest_text, full=full),
+    }
+    return cast(PreviewedStep, found)
+
+
+def _sample_json(sample: SampleText | None) -> SampleShape | None:
+    return {"number": sample.number, "text": sample.text} if sample else None
+
+
 def _variant_json(variant: VariantSummary, *, full: bool) -> PlannedVariant:
-    sample = variant.sample if full else None
     return {
         "name": variant.name,
         "share": variant.share,
         "recipients": variant.recipients,
         "segments": variant.segments,
         "encodings": dict(variant.encodings),
-        "sample": {"number": sample.number, "text": sample.text} if sample else None,
+        "sample": _sample_json(variant.sample) if full else None,
         "longest_text": words_for(variant.longest_text, full=full),
     }
 

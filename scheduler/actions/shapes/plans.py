@@ -111,7 +111,7 @@ class MostAndLeast(TypedDict):
 
 
 class PlannedStep(TypedDict):
-    """What a step may send, and when if the text before goes as forecast; `segments` and `cost` are of the most."""
+    """What a step may send, and when if the text before goes as forecast; the other figures are of the most."""
 
     name: str
     after: str
@@ -119,6 +119,7 @@ class PlannedStep(TypedDict):
     only_if: list[str]
     recipients: MostAndLeast
     segments: int
+    encodings: NotRequired[Encodings]
     cost: NotRequired[PlanCostShape]
     first_send_at: Moment | None
     last_send_at: Moment | None
@@ -212,6 +213,14 @@ class PlannedVariant(StoredVariant):
     longest_text: str | None
 
 
+class PreviewedStep(PlannedStep):
+    """The figures of a step. Its texts are null without `read:numbers`."""
+
+    forced_by: list[ForcingCharacter]
+    sample: SampleShape | None
+    longest_text: str | None
+
+
 class PlannedOffset(TypedDict):
     """The figures of one reminder."""
 
@@ -247,7 +256,7 @@ class PlanPreview(TypedDict):
     left_out: list[RowsLeftOut]
     replaced: NotRequired[PlannedReplacements]
     variants: NotRequired[list[PlannedVariant]]
-    steps: NotRequired[list[PlannedStep]]
+    steps: NotRequired[list[PreviewedStep]]
     not_sent: list[str]
     warnings: list[str]
     over_cap_now: int | None
@@ -271,29 +280,3 @@ class PlanPreview(TypedDict):
     reminders: list[PlannedOffset]
     days: list[DayShape]
     zones: list[PlannedZones]
-
-
-class ChangeShape(TypedDict):
-    """A key of the file, or a setting, that alone would be enough: what it says, and what it would have to say."""
-
-    key: str
-    now: str
-    needed: str
-    last_send_at: Moment
-
-
-class CapacityShape(TypedDict):
-    """What a plan takes. `changes`: the smallest of each kind with which it is done `by` then."""
-
-    campaign: str
-    phones: int
-    texts: int
-    segments: int
-    first_send_at: Moment | None
-    last_send_at: Moment | None
-    seconds: Annotated[int | None, Field(description="From the first text to the last; null: more than a year.")]
-    limited_by: str | None
-    disk_bytes: int
-    by: Moment | None
-    in_time: bool
-    changes: list[ChangeShape]

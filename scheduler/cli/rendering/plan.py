@@ -66,6 +66,11 @@ def print_preview(seen: Preview) -> None:
             ("steps", "\n".join(step_line(step, definition.schedule.zone) for step in summary.steps)),
             *_replaced(summary),
             *(("UCS-2 because", _because(entry)) for entry in forcing_characters(summary)),
+            *(
+                ("UCS-2 because", f"{_because(entry)}, step {step.name}")
+                for step in summary.steps
+                for entry in forcing_characters(step)
+            ),
             *(("nothing for", reason) for reason in seen.reasons),
             *(
                 ("left out", f"{amount(out.rows, 'row')} of {out.source}, where {out.where}")
@@ -87,9 +92,18 @@ def print_preview(seen: Preview) -> None:
         say("")
         _print_days(seen.forecast.days)
     _print_texts(summary)
-    if summary.longest_text:
-        cost = segmentation(summary.longest_text)
-        say(f"\nlongest text ({cost.encoding}, segments: {cost.segments})\n  {summary.longest_text}")
+    _print_longest("longest text", summary.longest_text)
+    for step in summary.steps:
+        if step.sample is not None:
+            say(f"\nstep {step.name}, to {step.sample.number}\n  {step.sample.text}")
+            if step.segments > step.most:
+                _print_longest(f"longest text of step {step.name}", step.longest_text)
+
+
+def _print_longest(name: str, text: str) -> None:
+    if text:
+        cost = segmentation(text)
+        say(f"\n{name} ({cost.encoding}, segments: {cost.segments})\n  {text}")
 
 
 def _print_texts(summary: PlanSummary) -> None:

@@ -12,8 +12,7 @@ from campaigns.audience import AudienceProblem
 from campaigns.definition import Definition, Schedule
 from campaigns.definition.reading import load_definition
 from campaigns.lifecycle import RecipientState
-from campaigns.planning.figures import SampleText
-from campaigns.planning.planned import PlannedRecipient
+from campaigns.planning.planned import PlannedRecipient, SampleText
 from campaigns.planning.planner import Plan, plan_recipients
 
 ANNA, BEA, CARLO = "+393331234567", "+393337654321", "+393330000001"

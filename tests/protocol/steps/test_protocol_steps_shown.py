@@ -5,11 +5,15 @@ import io
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
+import pytest
+
 from campaigns.audience.earlier import EarlierPeople
 from campaigns.lifecycle import RecipientState, RunState
+from campaigns.phone_numbers.masking import mask
 from scheduler.actions.plans.facts import preview_json, step_line
 from scheduler.actions.plans.preview import plan
 from scheduler.actions.reading.runs import read_at_work, read_runs
+from scheduler.cli.rendering.plan import print_preview
 from scheduler.intake.earlier import earlier_in
 from scheduler.report.people import tell
 from scheduler.report.rows import write_csv
@@ -95,6 +99,31 @@ def test_a_plan_says_the_most_and_the_least(bench: Installation) -> None:
     assert (one["recipients"], two["recipients"]) == ({"most": 2, "least": 2}, {"most": 2, "least": 0})
     assert (one["first_send_at"], two["first_send_at"]) == ("2026-12-11T09:00:00Z", "2026-12-12T09:00:00Z")
     assert step_line(seen.summary.steps[1], UTC).startswith("two: 0 to 2 texts, only if delivered")
+
+
+def test_a_plan_shows_the_texts_of_steps(bench: Installation, capsys: pytest.CaptureFixture[str]) -> None:
+    (bench.folder / "sale.csv").write_text(f"number,name\n{ANNA},Anna\n{BEN},{'B' * 70}\n")
+    path = bench.folder / "sale.yaml"
+    path.write_text(
+        "campaign: sale\nmessage: Ciao\naudience: {file: sale.csv}\nsteps:\n"
+        '  - {name: one, after: 1d, message: "Still there, {{ name }}? 😀"}\n  - {name: two, after: 1d, message: Bye}\n'
+    )
+    seen = plan(path, bench.settings, rehearsal=False, now=bench.clock.now())
+    one, two = preview_json(seen)["steps"]
+    longest = f"Still there, {'B' * 70}? 😀"
+    assert one["encodings"] == {"UCS-2": 2}
+    assert [(each["code"], each["texts"]) for each in one["forced_by"]] == [("U+1F600", 2)]
+    assert one["sample"] == {"number": mask(ANNA), "text": "Still there, Anna? 😀"}
+    assert (one["longest_text"], one["segments"]) == (longest, 3)
+    assert (two["longest_text"], two["encodings"], two["forced_by"]) == ("Bye", {"GSM-7": 2}, [])
+    hidden = preview_json(seen, full=False)["steps"][0]
+    assert (hidden["sample"], hidden["longest_text"]) == (None, None)
+    print_preview(seen)
+    printed = capsys.readouterr().out
+    assert "one: 2 texts, 3 segments (2 texts UCS-2), 1d after" in printed
+    assert "U+1F600 GRINNING FACE in 2 texts, step one" in printed
+    assert f"\nlongest text of step one (UCS-2, segments: 2)\n  {longest}\n" in printed
+    assert printed.endswith(f"\nstep two, to {mask(ANNA)}\n  Bye\n")
 
 
 def test_a_later_campaign_takes_people_by_what_became_of_the_text_itself(bench: Installation) -> None:

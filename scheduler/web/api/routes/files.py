@@ -23,8 +23,9 @@ from scheduler.actions.answers import plan_json, table_json
 from scheduler.actions.plans.facts import capacity_json, preview_json
 from scheduler.actions.reading.plans import read_plan
 from scheduler.actions.refusals import Refusal, Refused
+from scheduler.actions.shapes.capacity import CapacityShape
 from scheduler.actions.shapes.done import KeptTable
-from scheduler.actions.shapes.plans import CapacityShape, PlanPreview, SubmittedPlan
+from scheduler.actions.shapes.plans import PlanPreview, SubmittedPlan
 from scheduler.actions.submitting import Submitted
 from scheduler.actions.uploading.files import plan_upload, study_upload, submit_upload
 from scheduler.actions.uploading.tables import keep_table, table_name

@@ -13,7 +13,7 @@ from scheduler.actions.plans.facts import capacity_json, preview_json
 from scheduler.actions.reading.plans import read_plan
 from scheduler.actions.reading.recipients import read_recipients
 from scheduler.actions.refusals import Refusal, Refused
-from scheduler.actions.shapes.plans import CapacityShape
+from scheduler.actions.shapes.capacity import CapacityShape
 from scheduler.actions.uploading.columns import Missing, TableRows
 from scheduler.actions.uploading.drafts import (
     Looked,

@@ -211,6 +211,7 @@ def test_a_plan_shows_its_steps_and_their_texts(desk: Runtime, reader: Callable[
     ).text
     line = "nudge, 3d after the text before: 0 to 1 text, unless replied"
     assert line in page
+    assert "<figcaption>Step nudge, as it is written</figcaption>\n<blockquote>Still there?</blockquote>" in page
     author.send("/submit/exactly", text=hidden(page, "text"), seen=hidden(page, "seen"))
     stored = author.get("/campaigns/nudged/plan").text
     assert line in stored

@@ -1,0 +1,34 @@
+"""What the document of the API says of `capacity`: what a plan takes."""
+
+from typing import Annotated
+
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from scheduler.report.shown.shapes import Moment
+
+
+class ChangeShape(TypedDict):
+    """A key of the file, or a setting, that alone would be enough: what it says, and what it would have to say."""
+
+    key: str
+    now: str
+    needed: str
+    last_send_at: Moment
+
+
+class CapacityShape(TypedDict):
+    """What a plan takes. `changes`: the smallest of each kind with which it is done `by` then."""
+
+    campaign: str
+    phones: int
+    texts: int
+    segments: int
+    first_send_at: Moment | None
+    last_send_at: Moment | None
+    seconds: Annotated[int | None, Field(description="From the first text to the last; null: more than a year.")]
+    limited_by: str | None
+    disk_bytes: int
+    by: Moment | None
+    in_time: bool
+    changes: list[ChangeShape]
