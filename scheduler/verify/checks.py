@@ -143,7 +143,7 @@ BREACHES: Final[Mapping[Breach, tuple[Check, str]]] = {
     Breach.SPENT_DIFFERS: (Check.MONEY, "{kept} is kept as spent of the budget from {at}, and the charges are {spent}"),
     Breach.COSTS_DIFFER: (Check.MONEY, "the kept {figure} is {kept}, and the charges are {rows}"),
     Breach.NOT_CHARGED: (Check.MONEY, "was sent by request {request}, and not charged"),
-    Breach.CHARGED_TWICE: (Check.MONEY, "has one message and {charges} charges"),
+    Breach.CHARGED_TWICE: (Check.MONEY, "has {texts}, and {charges}"),
     Breach.CHARGED_OTHERWISE: (Check.MONEY, "was charged {charged} segments by request {request}, and has {segments}"),
     Breach.CHARGED_UNSENT: (Check.MONEY, "is charged for request {request}, which was not sent"),
     Breach.OVER_PEOPLE: (
@@ -217,6 +217,10 @@ class Reckoning:
         self._wrong[finding.check] += 1
         if len(self._found[finding.check]) < MOST_SHOWN:
             self._found[finding.check].append(finding)
+
+    def is_full(self, check: Check) -> bool:
+        """Return whether as many breaches of a check are kept as are shown."""
+        return len(self._found[check]) >= MOST_SHOWN
 
     def noted(self, check: Check, note: str, amount: int = 1) -> None:
         """Keep what a check could not look at, and how much of it; `{}` in the note stands for how much."""

@@ -9,13 +9,14 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlmodel import Session
 
+from campaigns.counting import amount
 from campaigns.phone_numbers.masking import mask
 from scheduler.verify.arithmetic.limits import Period, day_in, month_in
 from scheduler.verify.checks import Breach, Check, Reckoning
 from scheduler.verify.facts import NOT_SENT, Rules, RunFacts, json_of
 from scheduler.verify.pages import PAGE, of_values
 from scheduler.verify.times import shown
-from worker.store.tables import attempts, charges, definitions, recipients, run_counts, runs, spent_money
+from worker.store.tables import attempts, charges, definitions, recipients, retries, run_counts, runs, spent_money
 
 COST: Final = "cost"
 UNPRICED: Final = "unpriced"
@@ -49,17 +50,17 @@ def _pages(session: Session, run_id: int) -> Iterator[Sequence[Any]]:
     columns: tuple[Any, ...] = (
         charges.c.attempt_id, charges.c.recipient_id, charges.c.segments, charges.c.price, charges.c.is_refunded,
     )  # fmt: skip
-    key = charges.c.attempt_id, charges.c.recipient_id
+    key = charges.c.recipient_id, charges.c.attempt_id  # as the table is sorted
     query = sa.select(*columns).where(charges.c.run_id == run_id).order_by(*key).limit(PAGE)
     page = session.execute(query).all()
     while page:
         yield page
         last = page[-1]
         later = sa.or_(
-            charges.c.attempt_id > last.attempt_id,
-            sa.and_(charges.c.attempt_id == last.attempt_id, charges.c.recipient_id > last.recipient_id),
+            charges.c.recipient_id > last.recipient_id,
+            sa.and_(charges.c.recipient_id == last.recipient_id, charges.c.attempt_id > last.attempt_id),
         )
-        page = session.execute(query.where(charges.c.attempt_id >= last.attempt_id, later)).all()
+        page = session.execute(query.where(charges.c.recipient_id >= last.recipient_id, later)).all()
 
 
 def _page(session: Session, run: RunFacts, page: Sequence[Any], reckoning: Reckoning) -> None:
@@ -89,37 +90,70 @@ def _page(session: Session, run: RunFacts, page: Sequence[Any], reckoning: Recko
             )  # fmt: skip
 
 
-def judge_charged(
-    session: Session, run: RunFacts, requests: Sequence[Any], rows: Sequence[Any], reckoning: Reckoning
-) -> None:
-    """Compare the requests of one batch with the people in it who have a message: each is charged once.
+def charged_from(session: Session, run: RunFacts) -> int | None:
+    """Return the first request of a run that must be charged; None: there were no prices.
 
-    Nothing is charged where there were no prices.
+    What was planned with prices is charged whole. Otherwise they were set later, while it was sent.
     """
-    columns: tuple[Any, ...] = charges.c.attempt_id, charges.c.recipient_id, charges.c.is_refunded
-    made: dict[int, list[Any]] = defaultdict(list)
-    billed = set[int]()
-    mine = charges.c.run_id == run.id
-    for charge in of_values(
-        session,
-        [request.id for request in requests],
-        lambda part: sa.select(*columns).where(mine, charges.c.attempt_id.in_(part)),
-    ):
-        billed.add(charge.attempt_id)
-        if not charge.is_refunded:
-            made[charge.recipient_id].append(charge.attempt_id)
+    first = session.scalars(sa.select(sa.func.min(charges.c.attempt_id)).where(charges.c.run_id == run.id)).one()
+    return 0 if first is not None and run.summary.get(COST) else first
+
+
+def judge_charged(
+    session: Session,
+    run: RunFacts,
+    first: int | None,
+    requests: Sequence[Any],
+    rows: Sequence[Any],
+    reckoning: Reckoning,
+) -> None:
+    """Compare the requests of some batches with the people in them who have a message: each text is charged once.
+
+    A text that failed and was sent again has two charges. `first`: see `charged_from`.
+    """
+    if first is None:
+        return
     of_batch: dict[int, list[int]] = defaultdict(list)
     for request in requests:
         of_batch[request.batch_id].append(request.id)
-    for row in rows:
-        mine_of = of_batch[row.batch_id]
-        if row.gateway_id is None or not mine_of or not billed.issuperset(mine_of):
-            continue
+    sent = [row for row in rows if row.gateway_id is not None and row.attempts > 0 and of_batch[row.batch_id]]
+    made, again = _made(session, run, [row.id for row in sent]), _again(session, sent)
+    for row in sent:
+        mine = of_batch[row.batch_id]
         about = {"run": run.id, "row": row.id, "who": mask(row.number)}
-        if not made[row.id]:
-            reckoning.wrong(Breach.NOT_CHARGED, **about, request=mine_of[-1])
-        elif len(made[row.id]) > 1:
-            reckoning.wrong(Breach.CHARGED_TWICE, **about, charges=len(made[row.id]))
+        if not made[row.id].intersection(mine):
+            if mine[-1] >= first and not run.has_list:  # people of a contact list are known only afterwards
+                reckoning.wrong(Breach.NOT_CHARGED, **about, request=mine[-1])
+        elif len(made[row.id]) > 1 + again[row.id]:
+            reckoning.wrong(
+                Breach.CHARGED_TWICE,
+                **about, texts=amount(1 + again[row.id], "message"), charges=amount(len(made[row.id]), "charge"),
+            )  # fmt: skip
+
+
+def _made(session: Session, run: RunFacts, ids: Sequence[int]) -> dict[int, set[int]]:
+    """Return the requests that each row is charged for."""
+    found: dict[int, set[int]] = defaultdict(set)
+    columns: tuple[Any, ...] = charges.c.recipient_id, charges.c.attempt_id
+    its = charges.c.run_id == run.id, charges.c.is_refunded.is_(False)
+    for recipient_id, attempt_id in of_values(
+        session, ids, lambda part: sa.select(*columns).where(*its, charges.c.recipient_id.in_(part))
+    ):
+        found[recipient_id].add(attempt_id)
+    return found
+
+
+def _again(session: Session, rows: Sequence[Any]) -> Counter[int]:
+    """Return how many messages of each row failed before the one that it has."""
+    now = {row.id: row.gateway_id for row in rows}
+    columns: tuple[Any, ...] = retries.c.recipient_id, retries.c.gateway_id
+    return Counter(
+        recipient_id
+        for recipient_id, gateway_id in of_values(
+            session, sorted(now), lambda part: sa.select(*columns).where(retries.c.recipient_id.in_(part))
+        )
+        if gateway_id != now[recipient_id]
+    )
 
 
 def judge_budgets(session: Session, mine: Sequence[RunFacts], rules: Rules, reckoning: Reckoning) -> None:
@@ -155,10 +189,10 @@ def judge_budgets(session: Session, mine: Sequence[RunFacts], rules: Rules, reck
 def _spent(session: Session, whose: "sa.ColumnElement[bool]", starts_at: datetime, ends_at: datetime) -> int:
     query = (
         sa.select(sa.func.coalesce(sa.func.sum(charges.c.segments * charges.c.price), 0))
-        .select_from(runs)
-        .join(attempts, attempts.c.run_id == runs.c.id)
-        .join(charges, sa.and_(charges.c.run_id == attempts.c.run_id, charges.c.attempt_id == attempts.c.id))
-        .where(whose, attempts.c.started_at >= starts_at, attempts.c.started_at < ends_at)
+        .select_from(charges)
+        .join(attempts, attempts.c.id == charges.c.attempt_id)
+        .where(charges.c.run_id.in_(sa.select(runs.c.id).where(whose)))
+        .where(attempts.c.started_at >= starts_at, attempts.c.started_at < ends_at)
         .where(charges.c.is_refunded.is_(False))
     )
     return int(session.execute(query).scalar_one())

@@ -74,7 +74,12 @@ class OptOutJudge:
                     )  # fmt: skip
 
     def _was_set_back(self, request: Any) -> bool:
-        """Return whether a later request was made at an earlier time."""
+        """Return whether a later request was made at an earlier time.
+
+        If none was, all later requests are looked through: only for breaches that are shown.
+        """
+        if self._reckoning.is_full(Check.OPT_OUTS):
+            return False
         earlier = attempts.c.id > request.id, attempts.c.started_at < request.started_at - AT_ONCE
         return self._session.execute(sa.select(sa.literal(1)).where(*earlier).limit(1)).first() is not None
 

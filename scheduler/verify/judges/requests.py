@@ -12,7 +12,7 @@ from campaigns.phone_numbers.masking import mask
 from campaigns.phone_numbers.pseudonyms import ERASED_TEXT, is_pseudonym
 from scheduler.verify.checks import Breach, Check, Reckoning
 from scheduler.verify.facts import NOT_SENT, Declarations, RunFacts
-from scheduler.verify.judges.money import judge_charged
+from scheduler.verify.judges.money import charged_from, judge_charged
 from scheduler.verify.pages import PAGE, by_id, of_values
 from scheduler.verify.times import shown
 from worker.store.tables import attempts, batches, recipients
@@ -26,10 +26,11 @@ REQUEST: Final[tuple[Any, ...]] = (
 def judge_requests(session: Session, run: RunFacts, declared: Declarations, reckoning: Reckoning) -> None:
     """Compare every request of a run with its rows, a few thousand rows at a time."""
     _orphans(session, run, reckoning)
+    first = charged_from(session, run)
     query = sa.select(batches.c.id, batches.c.recipients).where(batches.c.run_id == run.id)
     for page in by_id(session, query, batches.c.id):
         for ids in _portions(page):
-            _judge(session, run, declared, ids, reckoning)
+            _judge(session, run, declared, first, ids, reckoning)
 
 
 def _portions(page: Sequence[Any]) -> Iterator[list[int]]:
@@ -46,7 +47,14 @@ def _portions(page: Sequence[Any]) -> Iterator[list[int]]:
         yield ids
 
 
-def _judge(session: Session, run: RunFacts, declared: Declarations, ids: Sequence[int], reckoning: Reckoning) -> None:
+def _judge(
+    session: Session,
+    run: RunFacts,
+    declared: Declarations,
+    first: int | None,
+    ids: Sequence[int],
+    reckoning: Reckoning,
+) -> None:
     made: dict[int, list[Any]] = defaultdict(list)
     for request in of_values(
         session, ids, lambda part: sa.select(*REQUEST).where(attempts.c.batch_id.in_(part)).order_by(attempts.c.id)
@@ -69,7 +77,8 @@ def _judge(session: Session, run: RunFacts, declared: Declarations, ids: Sequenc
         ),
     ):
         rows[row.batch_id].append(row)
-    judge_charged(session, run, _carried(made.values()), [row for each in rows.values() for row in each], reckoning)
+    people = [row for each in rows.values() for row in each]
+    judge_charged(session, run, first, _carried(made.values()), people, reckoning)
     for batch_id in ids:
         requests = made[batch_id]
         reckoning.examined(Check.REQUESTS, len(requests))

@@ -270,6 +270,30 @@ PLANTED: Final = (
         sql("DELETE FROM charge WHERE run_id = :run AND recipient_id = {row}"),
     ),
     Planted(
+        "request_not_charged",
+        {Breach.NOT_CHARGED, Breach.SPENT_DIFFERS},
+        sql(f"DELETE FROM charge WHERE run_id = :run AND attempt_id = {OF_PERSON}"),
+    ),
+    Planted(
+        "step_not_charged",
+        {Breach.NOT_CHARGED, Breach.SPENT_DIFFERS},
+        sql(
+            "DELETE FROM charge WHERE attempt_id = (SELECT min(attempt_id) FROM charge WHERE run_id = :run + 1) "
+            "AND recipient_id = (SELECT min(recipient_id) FROM charge WHERE run_id = :run + 1)",
+            campaign="nudged",
+        ),
+        campaign="nudged",
+    ),
+    Planted(
+        "charged_twice",
+        {Breach.CHARGED_TWICE, Breach.SPENT_DIFFERS},
+        sql(
+            "INSERT INTO charge (run_id, recipient_id, attempt_id, segments, price, is_refunded) "
+            "SELECT run_id, recipient_id, attempt_id + 1, segments, price, false FROM charge "
+            "WHERE run_id = :run AND recipient_id = {row}"
+        ),
+    ),
+    Planted(
         "charged_otherwise",
         {Breach.CHARGED_OTHERWISE, Breach.SPENT_DIFFERS, Breach.COSTS_DIFFER},
         sql("UPDATE charge SET segments = 2 WHERE run_id = :run AND recipient_id = {row}"),

@@ -8,7 +8,7 @@ import pytest
 
 from scheduler.verify.checks import Breach, Check
 from tests.scheduler.verify.planted import PLANTED, Planted
-from tests.scheduler.verify.verify_world import SENT, World, copied, live, sandbox
+from tests.scheduler.verify.verify_world import FAILS, SENT, World, copied, live, sandbox
 from tests.support.clocks import FakeClock
 from tests.support.shared_postgres import SharedPostgres
 from worker.settings.settings import Settings
@@ -40,7 +40,7 @@ def world(lived: Lived, tmp_path: Path) -> Iterator[World]:
         yield made
 
 
-@pytest.mark.parametrize("campaign", ["sale", "nudged", "lost", "later", "first"])
+@pytest.mark.parametrize("campaign", ["sale", "nudged", "lost", "later", "again", "first"])
 def test_what_was_really_sent_kept_every_promise(world: World, campaign: str) -> None:
     found = world.verify(campaign)
 
@@ -57,6 +57,17 @@ def test_a_planted_violation_is_found_and_named(world: World, planted: Planted) 
     found = world.verify(planted.campaign, offline=planted.offline, **planted.settings)
     named = {each.breach for result in found.checks for each in result.findings}
     assert named == planted.breaches, [str(each) for result in found.checks for each in result.findings]
+
+
+def test_a_text_that_was_sent_again_has_a_charge_for_each_message(world: World) -> None:
+    its = "run_id = :run AND recipient_id = (SELECT id FROM recipient WHERE run_id = :run AND number = :number)"
+    who = {"run": world.run("again"), "number": FAILS}
+    assert world.one(f"SELECT count(*) FROM charge WHERE {its}", **who) == 2
+
+    assert world.breaches("again") == set()
+
+    world.sql(f"DELETE FROM retry WHERE {its}", **who)
+    assert Breach.CHARGED_TWICE in world.breaches("again", offline=True)
 
 
 def test_people_who_were_erased_are_not_compared_and_everything_else_still_holds(world: World) -> None:

@@ -211,6 +211,11 @@ def _live(bench: Installation, gateway: SandboxGateway) -> None:
     bench.pass_time(30)
     assert bench.states(later) == {P.CANCELLED: 1}
 
+    # a campaign that sends failed texts again, which costs again
+    again = notice(bench, "again", "Once more", [SENT[10], FAILS], "follow: {retry_failed: {times: 1, after: 1m}}\n")
+    over(bench, again)
+    assert bench.states(again) == {P.DELIVERED: 1, P.FAILED: 1}
+
 
 def notice(bench: Installation, name: str, text: str, numbers: list[str], more: str = "") -> int:
     (bench.folder / f"{name}.csv").write_text("number\n" + "".join(f"{number}\n" for number in numbers))
