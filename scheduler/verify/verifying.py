@@ -48,7 +48,13 @@ class Verified:
 
 
 def verify(
-    store: ReadDatabase, run_ids: Sequence[int], rules: Rules, gateway: GatewayReads | None, *, is_offline: str = ""
+    store: ReadDatabase,
+    run_ids: Sequence[int],
+    rules: Rules,
+    gateway: GatewayReads | None,
+    *,
+    now: datetime,
+    is_offline: str = "",
 ) -> Verified:
     """Work out every promise about some runs of a campaign, a page of rows at a time.
 
@@ -80,7 +86,7 @@ def verify(
                 )
             try:
                 if here:
-                    MessageJudge(store, here, gateway, reckoning).judge()
+                    MessageJudge(store, here, gateway, reckoning, now=now).judge()
             except GatewayUnread as error:
                 is_offline, is_cut_off = str(error), True
                 break

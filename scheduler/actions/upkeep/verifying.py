@@ -74,9 +74,9 @@ def verify_campaign(
     left_out = ASKED_OFFLINE if offline else _left_out(wanted, settings, sandbox)
     rules = rules_of(settings)
     if left_out:
-        return verify(store, wanted.runs, rules, None, is_offline=left_out)
+        return verify(store, wanted.runs, rules, None, now=clock.now(), is_offline=left_out)
     with _client(settings, clock, sandbox) as client:
-        return verify(store, wanted.runs, rules, PacedReads(client, clock))
+        return verify(store, wanted.runs, rules, PacedReads(client, clock), now=clock.now())
 
 
 def _left_out(wanted: ToVerify, settings: Settings, sandbox: tuple[str, SecretStr] | None) -> str:

@@ -6,6 +6,7 @@ is asked for by its group, and then by its ID.
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -25,12 +26,25 @@ LOST: Final = frozenset({"failed", "cancelled"})
 """Statuses of a message that was not sent."""
 
 
+JUST_NOW: Final = timedelta(minutes=1)
+"""A gateway may take so long to show a text that it has accepted."""
+
+ACCEPTED_JUST_NOW: Final = "{} texts were accepted within the last minute, or since, and not found yet"
+
+
 class MessageJudge:
     """Compares the gateway's messages with the rows of some runs of one account."""
 
     def __init__(
-        self, store: ReadDatabase, mine: Sequence[RunFacts], gateway: GatewayReads, reckoning: Reckoning
+        self,
+        store: ReadDatabase,
+        mine: Sequence[RunFacts],
+        gateway: GatewayReads,
+        reckoning: Reckoning,
+        *,
+        now: datetime,
     ) -> None:
+        self._settled = now - JUST_NOW
         self._store, self._gateway, self._reckoning = store, gateway, reckoning
         self._runs = {run.id: run for run in mine}
         self._account_id = mine[0].account_id
@@ -188,12 +202,16 @@ class MessageJudge:
         """Name those whose message the gateway does not have."""
         columns: tuple[Any, ...] = (
             recipients.c.id, recipients.c.run_id, recipients.c.number, recipients.c.state, recipients.c.gateway_id,
+            recipients.c.accepted_at,
         )  # fmt: skip
         with self._store.read() as session:
             query = sa.select(*columns)
             for row in (
                 row for part in self._known.unseen() for row in session.execute(query.where(*self._mine(part)))
             ):
+                if row.accepted_at is not None and row.accepted_at > self._settled:
+                    self._reckoning.noted(Check.LOSSES, ACCEPTED_JUST_NOW)
+                    continue
                 self._reckoning.wrong(
                     Breach.MISSING,
                     run=row.run_id, row=row.id, who=mask(row.number), state=row.state.value, message=row.gateway_id,

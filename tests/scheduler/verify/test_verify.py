@@ -7,7 +7,7 @@ from typing import Final
 import pytest
 
 from scheduler.verify.checks import Breach, Check
-from tests.scheduler.verify.planted import PLANTED, Planted
+from tests.scheduler.verify.planted import PLANTED, Planted, no_more, row
 from tests.scheduler.verify.verify_world import FAILS, SENT, World, copied, live, sandbox
 from tests.support.clocks import FakeClock
 from tests.support.shared_postgres import SharedPostgres
@@ -68,6 +68,14 @@ def test_a_text_that_was_sent_again_has_a_charge_for_each_message(world: World) 
 
     world.sql(f"DELETE FROM retry WHERE {its}", **who)
     assert Breach.CHARGED_TWICE in world.breaches("again", offline=True)
+
+
+def test_a_text_that_was_accepted_just_now_is_not_lost_yet(world: World) -> None:
+    no_more(SENT[1])(world)
+    for seconds, expected in ((59, set[Breach]()), (-1, set[Breach]()), (61, {Breach.MISSING})):
+        row(SENT[1], f"accepted_at = {world.clock.now().timestamp() - seconds}")(world)
+
+        assert world.breaches() == expected, seconds
 
 
 def test_people_who_were_erased_are_not_compared_and_everything_else_still_holds(world: World) -> None:

@@ -111,10 +111,10 @@ class World:
             ids = runs_of(session, campaign_id)
         rules = rules_of(self.settings.model_copy(update=settings))
         if offline:
-            return verify(self.store, ids, rules, None, is_offline="offline")
+            return verify(self.store, ids, rules, None, now=self.clock.now(), is_offline="offline")
         client = GatewayClient("https://sms.example/", SecretStr(KEY), clock=self.clock, transport=self.gateway)
         with client:
-            return verify(self.store, ids, rules, PacedReads(client, self.clock))
+            return verify(self.store, ids, rules, PacedReads(client, self.clock), now=self.clock.now())
 
     def breaches(self, campaign: str = "sale", *, offline: bool = False, **settings: Any) -> set[Breach]:
         found = self.verify(campaign, offline=offline, **settings)
