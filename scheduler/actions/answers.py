@@ -154,7 +154,7 @@ def paused_json(campaign: str, done: "Stopped", now: datetime) -> Paused:
 
 
 def cancelled_json(campaign: str, done: "Stopped", now: datetime) -> Cancelled:
-    """Return a campaign that was cancelled, how many people get nothing, and what of it is under way."""
+    """Return a campaign that was cancelled, how many texts are never sent, and what of it is under way."""
     return {
         "campaign": campaign,
         "run": done.run_id,

@@ -39,7 +39,7 @@ class HandedOver:
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """A campaign that was paused or cancelled. `unsent`: people who will never get a text.
+    """A campaign that was paused or cancelled. `unsent`: texts that will never be sent.
 
     `in_flight` are requests on their way or in doubt, which may still be delivered.
     """

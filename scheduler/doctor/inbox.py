@@ -48,7 +48,8 @@ def check_inbox(
     waiting = {name for name, _, _ in found}  # told above, with what to do about the other installation
     broken = [] if store is None else read_broken_files(store, limit=MOST_NAMED + len(waiting))
     for file in [each for each in broken if each.name not in waiting][:MOST_NAMED]:
-        yield warning(Area.SERVICE, file.says.rstrip("."), f"correct it: campaigns check {file.name}")
+        advice = "read the status beside it" if file.goes_on else f"correct it: campaigns check {file.name}"
+        yield warning(Area.SERVICE, file.says.rstrip("."), advice)
     if not found:
         yield ok(Area.SERVICE, "no campaign file of the inbox is beside a status from another installation")
     try:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
+from campaigns.counting import amount
 from scheduler.doctor.findings import Area, Finding, ok, problem, unknown
 from scheduler.replies.passed_over import seconds_passed_over
 from scheduler.ticks.lookups.windows import WindowReads
@@ -63,6 +64,5 @@ def check_heard(store: Store, account_id: int, now: datetime) -> Iterator[Findin
             "one of them may be STOP: look for it at the gateway, and enter it with campaigns suppress add",
         )
     if waiting:
-        yield unknown(
-            Area.PROTOCOL, f"{waiting:,} replies may mean stop and wait for a person", "campaigns suppress review"
-        )
+        waits = amount(waiting, "reply may mean stop and waits", "replies may mean stop and wait")
+        yield unknown(Area.PROTOCOL, f"{waits} for a person", "campaigns suppress review")

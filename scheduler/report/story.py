@@ -24,6 +24,8 @@ def chapter_lines(chapter: Chapter, zone: ZoneInfo) -> Iterator[str]:
     kind = " (a rehearsal in the sandbox)" if row.rehearsal else ""
     if row.run_type is RunType.TEST:
         kind = f" (a test text){kind}"
+    if row.run_type is RunType.STEP:
+        kind = f", step {step_of(row.run_moment)[1]}{kind}"
     yield f"{row.campaign.removeprefix(TEST_PREFIX)}{kind}: {state_words(row.state)}"
     yield f"  why: {cause(chapter, zone)}"
     yield f"  planned: {_planned(row, zone)}"
@@ -34,7 +36,7 @@ def chapter_lines(chapter: Chapter, zone: ZoneInfo) -> Iterator[str]:
         found = ruling.declared.replace("-", " ")
         yield f"  decided: {ruling.by} declared {what} {found}, {shown_time(ruling.at, zone, seconds=True)}"
     if row.root_id is not None and row.parent_id is None:
-        yield f"  run {row.run_id}: step {step_of(row.run_moment)[1]} of run {row.root_id}"
+        yield f"  run {row.run_id}: a step of run {row.root_id}"
     for at in chapter.answered_at:
         yield f"  they answered while it was on its way: {shown_time(at, zone, seconds=True)}"
     if row.parent_id is not None:
@@ -112,7 +114,7 @@ def _planned(row: Appearance, zone: ZoneInfo) -> str:
     when = f", {shown_time(row.planned_at, zone)}" if row.planned_at else ""
     variant = f", variant {row.variant}" if row.variant else ""
     reminder = f", {reminder}" if (reminder := _reminder(row, zone)) else ""
-    batch = f", in batch {row.batch_id} now" if row.batch_id is not None else ""
+    batch = f", in batch {row.batch_id} now" if row.batch_id is not None and row.state not in NEVER_SENT else ""
     return f"{where}{reminder}{when}{variant}{batch}"
 
 

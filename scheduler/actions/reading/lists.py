@@ -8,6 +8,7 @@ from typing import Final
 
 from campaigns.counting import amount
 from campaigns.display import utc
+from campaigns.lifecycle import RunState
 from scheduler.actions.reading.pages import Page
 from scheduler.actions.shapes.seen import BrokenFileShape
 from scheduler.actions.suppressing.kinds import known_kind
@@ -18,6 +19,7 @@ from worker.store.reports import lists
 from worker.store.reports.lists import HeldBatch, News
 from worker.store.reports.person import Request, requests_of
 from worker.store.runs.inbox_files import broken_files
+from worker.store.runs.runs import run_views
 
 
 def read_suppressions(store: Store, kind: str | None, *, after: int, limit: int) -> Page[tuple[int, Entry]]:
@@ -63,24 +65,32 @@ MOST_COUNTED: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What waits for somebody, besides alerts and plans to approve: replies, held requests and files."""
+    """What waits for somebody, besides alerts and plans to approve: replies, held requests and files.
+
+    `broken` are files of which nothing is sent; `noted` have a campaign, and something to say about it: people were
+    added, or a change does not count.
+    """
 
     to_review: int
     held: int
     broken: int
+    noted: int = 0
 
     @property
     def waiting(self) -> bool:
         """Whether anything does."""
-        return bool(self.to_review or self.held or self.broken)
+        return bool(self.to_review or self.held or self.broken or self.noted)
 
     def sentences(self) -> list[str]:
         """Return what waits, and the command for it."""
-        replies = f"{amount(self.to_review, 'reply', 'replies')} may mean stop and wait to be read"
+        many = ("reply may mean stop and waits", "replies may mean stop and wait")
+        replies = f"{amount(self.to_review, *many)} to be read"
+        noted = ("file of the inbox has", "files of the inbox have")
         told = (
             (self.to_review, f"{replies}: campaigns suppress review"),
             (self.held, f"{at_least(self.held, 'request is', 'requests are')} held: campaigns held CAMPAIGN"),
             (self.broken, f"{at_least(self.broken, 'file')} of the inbox cannot be used: campaigns status"),
+            (self.noted, f"{at_least(self.noted, *noted)} a remark: campaigns status"),
         )
         return [says for is_so, says in told if is_so]
 
@@ -93,11 +103,11 @@ def at_least(number: int, one: str, many: str = "") -> str:
 def read_needs(store: Store) -> Needs:
     """Return how much waits for somebody."""
     with store.read() as session:
-        return Needs(
-            count_waiting(session),
-            lists.how_many_held(session, most=MOST_COUNTED),
-            len(broken_files(session, most=MOST_COUNTED)),
-        )
+        files = broken_files(session, most=MOST_COUNTED)
+        planned = run_views(session, [file.run_id for file in files if file.run_id is not None])
+        goes_on = {run_id for run_id, run in planned.items() if run.state is not RunState.FAILED}
+        noted = sum(file.run_id in goes_on for file in files)
+        return Needs(count_waiting(session), lists.how_many_held(session, most=MOST_COUNTED), len(files) - noted, noted)
 
 
 @dataclass(frozen=True, slots=True)

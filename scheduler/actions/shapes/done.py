@@ -34,7 +34,7 @@ class Paused(TypedDict):
 
 
 class Cancelled(Paused):
-    """A campaign that was cancelled: `unsent` people get nothing."""
+    """A campaign that was cancelled: `unsent` texts will not be sent, those of its steps among them."""
 
     unsent: int
 

@@ -68,7 +68,7 @@ def test_replies_that_nobody_reads_and_reviews_that_wait_are_told(world: World) 
         reply = Incoming(9, "+393330000000", "pls stop texting", 1, 0, NOW, Meaning.REVIEW)
         stored_replies.store_replies(session, world.account_id, [reply], came_by="poll", now=NOW)
     (told,) = heard()
-    assert "1 replies may mean stop" in told
+    assert "1 reply may mean stop and waits" in told
     with world.store.write() as session:
         reviews.mark_reviewed(session, [1], NOW)
     assert [str(found) for found in check_heard(world.store, world.account_id, NOW + timedelta(hours=1))] != []

@@ -42,5 +42,5 @@ def cancel(
     if json:
         print_json(cancelled_json(campaign, stopped, now))
         return
-    say(f"{campaign} is cancelled: {amount(stopped.unsent, 'recipient')} will get no text")
+    say(f"{campaign} is cancelled: {amount(stopped.unsent, 'text')} will not be sent")
     tell_unstoppable(stopped, now)

@@ -88,7 +88,7 @@ def cancel(asked: Visit) -> Go:
     """Send nothing more, for good."""
     name = asked.path["name"]
     done = control.cancel(asked.runtime.store, asked.who, name, now=asked.now)
-    return Go(f"/campaigns/{name}", f"{name} is cancelled: {amount(done.unsent, 'person', 'people')} get nothing")
+    return Go(f"/campaigns/{name}", f"{name} is cancelled: {amount(done.unsent, 'text')} will not be sent")
 
 
 def ask_cancel(asked: Visit) -> DeskPage:

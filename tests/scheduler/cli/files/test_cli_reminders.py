@@ -117,7 +117,7 @@ def test_pause_resume_and_cancel_are_about_all_days(run: Cli, service: Runtime) 
     assert {each.state.value for each in all_runs(service)} == {"paused"}
     run("resume", "visits")
     assert {each.state.value for each in all_runs(service)} == {"scheduled"}
-    assert "6 recipients will get no text" in run("cancel", "visits", "-y").stdout
+    assert "6 texts will not be sent" in run("cancel", "visits", "-y").stdout
 
 
 @pytest.mark.parametrize(

@@ -117,7 +117,7 @@ def test_pause_and_resume_mean_every_run_that_may_send(run: Cli, service: Runtim
 def test_cancel_ends_it_for_good(run: Cli, service: Runtime) -> None:
     cancelled = run("cancel", "news", "--yes")
 
-    assert "news is cancelled: 1 recipient will get no text" in cancelled.stdout
+    assert "news is cancelled: 1 text will not be sent" in cancelled.stdout
     assert states(service) == [RunState.CANCELLED, RunState.CANCELLED]
     with service.store.read() as session:
         assert all_repeating(session, rehearsal=False) == []

@@ -20,6 +20,7 @@ from campaigns.lifecycle import BatchState
 from scheduler.cli.commands.reading.top import beside
 from scheduler.doctor.findings import Standing
 from scheduler.doctor.inbox import check_inbox
+from scheduler.inbox.notices import extended_notice
 from tests.support.clocks import START
 from worker.store.engine import Store
 from worker.store.runs.inbox_files import remember_file
@@ -64,6 +65,16 @@ def test_what_waits_for_somebody_is_said_with_its_command(run: Cli, planned: Pla
     assert [(each.says, each.advice) for each in found] == [
         ("old.yaml cannot be used. Nothing is sent", "correct it: campaigns check old.yaml")
     ]
+
+
+def test_a_file_that_was_read_again_is_usable(run: Cli, planned: Planned, folder: Path) -> None:
+    store, run_id = planned("spring-sale")
+    said = extended_notice("sale.yaml", 1)
+    with store.write() as session:
+        remember_file(session, str(folder / "inbox/sale.yaml"), fingerprint="", run_id=run_id, problem=said, now=START)
+    shown = run("status").stdout
+    assert ("1 file of the inbox has a remark: campaigns status" in shown, said in shown) == (True, True)
+    assert "cannot be used" not in shown
 
 
 @pytest.mark.parametrize("leave", [b"q", signal.SIGINT])
