@@ -1,10 +1,14 @@
 """What is checked, what can be wrong, and where both are counted."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from campaigns.display import shown_time
 
 
 class Check(StrEnum):
@@ -108,7 +112,7 @@ BREACHES: Final[Mapping[Breach, tuple[Check, str]]] = {
     Breach.OTHER_NUMBER: (Check.MESSAGES, "message {message} went to {to}"),
     Breach.OTHER_TEXT: (Check.MESSAGES, "message {message} has another text than its row"),
     Breach.UNACCOUNTED: (Check.MESSAGES, "message {message} came from a request of the campaign, and no row knows it"),
-    Breach.SHARED_MESSAGE: (Check.DOUBLES, "has message {message}, as row {other} does"),
+    Breach.SHARED_MESSAGE: (Check.DOUBLES, "has message {message}, as {other} does"),
     Breach.SECOND_MESSAGE: (Check.DOUBLES, "got the same text again, as message {message}"),
     Breach.SECOND_ROW: (Check.DOUBLES, "this row of the table is a repetition, and has message {message}"),
     Breach.RESENT_THOUGH_SENT: (
@@ -167,20 +171,24 @@ MOST_SHOWN: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class FoundBreach:
-    """Something that is wrong: with which run, and which row and person (`who` is masked), if with one."""
+    """Something that is wrong: with which run, and which row and person (`who` is masked), if with one.
+
+    `place`: the row as people know it, `row 5 of customers.csv`; empty until it was looked up.
+    """
 
     breach: Breach
     run: int | None = None
     row: int | None = None
     who: str = ""
     detail: Mapping[str, Any] = field(default_factory=dict)
+    place: str = ""
 
     @property
     def check(self) -> Check:
         return BREACHES[self.breach][0]
 
     def __str__(self) -> str:
-        whose = " ".join(filter(None, (self.who, f"(row {self.row})" if self.row else "")))
+        whose = " ".join(filter(None, (self.who, f"({self.place})" if self.place else "")))
         said = BREACHES[self.breach][1].format(**self.detail)
         return f"{whose} {said}" if whose else said
 
@@ -197,9 +205,13 @@ class CheckResult:
 
 
 class Reckoning:
-    """Counts what was examined and what is wrong, by check. Its memory does not grow with the campaign."""
+    """Counts what was examined and what is wrong, by check. Its memory does not grow with the campaign.
 
-    def __init__(self) -> None:
+    `zone`: in whose time moments are shown.
+    """
+
+    def __init__(self, zone: str) -> None:
+        self._zone = ZoneInfo(zone)
         self._examined: Counter[Check] = Counter()
         self._wrong: Counter[Check] = Counter()
         self._found: defaultdict[Check, list[FoundBreach]] = defaultdict(list)
@@ -213,6 +225,10 @@ class Reckoning:
         self, breach: Breach, *, run: int | None = None, row: int | None = None, who: str = "", **detail: Any
     ) -> None:
         """Keep a breach. `who` is masked."""
+        detail = {
+            name: shown_time(value, self._zone, seconds=True) if isinstance(value, datetime) else value
+            for name, value in detail.items()
+        }
         finding = FoundBreach(breach, run, row, who, detail)
         self._wrong[finding.check] += 1
         if len(self._found[finding.check]) < MOST_SHOWN:
@@ -225,6 +241,18 @@ class Reckoning:
     def noted(self, check: Check, note: str, amount: int = 1) -> None:
         """Keep what a check could not look at, and how much of it; `{}` in the note stands for how much."""
         self._notes[check][note] += amount
+
+    def place(self, where: Callable[[Collection[int]], Mapping[int, str]]) -> None:
+        """Name the rows of what was found. `where`: the places of rows by their IDs."""
+        named = (
+            row for found in self._found.values() for each in found for row in (each.row, each.detail.get("other"))
+        )
+        places = where({row for row in named if row is not None})
+        for found in self._found.values():
+            for index, each in enumerate(found):
+                other = each.detail.get("other")
+                detail = each.detail if other is None else {**each.detail, "other": places.get(other, "another row")}
+                found[index] = replace(each, detail=detail, place=places.get(each.row, "") if each.row else "")
 
     def results(self) -> list[CheckResult]:
         """Return what every check found, in their order."""

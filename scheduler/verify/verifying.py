@@ -24,9 +24,9 @@ from scheduler.verify.judges.people import judge_people
 from scheduler.verify.judges.rates import judge_rates
 from scheduler.verify.judges.requests import judge_requests
 from scheduler.verify.judges.steps import StepJudge
-from scheduler.verify.pages import ReadDatabase, by_id
+from scheduler.verify.pages import ReadDatabase, by_id, of_values
 from worker.store.events import EventName
-from worker.store.tables import events, recipients
+from worker.store.tables import audience_sources, events, recipients
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ def verify(
 
     `gateway` None: its messages are left out, because of `is_offline`.
     """
-    reckoning, is_cut_off = Reckoning(), False
+    reckoning, is_cut_off = Reckoning(rules.zone), False
     with store.read() as session:
         if session.get_bind().dialect.name == "postgresql":  # all of it as it is at one moment
             session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
@@ -90,6 +90,8 @@ def verify(
             except GatewayUnread as error:
                 is_offline, is_cut_off = str(error), True
                 break
+    with store.read() as session:
+        reckoning.place(lambda rows: _places(session, sorted(rows)))
     return Verified(tuple(run.id for run in found), tuple(reckoning.results()), is_offline, is_cut_off)
 
 
@@ -112,6 +114,14 @@ def _judge_run(session: Session, run: RunFacts, rules: Rules, reckoning: Reckoni
     judge_requests(session, run, declared, reckoning)
     judge_hours(session, run, rules, reckoning)
     judge_charges(session, run, reckoning)
+
+
+def _places(session: Session, rows: Sequence[int]) -> dict[int, str]:
+    """Return where each row was read from, as `why` says it."""
+    columns: tuple[Any, ...] = recipients.c.id, recipients.c.line, audience_sources.c.name
+    query = sa.select(*columns).join(audience_sources, audience_sources.c.id == recipients.c.source_id)
+    found = of_values(session, rows, lambda part: query.where(recipients.c.id.in_(part)))
+    return {row: f"row {line} of {name}" for row, line, name in found}
 
 
 def by_account(found: Sequence[RunFacts]) -> list[list[RunFacts]]:

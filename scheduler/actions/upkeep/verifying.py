@@ -148,7 +148,7 @@ def _check_json(result: CheckResult) -> dict[str, Any]:
             {
                 "breach": found.breach.value,
                 "run": found.run,
-                "row": found.row,
+                "row": found.place or None,
                 "number": found.who or None,
                 "says": str(found),
                 **{name: value for name, value in found.detail.items() if isinstance(value, int)},

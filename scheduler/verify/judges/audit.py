@@ -14,7 +14,6 @@ from campaigns.lifecycle import RunState
 from scheduler.verify.checks import Breach, Check, Reckoning
 from scheduler.verify.facts import RunFacts
 from scheduler.verify.pages import by_id
-from scheduler.verify.times import shown
 from worker.store.events import EventName
 from worker.store.tables import audit_entries, audit_heads, ceilings, events
 
@@ -64,7 +63,7 @@ def judge_decisions(session: Session, mine: Sequence[RunFacts], reckoning: Recko
             continue
         its = audit_entries.c.at == at, audit_entries.c.action.in_(actions)
         if session.execute(sa.select(sa.literal(1)).where(*its).limit(1)).first() is None:
-            reckoning.wrong(Breach.NOT_AUDITED, run=None if run is None else run.id, what=what, at=shown(at))
+            reckoning.wrong(Breach.NOT_AUDITED, run=None if run is None else run.id, what=what, at=at)
 
 
 _Decision = tuple[RunFacts | None, str, datetime, tuple[str, ...]]

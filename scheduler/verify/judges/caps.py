@@ -13,7 +13,6 @@ from scheduler.verify.arithmetic.limits import seconds_of
 from scheduler.verify.checks import Breach, Check, Reckoning
 from scheduler.verify.facts import AT_THE_GATEWAY, Rules, RunFacts
 from scheduler.verify.pages import of_values
-from scheduler.verify.times import shown
 from worker.store.tables import recipients, runs
 
 MARKETING: Final = "marketing"
@@ -65,7 +64,7 @@ class CapJudge:
                 self._reckoning.wrong(
                     Breach.OVER_CAP,
                     run=self._run.id, row=row.id, who=mask(row.number), texts=texts, kind=self._run.kind,
-                    seconds=f"{seconds:,.0f}", at=shown(row.accepted_at), limit=limit,
+                    seconds=f"{seconds:,.0f}", at=row.accepted_at, limit=limit,
                 )  # fmt: skip
 
 

@@ -14,7 +14,6 @@ from scheduler.verify.arithmetic.hours import is_open
 from scheduler.verify.checks import Breach, Check, Reckoning
 from scheduler.verify.facts import NOT_SENT, Rules, RunFacts
 from scheduler.verify.pages import by_id, of_values
-from scheduler.verify.times import shown
 from worker.store.tables import attempts, batches
 
 MADE: Final[tuple[Any, ...]] = (
@@ -39,11 +38,11 @@ def judge_hours(session: Session, run: RunFacts, rules: Rules, reckoning: Reckon
 
 def _judge(run: RunFacts, request: Any, window: Any, hours: Any, reckoning: Reckoning) -> None:
     at: datetime = request.started_at
-    about = {"run": run.id, "request": request.id, "at": shown(at)}
+    about = {"run": run.id, "request": request.id, "at": at}
     if at < request.moment:
-        reckoning.wrong(Breach.TOO_EARLY, **about, moment=shown(request.moment))
+        reckoning.wrong(Breach.TOO_EARLY, **about, moment=request.moment)
     if request.latest is not None and at > request.latest:
-        reckoning.wrong(Breach.TOO_LATE, **about, latest=shown(request.latest))
+        reckoning.wrong(Breach.TOO_LATE, **about, latest=request.latest)
     for zone in request.zones.split(",") if request.zones else [run.zone]:
         if window is not None and not is_open(window, at, zone):
             reckoning.wrong(Breach.OUTSIDE_WINDOW, **about, zone=zone)

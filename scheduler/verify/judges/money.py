@@ -15,7 +15,6 @@ from scheduler.verify.arithmetic.limits import Period, day_in, month_in
 from scheduler.verify.checks import Breach, Check, Reckoning
 from scheduler.verify.facts import NOT_SENT, Rules, RunFacts, json_of
 from scheduler.verify.pages import PAGE, of_values
-from scheduler.verify.times import shown
 from worker.store.tables import attempts, charges, definitions, recipients, retries, run_counts, runs, spent_money
 
 COST: Final = "cost"
@@ -175,7 +174,7 @@ def judge_budgets(session: Session, mine: Sequence[RunFacts], rules: Rules, reck
     )
     for scope, starts_at, ends_at, kept in session.execute(query).all():
         spent = _spent(session, whose[scope], starts_at, ends_at)
-        about: dict[str, Any] = {"run": run.id, "at": "the beginning" if starts_at == ALWAYS else shown(starts_at)}
+        about: dict[str, Any] = {"run": run.id, "at": "the beginning" if starts_at == ALWAYS else starts_at}
         if spent != kept:
             reckoning.wrong(Breach.SPENT_DIFFERS, **about, kept=_amount(kept), spent=_amount(spent))
         of_campaign = whose[scope] is whose[f"campaign:{run.campaign_id}"]

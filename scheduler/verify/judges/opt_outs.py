@@ -13,7 +13,6 @@ from campaigns.phone_numbers.masking import mask
 from scheduler.verify.checks import Breach, Check, Reckoning
 from scheduler.verify.facts import LEFT_OUT, NOT_SENT, RunFacts
 from scheduler.verify.pages import of_values
-from scheduler.verify.times import shown
 from worker.store.tables import attempts, replies, suppressions
 
 REPLY: Final = "reply"
@@ -58,9 +57,9 @@ class OptOutJudge:
             made[request.batch_id].append(request)
         for row in about:
             request = _carrying(row, made[row.batch_id])
-            for since, until in entries[row.number]:
+            for stored, since, until in entries[row.number]:
                 self._reckoning.examined(Check.OPT_OUTS)
-                if request is None or request.started_at <= since:
+                if request is None or request.started_at <= stored:
                     continue
                 if until is not None and request.started_at >= until:
                     continue
@@ -70,7 +69,7 @@ class OptOutJudge:
                     self._reckoning.wrong(
                         Breach.AFTER_OPT_OUT,
                         run=self._run.id, row=row.id, who=mask(row.number), request=request.id,
-                        at=shown(request.started_at), since=shown(since),
+                        at=request.started_at, since=since,
                     )  # fmt: skip
 
     def _was_set_back(self, request: Any) -> bool:
@@ -83,8 +82,8 @@ class OptOutJudge:
         earlier = attempts.c.id > request.id, attempts.c.started_at < request.started_at - AT_ONCE
         return self._session.execute(sa.select(sa.literal(1)).where(*earlier).limit(1)).first() is not None
 
-    def _entries(self, numbers: Sequence[str]) -> dict[str, list[tuple[datetime, datetime | None]]]:
-        """Return from when until when each of these people gets nothing of this kind."""
+    def _entries(self, numbers: Sequence[str]) -> dict[str, list[tuple[datetime, datetime, datetime | None]]]:
+        """Return when each opt-out of these people was surely stored, since when it is, and when it ended."""
         columns: tuple[Any, ...] = (
             suppressions.c.number, suppressions.c.source, suppressions.c.since, suppressions.c.ended_at,
         )  # fmt: skip
@@ -97,14 +96,14 @@ class OptOutJudge:
             )
         )
         stored = self._stored(sorted({number for number, source, _, _ in entries if source == REPLY}))
-        found: dict[str, list[tuple[datetime, datetime | None]]] = defaultdict(list)
+        found: dict[str, list[tuple[datetime, datetime, datetime | None]]] = defaultdict(list)
         for number, source, since, until in entries:
             if source == REPLY:
                 # A reply has the gateway's date; it counts from when it was stored, or a person read it.
                 counts = min((at for at in stored.get(number, ()) if at >= since), default=since + UNKNOWN)
             else:
                 counts = since + (AT_ONCE if source in QUICK else SLOWLY)
-            found[number].append((counts, until))
+            found[number].append((counts, since, until))
         return found
 
     def _stored(self, numbers: Sequence[str]) -> dict[str, list[datetime]]:

@@ -25,7 +25,6 @@ from scheduler.verify.changes import DeviceNames, LimitChanges
 from scheduler.verify.checks import Breach, Check, Reckoning
 from scheduler.verify.facts import NOT_SENT, Rules, RunFacts
 from scheduler.verify.pages import by_time
-from scheduler.verify.times import shown
 from worker.store.tables import attempts, runs
 
 SET_BACK: Final = "{} stretches of time in which a clock was set back: nobody can tell what was sent within them"
@@ -76,7 +75,7 @@ class RateReckoner:
             else:
                 reckoning.wrong(
                     Breach.OVER_RATE,
-                    run=grant.run_id, segments=total, seconds=f"{seconds:g}", at=shown(grant.at), limit=limit,
+                    run=grant.run_id, segments=total, seconds=f"{seconds:g}", at=grant.at, limit=limit,
                     where=self.scope,
                 )  # fmt: skip
 

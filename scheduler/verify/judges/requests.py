@@ -14,7 +14,6 @@ from scheduler.verify.checks import Breach, Check, Reckoning
 from scheduler.verify.facts import NOT_SENT, Declarations, RunFacts
 from scheduler.verify.judges.money import charged_from, judge_charged
 from scheduler.verify.pages import PAGE, by_id, of_values
-from scheduler.verify.times import shown
 from worker.store.tables import attempts, batches, recipients
 
 REQUEST: Final[tuple[Any, ...]] = (
@@ -86,7 +85,7 @@ def _judge(
         for row in rows[batch_id]:
             if row.gateway_id is not None and not _may_be(row, carried) and not _is_before(row, batch_id, declared):
                 reckoning.wrong(
-                    Breach.NO_REQUEST, run=run.id, row=row.id, who=mask(row.number), at=shown(row.accepted_at)
+                    Breach.NO_REQUEST, run=run.id, row=row.id, who=mask(row.number), at=row.accepted_at or "no time"
                 )
         if len(requests) == 1 and not run.has_list:
             _promised(run, requests[0], rows[batch_id], reckoning)

@@ -15,7 +15,6 @@ from scheduler.verify.checks import Breach, Check, Reckoning
 from scheduler.verify.facts import AT_THE_GATEWAY, NOT_SENT, P, RunFacts
 from scheduler.verify.judges.opt_outs import AT_ONCE, QUICK, SLOWLY
 from scheduler.verify.pages import of_values
-from scheduler.verify.times import shown
 from worker.store.tables import attempts, recipients, replies, runs, suppressions
 
 KEYWORDS: Final = ("stop", "start", "help")
@@ -67,13 +66,13 @@ class StepJudge:
         self, row: Any, at: datetime, before: Sequence[Any], answered: Sequence[Any], opted: Sequence[Any]
     ) -> None:
         run, wrong = self._run, self._reckoning.wrong
-        about = {"run": run.id, "row": row.id, "who": mask(row.number), "at": shown(at)}
+        about = {"run": run.id, "row": row.id, "who": mask(row.number), "at": at}
         had = [each.accepted_at for each in before if each.accepted_at is not None and each.accepted_at <= at]
         declared = [each for each in before if each.accepted_at is None and each.state in AT_THE_GATEWAY]
         if not had and not declared:
             wrong(Breach.STEP_BEFORE_TEXT, **about)
         elif had and run.type is RunType.STEP and at < (due := max(had) + self._wait() - EARLY):
-            wrong(Breach.STEP_TOO_SOON, **about, due=shown(due))
+            wrong(Breach.STEP_TOO_SOON, **about, due=due)
         stored = [reply for reply in answered if reply.stored_at + _lag(reply.came_by) < at]
         if "replied" in self._unless and stored:
             wrong(Breach.STEP_UNLESS, **about, condition="replied")

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+import sqlalchemy as sa
 
 from scheduler.verify.checks import Breach, Check
 from tests.scheduler.verify.planted import PLANTED, Planted, no_more, row
@@ -76,6 +77,47 @@ def test_a_text_that_was_accepted_just_now_is_not_lost_yet(world: World) -> None
         row(SENT[1], f"accepted_at = {world.clock.now().timestamp() - seconds}")(world)
 
         assert world.breaches() == expected, seconds
+
+
+def test_a_finding_names_the_row_of_the_table_and_stored_moments_in_local_time(world: World) -> None:
+    columns = "number, kind, reason, source, since"
+    world.sql(
+        f"INSERT INTO suppression ({columns}) VALUES (:number, '', '', 'reply', '2026-12-01 08:00:00.000000')",
+        number=SENT[1],
+    )
+
+    (found,) = [
+        each for result in world.verify(offline=True, timezone="Europe/Rome").checks for each in result.findings
+    ]
+
+    assert str(found).startswith("+39…01 (row 3 of sale.csv) was texted by request ")
+    assert str(found).endswith(" (Europe/Rome), and had opted out at Tue 2026-12-01 09:00:00 (Europe/Rome)")
+
+
+def test_of_many_opt_outs_only_those_that_are_shown_are_asked_for_clocks_that_were_set_back(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All later requests have to be looked through for each."""
+    monkeypatch.setattr("scheduler.verify.checks.MOST_SHOWN", 3)
+    for number in SENT[6:12]:
+        world.sql(
+            "INSERT INTO suppression (number, kind, reason, source, since) "
+            "VALUES (:number, '', '', 'command', '2026-12-01 08:00:00.000000')",
+            number=number,
+        )
+    looks: list[str] = []
+
+    def look(_: object, __: object, statement: str, *___: object) -> None:
+        looks.append(statement)
+
+    sa.event.listen(sa.Engine, "before_cursor_execute", look)
+    try:
+        found = next(each for each in world.verify(offline=True).checks if each.check is Check.OPT_OUTS)
+    finally:
+        sa.event.remove(sa.Engine, "before_cursor_execute", look)
+
+    assert (found.wrong, len(found.findings)) == (6, 3)
+    assert sum("attempt.id >" in each and "attempt.started_at <" in each for each in looks) == 3
 
 
 def test_people_who_were_erased_are_not_compared_and_everything_else_still_holds(world: World) -> None:

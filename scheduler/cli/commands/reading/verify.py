@@ -75,5 +75,5 @@ def _show(campaign: str, verified: "Verified") -> None:
     kept = "broke" if verified.wrong else "kept"
     say(
         f"{campaign} ({runs}) {kept} its promises"
-        + (f": {verified.wrong:,} things are wrong" if verified.wrong else "")
+        + (f": {amount(verified.wrong, 'thing is', 'things are')} wrong" if verified.wrong else "")
     )

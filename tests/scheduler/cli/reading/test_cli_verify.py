@@ -39,13 +39,28 @@ def test_a_rehearsal_is_verified_with_its_gateway_and_without(run: Run, campaign
     store.close()
     broken = run("verify", "spring-sale", "--sandbox")
     assert broken.exit_code == Exit.UNHAPPY
+    assert "messages: +39…09 (row 2 of people.csv) message " in broken.stdout
     assert "went to +39…01, run 1" in broken.stdout
     assert broken.stdout.splitlines()[-1] == "spring-sale (1 run) broke its promises: 3 things are wrong"
     found = json.loads(run("verify", "spring-sale", "--sandbox", "--json").stdout)
     assert (found["ok"], found["wrong"]) == (False, 3)
     messages = next(each for each in found["checks"] if each["check"] == "messages")
     assert {each["breach"] for each in messages["findings"]} == {"other_number", "other_text"}
+    assert {each["row"] for each in messages["findings"]} == {"row 2 of people.csv"}
     assert {each["number"] for each in messages["findings"]} == {"+39…09"}
+
+
+def test_one_thing_that_is_wrong_is_one(run: Run, campaign_file: Path) -> None:
+    campaign_file.write_text(campaign_file.read_text().partition("schedule:")[0])
+    assert run("run", str(campaign_file), "--sandbox").exit_code == Exit.DONE
+    store = Store(load_settings().database_url)
+    with store.write() as session:
+        session.execute(sa.text("UPDATE run_count SET amount = amount + 1 WHERE figure = 'request'"))
+    store.close()
+
+    broken = run("verify", "spring-sale", "--sandbox")
+
+    assert broken.stdout.splitlines()[-1] == "spring-sale (1 run) broke its promises: 1 thing is wrong"
 
 
 def test_a_campaign_that_nobody_knows_is_refused(run: Run, planned: Callable[[str], tuple[Store, int]]) -> None:
