@@ -52,6 +52,7 @@ from campaigns.planning.tables import (
 )
 from campaigns.policy import NO_POLICY, Policy
 from campaigns.problems import MOST_PROBLEMS, CampaignFileError, Problem
+from campaigns.steps.following import unfollowed_steps
 from campaigns.timing.contradictions import contradictions
 from campaigns.values.scalars import nearest, shown
 
@@ -100,6 +101,8 @@ def check_file(
     more = reading.more + sum(1 for _ in islice(found, MOST_COUNTED))
     if warnings is not None:
         warnings += dict.fromkeys(check.warnings)
+        for place, says in unfollowed_steps(definition) if definition else ():
+            warnings.append(reading.document.value_place(("steps", place)).problem(("steps", place), says))
     if problems or definition is None:
         raise CampaignFileError(problems, more)
     return definition

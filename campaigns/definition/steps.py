@@ -1,7 +1,7 @@
 """Later texts to the same people, each planned from what became of the one before."""
 
 import re
-from collections import Counter
+from dataclasses import replace
 from enum import StrEnum
 from typing import Annotated, Final, Self
 
@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from campaigns.definition.part import Part
 from campaigns.definition.sources import as_list, at_most
 from campaigns.values.durations import Duration
-from campaigns.values.scalars import Scalar, Text, choice, refuse, shown
+from campaigns.values.scalars import NeededText, Scalar, choice, refuse, shown
 
 MAX_STEPS: Final = 10
 """Each person has a row for each of them."""
@@ -48,7 +48,20 @@ StepName = Annotated[
     ),
 ]
 
-_Condition = Annotated[StepCondition, choice(StepCondition)]
+_WORD: Final = choice(StepCondition)
+
+
+def _read_condition(text: str) -> StepCondition:
+    words = re.split(r"[\s,;]+", text.casefold())
+    if words[1:] and set(words) <= set(StepCondition):
+        return refuse(f"has several conditions in one text: {shown(text)}", f"write [{', '.join(words)}]")
+    if text.casefold() in {"true", "yes", "on"}:
+        return refuse(f"must be one of {', '.join(StepCondition)}, not {shown(text)}", "write which, such as replied")
+    found: StepCondition = _WORD.read(text)
+    return found
+
+
+_Condition = Annotated[StepCondition, replace(_WORD, read=_read_condition)]
 
 
 def _each_once(conditions: tuple[StepCondition, ...]) -> tuple[StepCondition, ...]:
@@ -71,7 +84,9 @@ class Step(Part):
         "before.",
         examples=["3d"],
     )
-    message: Text = Field(description="Its text, as `message`.", examples=["Hi {{ first_name }}, did you see this?"])
+    message: NeededText = Field(
+        description="Its text, as `message`.", examples=["Hi {{ first_name }}, did you see this?"]
+    )
     unless: Conditions = Field(
         (),
         description="Nobody of whom any of these is true gets it: replied, delivered, failed, opted_out.",
@@ -94,10 +109,11 @@ class Step(Part):
 
 
 def _named_apart(steps: tuple[Step, ...]) -> tuple[Step, ...]:
-    names = Counter(step.name for step in steps)
-    twice = next((name for name, count in names.items() if count > 1), None)
-    if twice is not None:
-        refuse(f"have two called {twice}", "give each a name of its own")
+    names: set[str] = set()
+    for place, step in enumerate(steps):
+        if step.name in names:
+            refuse(f"is {step.name}, as that of an earlier step", "give each a name of its own", below=(place, "name"))
+        names.add(step.name)
     return steps
 
 

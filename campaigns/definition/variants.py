@@ -7,7 +7,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from campaigns.definition.part import Part
 from campaigns.definition.sources import at_most
-from campaigns.values.scalars import TEXTS, Scalar, Text, refuse, whole_number
+from campaigns.values.scalars import TEXTS, NeededText, Scalar, refuse, whole_number
 
 
 def _read_variant_name(text: str) -> str:
@@ -29,7 +29,7 @@ class Variant(Part):
     share: Annotated[int, whole_number(1, 100)] = Field(
         description="Its share of those who get a text, in percent.", examples=[50]
     )
-    message: Text = Field(description="Its text, as `message`.", examples=["Hi {{ first_name }}"])
+    message: NeededText = Field(description="Its text, as `message`.", examples=["Hi {{ first_name }}"])
 
 
 def _adding_up(variants: tuple[Variant, ...]) -> tuple[Variant, ...]:

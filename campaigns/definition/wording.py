@@ -11,6 +11,7 @@ from pydantic_core import ErrorDetails
 from campaigns.definition.document import Document, KeyPath
 from campaigns.definition.models import Definition
 from campaigns.definition.part import Part
+from campaigns.definition.steps import Step
 from campaigns.problems import MOST_PROBLEMS, Problem
 from campaigns.values.scalars import REFUSED, nearest
 
@@ -59,6 +60,7 @@ def problem_of(error: ErrorDetails, document: Document) -> tuple[KeyPath, Proble
         return path, document.key_place(path).problem(path, "is not a known key", _suggestion(path, model))
     if kind == REFUSED:
         context = error.get("ctx", {})
+        path = (*path, *context.get("below", ()))
         return path, document.value_place(path).problem(path, context["problem"], context["hint"])
     problem, hint = SENTENCES.get(kind, NOT_VALID)
     keys = [step for step in path if isinstance(step, str)]
@@ -127,6 +129,8 @@ def _suggestion(path: KeyPath, model: type[BaseModel]) -> str:
     for parent, annotation in _fields(Definition).items():
         for inner in _models_in(annotation):
             if key in _fields(inner) and inner is not model:
+                if model is Step:
+                    return f"a step has none of its own, it goes by the campaign's {parent}"
                 return f"it belongs under {parent}"
     return f"known here: {', '.join(known)}"
 

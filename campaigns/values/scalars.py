@@ -19,9 +19,10 @@ TEXTS: Final[list[Json]] = ["string", "number", "boolean"]
 """The types that an editor may see for a text: it parses 42 and true as YAML; this package keeps them as written."""
 
 
-def refuse(problem: str, hint: str = "") -> NoReturn:
-    """Refuse a value, with a sentence that follows the key: "must be ..." or "is ..."."""
-    raise PydanticCustomError(REFUSED, "{problem}", {"problem": problem, "hint": hint})
+def refuse(problem: str, hint: str = "", *, below: tuple[int | str, ...] = ()) -> NoReturn:
+    """Refuse a value, with a sentence that follows the key: "must be ..." or "is ...". `below`: where in it that is."""
+    context: dict[str, Any] = {"problem": problem, "hint": hint}
+    raise PydanticCustomError(REFUSED, "{problem}", context | ({"below": below} if below else {}))
 
 
 def shown(text: str) -> str:
@@ -88,6 +89,10 @@ def _read_text(text: str) -> str:
     return text or refuse("is empty", "write a text, or remove the key")
 
 
+def _read_needed(text: str) -> str:
+    return text or refuse("is empty", "write a text")
+
+
 def _read_flag(text: str) -> bool:
     word = text.casefold()
     if word in {"true", "yes", "on"}:
@@ -127,6 +132,8 @@ def choice(words: type[StrEnum]) -> Scalar:
 
 
 Text = Annotated[str, PlainText(str, _read_text, str, {"type": TEXTS, "minLength": 1})]
+NeededText = Annotated[str, PlainText(str, _read_needed, str, {"type": TEXTS, "minLength": 1})]
+"""Like `Text`, where the key cannot be left out."""
 Cell = Annotated[str, PlainText(str, str, str, {"type": TEXTS})]
 """Like `Text`, but may be empty."""
 Flag = Annotated[

@@ -23,6 +23,7 @@ from campaigns.planning.planner import plan_recipients
 from campaigns.planning.reminders import plan_reminders
 from campaigns.problems import CampaignFileError, Problem
 from campaigns.steps.figures import placed as placed_steps
+from campaigns.steps.following import unfollowed_steps
 from campaigns.timing.placing import Placer
 from campaigns.timing.recurrence import SEARCH, recurrence_of
 from scheduler.actions.plans.known import KnownPeople, known_people
@@ -138,6 +139,7 @@ def preview(definition: Definition, settings: Settings, *, source: str, now: dat
             *people.so_far.warnings(definition),
             *_unpriced(prices, budgets, definition),
             *_missed_start(definition, now),
+            *(f"step {definition.steps[place].name} {says}" for place, says in unfollowed_steps(definition)),
         ),
     )
     shared, phones = gates(ceilings, settings.zone, definition, people.so_far.used, now)

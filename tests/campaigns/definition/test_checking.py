@@ -290,6 +290,23 @@ def test_a_number_in_the_file_that_cannot_be_used_is_warned_of(folder: Path, reg
     assert told[-1] == f"83: audience.recipients[2].number: {says}"
 
 
+@pytest.mark.parametrize(("until", "warned"), [("1h", 2), ("2d", 1), ("3d", 0)])
+def test_a_step_that_asks_for_what_is_not_followed_is_warned_of(folder: Path, until: str, warned: int) -> None:
+    path, warnings = folder / "sale.yaml", list[Problem]()
+    steps = """\
+audience: {file: people.csv}
+steps:
+  - {name: a, after: 2d, unless: [replied, delivered], message: a}
+  - {name: b, after: 3d, only_if: failed, message: b}
+  - {name: c, after: 30d, unless: replied, message: c}
+"""
+    path.write_text(f"{HEAD}message: Hi.\nfollow: {{until: {until}}}\n{steps}", encoding="utf-8")
+    check_file(path, timezone="UTC", region="IT", warnings=warnings)
+
+    assert [warning.path for warning in warnings] == ["steps[0]", "steps[1]"][2 - warned :]
+    assert all(f"follow.until ends after {until}" in warning.problem for warning in warnings)
+
+
 @pytest.mark.parametrize("message", ["Hi {nome}", "Hi {{ nome }}", "Hi {{ numbr }}"])
 def test_the_column_of_numbers_is_never_suggested_as_a_field(folder: Path, message: str) -> None:
     told = "".join(problems_of(folder, f"{HEAD}message: '{message}'\naudience: {{file: header.csv}}\n"))

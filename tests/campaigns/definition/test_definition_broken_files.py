@@ -10,6 +10,8 @@ from campaigns.problems import CampaignFileError, Problem
 SPLIT = "campaign: sale\naudience: {file: people.csv}\nvariants: "
 A = "{name: a, share: 50, message: x}"
 HEAD = "campaign: sale\nmessage: Hello\naudience: {file: people.csv}\n"  # three lines: the fourth is the broken one
+STEPS = HEAD + "steps: "
+STEP = "name: a, after: 3d, message: x"
 
 
 def problems_of(folder: Path, content: str | bytes, defaults: str | None = None) -> tuple[Problem, ...]:
@@ -156,6 +158,16 @@ def problems_of(folder: Path, content: str | bytes, defaults: str | None = None)
         (f"{SPLIT}[{{name: a, share: 0, message: x}}]\n", "3:29", "variants[0].share", "whole number from 1 to 100"),
         (HEAD + "holdout: 100\n", "4:10", "holdout", "whole number from 0 to 99"),
         (HEAD + "rate: 5/second\n", "4:1", "rate", "it belongs under throughput"),
+        (f"{STEPS}[{{{STEP}}}, {{{STEP}}}]\n", "4:50", "steps[1].name", "is a, as that of an earlier step"),
+        (f"{STEPS}[{{name: a, after: 3d, message: ''}}]\n", "4:39", "steps[0].message", "is empty (write a text)"),
+        (f"{STEPS}[{{{STEP}, window: x}}]\n", "4:42", "steps[0].window", "it goes by the campaign's schedule"),
+        (
+            f"{STEPS}[{{{STEP}, unless: 'replied, failed'}}]\n",
+            "4:50",
+            "steps[0].unless",
+            "several conditions in one text: 'replied, failed' (write [replied, failed])",
+        ),
+        (f"{STEPS}[{{{STEP}, unless: true}}]\n", "4:50", "steps[0].unless", "(write which, such as replied)"),
         (
             HEAD + "kind: remindr\n",
             "4:7",
