@@ -1,7 +1,7 @@
 """What a plan knows of its steps: the most that may go, the least, and when."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
@@ -10,7 +10,9 @@ from campaigns.definition import Definition
 from campaigns.definition.steps import Step
 from campaigns.display import utc
 from campaigns.forecast import Forecast
-from campaigns.money.costs import CostTally, PlanCost, Pricing
+from campaigns.money.amounts import MoneyAmount, decimal_of
+from campaigns.money.budgets import MoneyBudget, Within
+from campaigns.money.costs import CostTally, PlanCost, Pricing, cost_warnings
 from campaigns.phone_numbers.masking import mask
 from campaigns.planning.planned import SampleText, StepText
 from campaigns.timing.departures import Departure
@@ -43,6 +45,11 @@ class StepSummary:
     cost: PlanCost | None = None
     first_send_at: datetime | None = None
     last_send_at: datetime | None = None
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether everybody gets it who gets the text before it."""
+        return self.least == self.most
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON, as it is stored with a plan: without any text."""
@@ -119,6 +126,71 @@ class StepTally:
                 )
             )
         return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A campaign with its steps: segments, and what they cost in millionths, if there are prices. At least those that
+    no condition can leave out.
+
+    `certain`: those at the dearest prices of their phones.
+    """
+
+    segments: tuple[int, int]
+    cost: tuple[int, int] | None
+    certain: int
+    currency: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON; amounts are decimals, as texts."""
+        found: dict[str, Any] = {"segments": {"least": self.segments[0], "most": self.segments[1]}}
+        if self.cost is not None:
+            least, most = map(decimal_of, self.cost)
+            found["cost"] = {"currency": self.currency, "least": least, "most": most}
+        return found
+
+    @property
+    def segment_words(self) -> str:
+        """The segments in words: `8 to 24 with its steps`."""
+        return _range(*(f"{count:,}" for count in self.segments))
+
+    @property
+    def cost_words(self) -> str:
+        """The cost in words: `0.395 to 1.58 EUR with its steps`."""
+        return _range(decimal_of(self.cost[0]), str(MoneyAmount(self.cost[1], self.currency))) if self.cost else ""
+
+
+def _range(least: str, most: str) -> str:
+    return f"{most if most.split()[0] == least else f'{least} to {most}'} with its steps"
+
+
+def with_steps(segments: int, cost: PlanCost | None, steps: Sequence[StepSummary]) -> Whole:
+    """Return what a campaign with its steps takes; `segments` and `cost` are those of its own text."""
+    certain = [step for step in steps if step.is_certain]
+    reach = segments + sum(step.segments for step in certain), segments + sum(step.segments for step in steps)
+    if cost is None:
+        return Whole(reach, None, 0, "")
+    costs = [step.cost for step in steps if step.cost]
+    sure = [cost, *(step.cost for step in certain if step.cost)]
+    money = sum(each.least for each in sure), cost.most + sum(each.most for each in costs)
+    return Whole(reach, money, sum(each.most for each in sure), cost.currency)
+
+
+def money_warnings(
+    cost: PlanCost | None, steps: Sequence[StepSummary], budgets: Sequence[MoneyBudget]
+) -> Iterator[str]:
+    """Yield what somebody should know about the cost of a plan and its steps before it is sent."""
+    yield from cost_warnings(cost, budgets)
+    if cost is None or not steps:
+        return
+    whole = with_steps(0, cost, steps)
+    for budget in budgets:
+        if budget.within is Within.ALL and cost.most <= budget.amount.millionths < whole.certain:
+            costs = MoneyAmount(whole.certain, cost.currency)
+            yield (
+                f"with the steps that everybody gets it costs {costs}, but {budget.whose} is {budget.amount}: when "
+                "that is spent, the campaign is paused before everybody has them"
+            )
 
 
 @dataclass(slots=True)

@@ -1,6 +1,6 @@
 """Whether it is a person's turn for a step: by the rows of the text before it, resends included."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Final, NamedTuple
@@ -12,6 +12,25 @@ NOT_SENT_BEFORE: Final = "not_sent_before"
 
 NOT: Final = "not_"
 """Before a condition of `only_if`: the reason of those of whom it is not true."""
+
+
+LEFT_OUT: Final[Mapping[str, str]] = {
+    "replied": "not sent: they had replied",
+    "delivered": "not sent: the text before was delivered",
+    "failed": "not sent: the text before had failed",
+    "opted_out": "not sent: they had opted out",
+    "not_replied": "not sent: they had not replied",
+    "not_delivered": "not sent: the text before was not delivered, as far as is known",
+    "not_failed": "not sent: the text before had not failed",
+    "not_opted_out": "not sent: they had not opted out",
+    NOT_SENT_BEFORE: "not sent: they did not get the text before",
+}
+"""The words for why a step is not for somebody."""
+
+
+def reason_words(state: str, reason: str) -> str:
+    """Return the reason of a row for people: that of somebody for whom a step is not is stored as a code."""
+    return LEFT_OUT.get(reason, reason) if state == RecipientState.EXCLUDED else reason
 
 
 class TextBefore(NamedTuple):

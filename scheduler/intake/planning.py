@@ -16,13 +16,14 @@ from campaigns.forecast import Agenda, forecast
 from campaigns.lifecycle import RecipientState
 from campaigns.message.refusals import TemplateProblem
 from campaigns.message.segments import segmentation
-from campaigns.money.costs import Pricing, cost_warnings
+from campaigns.money.costs import Pricing
 from campaigns.planning.approval import Approvable, is_needed, to_approve
 from campaigns.planning.batching import CHUNK_ROWS, BatchLimits, into_batches
 from campaigns.planning.figures import summary_json
 from campaigns.planning.planner import Plan, Suppressed, plan_recipients
 from campaigns.planning.repeats import WITHIN, AlreadyTold, ToldBefore, literal_as_seen
 from campaigns.problems import CampaignFileError, Problem
+from campaigns.steps.figures import money_warnings
 from campaigns.steps.figures import placed as placed_steps
 from campaigns.take_up import Taken
 from campaigns.timing.placing import Placer
@@ -151,7 +152,7 @@ def _plan_run(
     problem = problem or plan_problem(runtime.prices.current(), budgets, definition, summary.cost)
     if problem:
         raise _failed(runtime, run_id, definition, Problem(source, 1, 1, "audience", problem), submitted)
-    warnings = (*cost_warnings(summary.cost, budgets), *so_far.warnings(definition))
+    warnings = (*money_warnings(summary.cost, summary.steps, budgets), *so_far.warnings(definition))
     summary = replace(summary, warnings=(*summary.warnings, *warnings))
     if summary.audience >= LARGE:
         runtime.store.renew_statistics()

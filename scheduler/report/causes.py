@@ -8,7 +8,7 @@ from campaigns.display import phone_words, shown_time
 from campaigns.following.results import result_advice
 from campaigns.lifecycle import RecipientState, RunState
 from campaigns.sending.obstacles import Obstacle, WaitingText, first_obstacle
-from campaigns.steps.turns import NOT_SENT_BEFORE
+from campaigns.steps.turns import LEFT_OUT
 from campaigns.timing.sending_hours import hours_of
 from campaigns.timing.slots import NO_DATE, slot_of
 from scheduler.report.people import Chapter
@@ -123,7 +123,7 @@ def _skipped(chapter: Chapter, zone: ZoneInfo) -> str:
 def _excluded(chapter: Chapter, zone: ZoneInfo) -> str:
     """The reason says by which key of the campaign's file; of a step it is a code."""
     row = chapter.row
-    return _LEFT_OUT.get(row.reason, f"not sent: {row.reason}") if row.root_id is not None else _NOT_SENT(chapter, zone)
+    return _NOT_SENT(chapter, zone) if row.root_id is None else LEFT_OUT.get(row.reason, f"not sent: {row.reason}")
 
 
 def _by_rule(rule: str) -> Callable[[Chapter, ZoneInfo], str]:
@@ -160,19 +160,6 @@ _OBSTACLES: Final[Mapping[Obstacle, Callable[[Chapter, ZoneInfo], str]]] = {
 """The words for everything that may stop a text."""
 
 _NOT_SENT: Final = _by_rule("not sent")
-
-_LEFT_OUT: Final[Mapping[str, str]] = {
-    "replied": "not sent: they had replied",
-    "delivered": "not sent: the text before was delivered",
-    "failed": "not sent: the text before had failed",
-    "opted_out": "not sent: they had opted out",
-    "not_replied": "not sent: they had not replied",
-    "not_delivered": "not sent: the text before was not delivered, as far as is known",
-    "not_failed": "not sent: the text before had not failed",
-    "not_opted_out": "not sent: they had not opted out",
-    NOT_SENT_BEFORE: "not sent: they did not get the text before",
-}
-"""The words for why a step is not for somebody."""
 
 _CAUSES: Final[Mapping[RecipientState, Callable[[Chapter, ZoneInfo], str]]] = {
     P.PENDING: _pending,

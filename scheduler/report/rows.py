@@ -6,6 +6,8 @@ import re
 from collections.abc import Sequence
 from typing import Any, Final, TextIO
 
+from campaigns.lifecycle import RecipientState
+from campaigns.steps.turns import reason_words
 from scheduler.report.shown.seeing import number_for, words_for
 from worker.store.engine import Store
 from worker.store.reports.exports import COLUMNS, Exported, export_pages
@@ -70,7 +72,8 @@ def write_csv(
     count = 0
     with store.read() as session:
         for page in export_pages(session, run_id, with_resends=with_resends, with_steps=with_steps):
-            seen = page if full else map(_masked, page)
+            told = map(_told, page)
+            seen = told if full else map(_masked, told)
             writer.writerows(seen if raw else map(_harmless, seen))
             count += len(page)
     return count
@@ -83,9 +86,14 @@ def write_jsonl(
     count = 0
     with store.read() as session:
         for page in export_pages(session, run_id, with_resends=with_resends, with_steps=with_steps):
-            stream.writelines(json.dumps(row._asdict(), ensure_ascii=False) + "\n" for row in page)
+            stream.writelines(json.dumps(row._asdict(), ensure_ascii=False) + "\n" for row in map(_told, page))
             count += len(page)
     return count
+
+
+def _told(row: Exported) -> Exported:
+    """Return the row with its reason in words."""
+    return row._replace(reason=reason_words(row.state, row.reason)) if row.state == RecipientState.EXCLUDED else row
 
 
 def _masked(row: Exported) -> Exported:

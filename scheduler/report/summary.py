@@ -188,8 +188,10 @@ def moment_words(run: RunView, zone: ZoneInfo) -> str:
 
 
 def other_lines(seen: RunProgress, zone: ZoneInfo) -> Iterator[str]:
-    """Yield the other runs of its campaign."""
+    """Yield the other runs of its campaign, by their moments."""
     for run in seen.others:
+        if not moment_words(run, zone):
+            continue  # the only run of its campaign, while one of its steps is shown
         yield f"{moment_words(run, zone)}: {state_words(run.state)}" + (f", {run.reason}" if run.reason else "")
 
 

@@ -15,7 +15,7 @@ from campaigns.planning.batching import NO_LIMIT
 from campaigns.planning.figures import PlanSummary, VariantSummary
 from campaigns.planning.planned import SampleText
 from campaigns.planning.replacements import ReplacedTexts
-from campaigns.steps.figures import StepSummary
+from campaigns.steps.figures import StepSummary, with_steps
 from scheduler.actions.plans.capacity import Capacity
 from scheduler.actions.plans.offsets import ReminderOffset
 from scheduler.actions.plans.preview import Preview
@@ -28,6 +28,7 @@ from scheduler.actions.shapes.plans import (
     PlannedPhone,
     PlannedReplacements,
     PlannedVariant,
+    PlannedWhole,
     PlanPreview,
     PreviewedStep,
     SampleShape,
@@ -189,6 +190,8 @@ def preview_json(seen: Preview, *, full: bool = True) -> PlanPreview:
     if summary.variants:
         shown["variants"] = [_variant_json(variant, full=full) for variant in summary.variants]
     if summary.steps:
+        whole = with_steps(summary.segments, summary.cost, summary.steps)
+        shown["with_steps"] = cast(PlannedWhole, whole.to_json())
         shown["steps"] = [_step_json(step, full=full) for step in summary.steps]
     if approval:
         shown["approval"] = {"plan": approval, "command": command(definition.campaign, approval)}

@@ -16,12 +16,12 @@ from campaigns.forecast import Forecast, forecast
 from campaigns.lifecycle import RecipientState
 from campaigns.message.segments import segmentation
 from campaigns.money.budgets import MoneyBudget
-from campaigns.money.costs import cost_warnings
 from campaigns.planning.batching import BatchLimits, into_batches
 from campaigns.planning.figures import PlanSummary
 from campaigns.planning.planner import plan_recipients
 from campaigns.planning.reminders import plan_reminders
 from campaigns.problems import CampaignFileError, Problem
+from campaigns.steps.figures import money_warnings
 from campaigns.steps.figures import placed as placed_steps
 from campaigns.steps.following import unfollowed_steps
 from campaigns.timing.placing import Placer
@@ -135,7 +135,7 @@ def preview(definition: Definition, settings: Settings, *, source: str, now: dat
         warnings=(
             *people.warnings,
             *plan.summary.warnings,
-            *cost_warnings(cost, budgets),
+            *money_warnings(cost, plan.summary.steps, budgets),
             *people.so_far.warnings(definition),
             *_unpriced(prices, budgets, definition),
             *_missed_start(definition, now),

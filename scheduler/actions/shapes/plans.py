@@ -104,7 +104,7 @@ class StoredReplacements(Saving):
 
 
 class MostAndLeast(TypedDict):
-    """The most people whom a step may go to, and the least."""
+    """The most that may go, and the least."""
 
     most: int
     least: int
@@ -213,6 +213,21 @@ class PlannedVariant(StoredVariant):
     longest_text: str | None
 
 
+class CostRange(TypedDict):
+    """The least that texts cost, and the most."""
+
+    currency: str
+    least: MoneyText
+    most: MoneyText
+
+
+class PlannedWhole(TypedDict):
+    """What a campaign takes with its steps: at least those that no condition can leave out."""
+
+    segments: MostAndLeast
+    cost: NotRequired[CostRange]
+
+
 class PreviewedStep(PlannedStep):
     """The figures of a step. Its texts are null without `read:numbers`."""
 
@@ -257,6 +272,7 @@ class PlanPreview(TypedDict):
     replaced: NotRequired[PlannedReplacements]
     variants: NotRequired[list[PlannedVariant]]
     steps: NotRequired[list[PreviewedStep]]
+    with_steps: NotRequired[PlannedWhole]
     not_sent: list[str]
     warnings: list[str]
     over_cap_now: int | None

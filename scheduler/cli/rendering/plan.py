@@ -15,6 +15,7 @@ from campaigns.money.amounts import decimal_of
 from campaigns.planning.approval import command, is_needed, to_approve
 from campaigns.planning.batching import NO_LIMIT
 from campaigns.planning.figures import PlanSummary, VariantSummary
+from campaigns.steps.figures import Whole, with_steps
 from campaigns.values.durations import format_duration
 from scheduler.actions.plans.facts import (
     counts_of,
@@ -249,15 +250,20 @@ def _cost(seen: Preview) -> str:
         return (
             f"segments: {segments} for each contact of list {list_id}; only the gateway knows how many people that is"
         )
-    encodings = _encodings(seen.summary)
-    return f"segments: {seen.summary.segments:,}" + (f" ({encodings})" if encodings else "")
+    summary, encodings = seen.summary, _encodings(seen.summary)
+    whole = f"; {_whole(summary).segment_words}" if summary.steps else ""
+    return f"segments: {summary.segments:,}" + (f" ({encodings})" if encodings else "") + whole
+
+
+def _whole(summary: PlanSummary) -> Whole:
+    return with_steps(summary.segments, summary.cost, summary.steps)
 
 
 def _money(seen: Preview) -> Iterator[tuple[str, str]]:
     """Yield what it costs in money, in all and by prefix, and the budgets that hold."""
     cost = seen.summary.cost
     if cost is not None:
-        yield "money", str(cost)
+        yield "money", str(cost) + (f"; {_whole(seen.summary).cost_words}" if seen.summary.steps else "")
         if len(cost.prefixes) > 1:
             for each in cost.prefixes[:PREFIXES]:
                 people = amount(each.recipients, "person", "people")

@@ -16,6 +16,7 @@ from markupsafe import Markup
 from campaigns.access import Scope, roles_allowed
 from campaigns.counting import amount
 from campaigns.display import phone_words, saving_words, shown_time, state_words
+from campaigns.steps.turns import reason_words
 from scheduler.actions.plans.facts import phone_name
 from scheduler.actions.reading.lists import at_least
 from scheduler.report.meanings import explained
@@ -117,6 +118,7 @@ def _environment() -> Environment:
         "explained": explained,
         "phone": phone_words,
         "named_phone": phone_name,
+        "reason_of": lambda reason, state: reason_words(state, reason),
         "roles": lambda scope: roles_allowed(Scope(scope)),
         "clock": lambda moment, asked: f"{moment.astimezone(asked.zone):%H:%M}",
         "utc": lambda moment: f"{moment.astimezone(UTC):%H:%M} UTC",

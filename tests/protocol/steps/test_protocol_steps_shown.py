@@ -18,7 +18,7 @@ from scheduler.intake.earlier import earlier_in
 from scheduler.report.people import tell
 from scheduler.report.rows import write_csv
 from scheduler.report.story import chapter_json, chapter_lines
-from scheduler.report.summary import progress_json
+from scheduler.report.summary import other_lines, progress_json
 from tests.protocol.steps.test_protocol_steps import ANNA, BEN, CLEO, HOUR, NUDGE, steps
 from tests.protocol.world.harness import Installation
 from worker.store.forgetting import ageing, erasing
@@ -71,6 +71,12 @@ def test_why_tells_who_got_which_step_and_why_others_did_not(bench: Installation
     assert chapter_json(ben, UTC, full=True)["step"] == "nudge"
 
 
+def test_the_status_of_a_step_has_no_line_for_the_run_that_it_belongs_to(bench: Installation) -> None:
+    _, nudge = nudged(bench)
+    [seen] = read_runs(bench.store, "sale", nudge, now=bench.clock.now())
+    assert list(other_lines(seen, UTC)) == []
+
+
 def test_why_says_that_somebody_waits_for_the_text_before(bench: Installation) -> None:
     bench.campaign(1, more=NUDGE + "schedule: {start: 2030-01-01 09:00}\n")
     [chapter, _] = tell(bench.store, [ANNA], now=bench.clock.now()).chapters
@@ -82,6 +88,7 @@ def test_an_export_has_the_people_once_for_each_step(bench: Installation) -> Non
     written = io.StringIO()
     assert write_csv(bench.store, run_id, written, with_resends=True, with_steps=True) == 6
     rows = list(csv.DictReader(io.StringIO(written.getvalue())))
+    assert rows[3]["reason"] == "not sent: they had replied"
     assert [(row["number"], row["step"], row["state"]) for row in rows[2:]] == [
         (CLEO, "", "delivered"),
         (ANNA, "nudge", "excluded"),
