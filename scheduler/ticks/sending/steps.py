@@ -30,6 +30,8 @@ LOOK_SHARE: Final = 20
 """After a look at all of a step, rest 20 times as long as it took."""
 
 LONGEST_REST_SECONDS: Final = 120.0
+SHORT_REST_SECONDS: Final = 1.0
+"""The longest rest after a look at a single portion: it is cheap, and took long only if the machine was busy."""
 
 LOOK_AGAIN_SECONDS: Final = 600.0
 """A look at all of a step is made this often even if nothing seems to have changed."""
@@ -47,13 +49,15 @@ class _Look:
     token: tuple[Any, ...] | None = None  # as of the begin of the look
     is_whole: bool = False
     took_seconds: float = 0.0
+    portions: int = 0
     rests_until: float = 0.0
     again_at: float = 0.0
 
     def begin(self, token: tuple[Any, ...], *, is_forced: bool) -> None:
         """Begin another look: at all rows if something changed, because somebody may wait again."""
         self.cursor = self.floor if token == self.token and not is_forced else 0
-        self.token, self.is_whole, self.first, self.next_at, self.took_seconds = token, False, None, None, 0.0
+        self.token, self.is_whole, self.first, self.next_at = token, False, None, None
+        self.took_seconds, self.portions = 0.0, 0
 
 
 @dataclass(slots=True)
@@ -108,10 +112,12 @@ class StepsTick:
             if until is None:
                 look.is_whole, look.floor = True, (look.first or look.cursor + 1) - 1
                 look.took_seconds += passed
-                rest = pause_after(look.took_seconds, share=LOOK_SHARE, longest=LONGEST_REST_SECONDS)
+                longest = LONGEST_REST_SECONDS if look.portions > 1 else SHORT_REST_SECONDS
+                rest = pause_after(look.took_seconds, share=LOOK_SHARE, longest=longest)
                 look.rests_until, look.again_at = began + passed + rest, began + passed + LOOK_AGAIN_SECONDS
                 break
             look.cursor = until
+            look.portions += 1
             if passed >= LOOKS_FOR_SECONDS:
                 look.took_seconds += passed
                 break

@@ -39,6 +39,7 @@ PAGES = (
     "/no-such-page",
     "/campaigns/held-sale/resolve",
     "/campaigns/no-such/resume",
+    "/campaigns/no-such/no-reply",  # the desk of the tests is that of rehearsals, which sends none of these again
     "/users",
     "/signin",
     "/submit",
