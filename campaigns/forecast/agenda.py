@@ -58,7 +58,7 @@ class Agenda:
     """Every request of a plan that is to be sent, the input of a forecast. It takes about 40 bytes for each.
 
     `phones`: in the order of their turns; with a `ranking`, everybody has their own. `texted`: asked only where a
-    budget of people is set. With `pricing` requests cost money.
+    budget of people is set. With `pricing` requests cost money; `unpriced`: people whose text has no price.
     """
 
     def __init__(
@@ -71,6 +71,7 @@ class Agenda:
         pricing: Pricing | None = None,
     ) -> None:
         self.zone: ZoneInfo = schedule.zone
+        self.unpriced = 0
         self._costs = CostTally(pricing) if pricing else None
         self._schedule = schedule
         self._phones = phones
@@ -98,7 +99,9 @@ class Agenda:
             if texted and (known[2], row.number) in texted:
                 known[1][2] += 1
             if self._costs is not None:
-                known[1][3] += self._costs.cost_of(row.number, row.segments, row.departure.at) or 0
+                millionths = self._costs.cost_of(row.number, row.segments, row.departure.at)
+                known[1][3] += millionths or 0
+                self.unpriced += millionths is None
         for ordinal, (departure, (people, segments, before, millionths), name) in found.items():
             place = self._places[name] if self._ranking else ANY_PHONE
             self.add_batch(ordinal, departure, people, segments, phone=place, known=before, millionths=millionths)

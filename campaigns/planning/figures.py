@@ -16,7 +16,7 @@ from campaigns.phone_numbers.masking import mask
 from campaigns.planning.planned import SampleText, StepText
 from campaigns.planning.repeats import Repeats
 from campaigns.planning.replacements import ReplacedTexts, Replacements
-from campaigns.steps.figures import StepSummary, StepTally
+from campaigns.steps.figures import StepSummary, StepTally, with_steps
 from campaigns.timing.departures import Departure
 
 MOST_PHONES: Final = 100
@@ -90,6 +90,7 @@ def summary_json(summary: PlanSummary, expected: Forecast | None) -> dict[str, A
     del values["replaced"], values["cost"], values["steps"]
     if summary.steps:
         values["steps"] = [step.to_json() for step in summary.steps]
+        values["with_steps"] = with_steps(summary.segments, summary.cost, summary.steps).to_json()
     if summary.cost is not None:
         values["cost"] = summary.cost.to_json()
     if summary.replaced is not None:

@@ -137,7 +137,9 @@ def _timing(status: RunStatus) -> Iterator[str]:
         yield f"Forecast: texts leave from {shown_time(first, zone)} to {until}"
     if cost := status.run.plan_summary.get("cost"):
         without = f", and people without a price: {cost['unpriced']:,}" if cost["unpriced"] else ""
-        yield f"Cost: {cost['most']} {cost['currency']} at most{without}"
+        whole = status.run.plan_summary.get("with_steps", {}).get("cost")
+        steps = f", {whole['most']} with its steps" if whole else ""
+        yield f"Cost: {cost['most']} {cost['currency']} at most{steps}{without}"
     if status.happened is not None:
         first, last = status.happened
         yield f"Happened: texts left from {shown_time(first, zone)} to {shown_time(last, zone)}"

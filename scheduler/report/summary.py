@@ -169,7 +169,12 @@ def spent_words(seen: RunProgress) -> str:
         words = f"{decimal_of(books.cost)} of a budget of {seen.budget} ({planned['most']} planned)"
     elif planned and run.finished_at is None:
         words += f" of {planned['most']} planned"
-    return words + _unpriced_words(books.unpriced)
+    words += _unpriced_words(books.unpriced)
+    later = [of_run for _, of_run in seen.steps]
+    if not any(of_run.cost or of_run.unpriced for of_run in later):
+        return words
+    whole = cost_words(books.cost + sum(each.cost for each in later), 0, currency)
+    return f"{words}; {whole} with its steps{_unpriced_words(sum(each.unpriced for each in later))}"
 
 
 def cost_words(cost: int, unpriced: int, currency: str) -> str:

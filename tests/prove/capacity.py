@@ -25,6 +25,7 @@ from scheduler.actions.plans.known import known_people
 from scheduler.actions.plans.preview import preview
 from scheduler.intake.taking import read_file, take_up
 from tests.protocol.world.harness import Installation
+from tests.protocol.world.money_bench import PRICES
 from tests.protocol.world.timing_judge import FORECAST_OFF, GRAIN, next_due, wipe, work
 from tests.protocol.world.timing_scenarios import LONG, Scenario, scenarios
 from tests.support.clocks import FakeClock
@@ -41,6 +42,7 @@ BELOW: Final = 12
 
 LIMITS: Final = (
     "rate", "daily", "monthly", "device_rate", "device_daily", "device_monthly", "device_people_monthly",
+    "prices", "budget_daily",
 )  # fmt: skip
 
 
@@ -81,9 +83,9 @@ class Case:
         (folder / "sale.csv").write_text(scenario.table.replace(LONG, COSTLY))
         path = folder / "sale.yaml"
         path.write_text(scenario.file)
-        self.settings = Settings(
-            database_url=store.url.render_as_string(), timezone="UTC", **({"device_rate": None} | scenario.settings)
-        )
+        (folder / "prices.csv").write_text(PRICES)
+        given = {"device_rate": None, "prices": folder / "prices.csv"} | scenario.settings
+        self.settings = Settings(database_url=store.url.render_as_string(), timezone="UTC", **given)
         definition = read_file(path, self.settings, now=scenario.now)
         with known_people(path, definition, self.settings, rehearsal=False, now=scenario.now) as known:
             shown = preview(definition, self.settings, source="sale.yaml", now=scenario.now, people=known)
@@ -180,7 +182,7 @@ def main(arguments: Sequence[str]) -> int:
             phases=[Phase.generate],
             suppress_health_check=list(HealthCheck),
         )
-        @given(scenario=scenarios(with_phones=True), share=shares)
+        @given(scenario=scenarios(with_phones=True, with_money=True), share=shares)
         def judge(scenario: Scenario, share: float) -> None:
             problems = problems_of(scenario, share, store, seen)
             seen.update(campaigns=1, wrong=bool(problems))

@@ -29,6 +29,8 @@ HOUR_SECONDS: Final = 3_600.0
 MOST_FIRINGS: Final = 200
 """Of one campaign that repeats: one every hour of a week and some to spare."""
 
+AHEAD: Final = (RunState.SCHEDULED, RunState.RUNNING, RunState.PAUSED)
+
 OVER: Final = 1.01
 """More than the limit by less than this is rounding."""
 
@@ -36,7 +38,7 @@ OVER: Final = 1.01
 @dataclass(frozen=True, slots=True)
 class Load:
     """What a run will send in each hour of a calendar, in people. `run_id` None: a run that is not planned yet, and is
-    expected to be as large as the last one. `per_person`: segments."""
+    expected to be as large as the last one. `per_person`: segments. `step`: its name; then `texts` are the most."""
 
     campaign: str
     run_id: int | None
@@ -44,6 +46,7 @@ class Load:
     state: RunState | None
     texts: tuple[float, ...]
     per_person: float
+    step: str = ""
 
     @property
     def people(self) -> int:
@@ -115,6 +118,7 @@ def read_calendar(
         planned = list_runs(session, AT_WORK)
         found = {run.id: definitions.find(run.definition_id) for run in planned}
         loads = [load for run in planned if (load := _planned(run, begins, ends, now)) is not None]
+        loads += _steps(planned, begins, ends)
         expected = list(_expected(session, definitions, planned, begins, ends, now))
     known = {run.campaign: found[run.id] for run in planned} | {load.campaign: of for load, of in expected}
     loads = sorted([*loads, *(load for load, _ in expected)], key=lambda load: (load.begins, load.campaign))
@@ -153,6 +157,22 @@ def _planned(run: RunView, begins: datetime, ends: datetime, now: datetime) -> L
     if not any(texts):
         return None
     return Load(run.campaign, run.id, run.starts_at + late, run.state, texts, _per_person(run))
+
+
+def _steps(planned: Sequence[RunView], begins: datetime, ends: datetime) -> Iterator[Load]:
+    """Yield the steps that are to come: spread as the text that they follow, to the most people who may get them."""
+    roots = {run.id: run.plan_summary for run in planned if run.plan_summary.get("course")}
+    for run in planned:
+        step, root = run.plan_summary, roots.get(run.root_id or 0)
+        if root is None or not step.get("first_send_at") or run.state not in AHEAD:
+            continue
+        at, most = datetime.fromisoformat(step["first_send_at"]), step["recipients"]["most"]
+        later = at - datetime.fromisoformat(root["forecast"]["first_send_at"])
+        share = most / (root["counts"].get(RecipientState.PENDING.value) or most)
+        course = Course.from_json(root["course"], kinds=1)
+        texts = tuple(share * people for people in _spread(course, later.total_seconds(), begins, ends))
+        if any(texts):
+            yield Load(run.campaign, run.id, at, run.state, texts, step["segments"] / most, run.step)
 
 
 def _expected(

@@ -22,6 +22,7 @@ from scheduler.actions.plans.preview import Preview, preview
 from scheduler.actions.refusals import Refusal, Refused
 from scheduler.intake.taking import read_file
 from worker.limits.batch_limits import routes
+from worker.limits.live_prices import LivePrices
 from worker.settings.settings import Settings
 
 SQLITE_BYTES: Final = 190
@@ -150,7 +151,8 @@ class Study:
         cuts = seen.summary.cuts
         self._split = Split(cuts) if cuts else None  # of who is placed in time, which a recorder does not know
         self._has_ucs2 = bool(seen.summary.encodings.get("UCS-2"))
-        self.base = Setup(seen.definition, settings, self._people(seen.definition), known.so_far)
+        prices = LivePrices(settings.prices).current()
+        self.base = Setup(seen.definition, settings, self._people(seen.definition), known.so_far, prices)
 
     def solutions(self, until: datetime) -> Iterator[Solution]:
         """Yield the smallest change of each kind that makes the campaign end by then."""

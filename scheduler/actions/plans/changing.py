@@ -10,9 +10,12 @@ from campaigns.definition import Definition, DeviceMode, Rate, Target
 from campaigns.definition.schedule import Keeper
 from campaigns.forecast import Forecast, forecast
 from campaigns.forecast.trials import PeopleInOrder
+from campaigns.money.amounts import MILLIONTHS, MoneyAmount
+from campaigns.money.prices import Prices
 from campaigns.values.durations import format_duration
 from scheduler.intake.month_so_far import MonthSoFar
 from worker.limits.batch_limits import gates, limits_of
+from worker.limits.bills import pricing_of
 from worker.limits.limits_in_force import Ceilings
 from worker.settings.settings import PREFIX, Settings
 
@@ -25,15 +28,28 @@ MOST_RATE: Final = 100_000
 MOST_SEGMENTS: Final = 10_000_000
 """What a file or a setting may say at most."""
 
+CENT: Final = MILLIONTHS // 100
+MOST_CENTS: Final = 1_000_000_00
+"""How much a budget of money is raised at most, in steps of a cent."""
+
+Limit = Rate | int | MoneyAmount
+
+LIMITS: Final = (
+    "rate", "daily", "monthly", "device_rate", "device_daily", "device_monthly", "device_people_monthly",
+    "budget_daily", "budget_monthly",
+)  # fmt: skip
+"""Of all campaigns, in the settings."""
+
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """A campaign as it would be sent: its file, the settings, its people, and whom the phones texted this month."""
+    """A campaign as it would be sent: its file, settings, people and prices, and whom the phones texted this month."""
 
     definition: Definition
     settings: Settings
     people: PeopleInOrder
     so_far: MonthSoFar
+    prices: Prices | None = None
 
     def scheduled(self, **values: Any) -> "Setup":
         return self.defined(schedule=self.definition.schedule.model_copy(update=values))
@@ -42,10 +58,14 @@ class Setup:
         return replace(self, definition=self.definition.model_copy(update=values))
 
     def forecast(self, now: datetime, firing: datetime | None) -> Forecast | None:
+        """Return when its texts would leave; None: no text would, or somebody would get none for want of a price."""
         definition, ceilings = self.definition, Ceilings.from_settings(self.settings)
         limits = limits_of(definition, self.settings).request
-        agenda = self.so_far.agenda(definition)
+        pricing = pricing_of(self.prices, ceilings, self.settings.zone, definition, now)
+        agenda = self.so_far.agenda(definition, pricing)
         self.people.fill(agenda, definition.schedule, limits, now, firing=firing)
+        if pricing and pricing.needs_price and agenda.unpriced:
+            return None
         return forecast(agenda, *gates(ceilings, self.settings.zone, definition, self.so_far.used, now))
 
 
@@ -74,6 +94,7 @@ def options(base: Setup, now: datetime) -> Iterator[Option]:
     yield from _window(base)
     yield from _spread(base)
     yield from _limits_in_file(base)
+    yield from _budget_in_file(base)
     yield from _limits_in_settings(base)
 
 
@@ -166,23 +187,51 @@ def _limits_in_file(base: Setup) -> Iterator[Option]:
         yield Option(f"throughput.{name}", str(limit), _room(limit), after, is_limit=True)
 
 
+def _budget_in_file(base: Setup) -> Iterator[Option]:
+    """What the campaign may cost a day; what it may cost in all delays nothing."""
+    throughput = base.definition.throughput
+    budget = throughput.budget
+    daily = budget.daily if budget else None
+    if budget is None or daily is None:
+        return
+
+    def after(more: int) -> Tried:
+        raised = _raised(daily, more)
+        changed = throughput.model_copy(update={"budget": budget.model_copy(update={"daily": raised})})
+        return base.defined(throughput=changed), str(raised)
+
+    yield Option("throughput.budget.daily", str(daily), _room(daily), after, is_limit=True)
+
+
 def _limits_in_settings(base: Setup) -> Iterator[Option]:
     settings = base.settings
-    for name in ("rate", "daily", "monthly", "device_rate", "device_daily", "device_monthly", "device_people_monthly"):
-        limit: Rate | int | None = getattr(settings, name)
+    for name in LIMITS:
+        limit: Limit | None = getattr(settings, name)
         if limit is None:
             continue
 
-        def after(more: int, name: str = name, limit: Rate | int = limit) -> Tried:
+        def after(more: int, name: str = name, limit: Limit = limit) -> Tried:
             raised = _raised(limit, more)
             return replace(base, settings=settings.model_copy(update={name: raised})), str(raised)
 
         yield Option(f"{PREFIX}{name.upper()}", str(limit), _room(limit), after, is_limit=True)
 
 
-def _raised(limit: Rate | int, more: int) -> Rate | int:
-    return Rate(limit.count + more, limit.per) if isinstance(limit, Rate) else limit + more
+def _raised(limit: Limit, more: int) -> Limit:
+    match limit:
+        case Rate():
+            return Rate(limit.count + more, limit.per)
+        case MoneyAmount():
+            return MoneyAmount(limit.millionths + more * CENT, limit.currency)
+        case int():
+            return limit + more
 
 
-def _room(limit: Rate | int) -> int:
-    return MOST_RATE - limit.count if isinstance(limit, Rate) else MOST_SEGMENTS - limit
+def _room(limit: Limit) -> int:
+    match limit:
+        case Rate():
+            return MOST_RATE - limit.count
+        case MoneyAmount():
+            return MOST_CENTS
+        case int():
+            return MOST_SEGMENTS - limit

@@ -266,8 +266,8 @@ def _offset_json(offset: ReminderOffset) -> PlannedOffset:
 
 def capacity_json(found: Capacity) -> CapacityShape:
     """Return what a plan takes, and the changes that would make it end in time."""
-    estimate = found.seen.forecast
-    return {
+    estimate, cost = found.seen.forecast, found.seen.summary.cost
+    shown: CapacityShape = {
         "campaign": found.seen.definition.campaign,
         "phones": found.phones,
         "texts": found.texts,
@@ -284,3 +284,6 @@ def capacity_json(found: Capacity) -> CapacityShape:
             for each in found.changes
         ],
     }
+    if cost is not None:
+        shown["cost"] = cast(PlanCostShape, cost.to_json())
+    return shown

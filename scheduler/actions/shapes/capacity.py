@@ -1,10 +1,11 @@
 """What the document of the API says of `capacity`: what a plan takes."""
 
-from typing import Annotated
+from typing import Annotated, NotRequired
 
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from scheduler.actions.shapes.plans import PlanCostShape
 from scheduler.report.shown.shapes import Moment
 
 
@@ -24,6 +25,7 @@ class CapacityShape(TypedDict):
     phones: int
     texts: int
     segments: int
+    cost: NotRequired[PlanCostShape]
     first_send_at: Moment | None
     last_send_at: Moment | None
     seconds: Annotated[int | None, Field(description="From the first text to the last; null: more than a year.")]

@@ -125,6 +125,21 @@ class PlannedStep(TypedDict):
     last_send_at: Moment | None
 
 
+class CostRange(TypedDict):
+    """The least that texts cost, and the most."""
+
+    currency: str
+    least: MoneyText
+    most: MoneyText
+
+
+class PlannedWhole(TypedDict):
+    """What a campaign takes with its steps: at least those that no condition can leave out."""
+
+    segments: MostAndLeast
+    cost: NotRequired[CostRange]
+
+
 class PlanFigures(TypedDict):
     """The figures of a plan, as they are stored once it has been made."""
 
@@ -136,6 +151,7 @@ class PlanFigures(TypedDict):
     left_out: NotRequired[list[RowsLeftOut]]
     replaced: NotRequired[StoredReplacements]
     steps: NotRequired[list[PlannedStep]]
+    with_steps: NotRequired[PlannedWhole]
     variants: NotRequired[list[StoredVariant]]
     warnings: NotRequired[list[str]]
 
@@ -211,21 +227,6 @@ class PlannedVariant(StoredVariant):
 
     sample: SampleShape | None
     longest_text: str | None
-
-
-class CostRange(TypedDict):
-    """The least that texts cost, and the most."""
-
-    currency: str
-    least: MoneyText
-    most: MoneyText
-
-
-class PlannedWhole(TypedDict):
-    """What a campaign takes with its steps: at least those that no condition can leave out."""
-
-    segments: MostAndLeast
-    cost: NotRequired[CostRange]
 
 
 class PreviewedStep(PlannedStep):

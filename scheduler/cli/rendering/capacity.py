@@ -5,6 +5,7 @@ from campaigns.values.durations import format_duration
 from scheduler.actions.plans.capacity import Capacity
 from scheduler.actions.plans.facts import device_words, rate_words
 from scheduler.cli.rendering.output import local_time, print_facts, print_table, say
+from scheduler.cli.rendering.plan import money_facts
 
 TOO_FAR = "more than a year later"
 
@@ -22,6 +23,7 @@ def print_capacity(found: Capacity) -> None:
             ("rate", rate_words(seen)),
             ("texts", f"{found.texts:,}"),
             ("cost", f"segments: {segments:,}"),
+            *money_facts(seen),
             ("first send", local_time(estimate.first_send_at, zone) if estimate else ""),
             ("last send", (local_time(estimate.last_send_at, zone) or TOO_FAR) if estimate else ""),
             ("takes", takes),

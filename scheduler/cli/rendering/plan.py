@@ -63,7 +63,7 @@ def print_preview(seen: Preview) -> None:
             ("requests", _requests(seen)),
             *_timing(seen),
             ("cost", _cost(seen)),
-            *_money(seen),
+            *money_facts(seen),
             ("steps", "\n".join(step_line(step, definition.schedule.zone) for step in summary.steps)),
             *_replaced(summary),
             *(("UCS-2 because", _because(entry)) for entry in forcing_characters(summary)),
@@ -259,7 +259,7 @@ def _whole(summary: PlanSummary) -> Whole:
     return with_steps(summary.segments, summary.cost, summary.steps)
 
 
-def _money(seen: Preview) -> Iterator[tuple[str, str]]:
+def money_facts(seen: Preview) -> Iterator[tuple[str, str]]:
     """Yield what it costs in money, in all and by prefix, and the budgets that hold."""
     cost = seen.summary.cost
     if cost is not None:

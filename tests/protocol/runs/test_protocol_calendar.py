@@ -46,6 +46,23 @@ def test_each_hour_has_what_is_forecast_for_it(bench: Installation) -> None:
     assert not found.days[0].is_over
 
 
+def test_steps_are_in_it_at_most(bench: Installation) -> None:
+    day = tomorrow(bench)
+    start = f"schedule: {{start: '{day} 09:30'}}\n"
+    steps = "steps:\n  - {name: nudge, after: 2h, unless: replied, message: Well?}\n"
+    run_id = bench.campaign(90, per_request=1, more=f"  rate: 1/minute\n{start}{steps}")
+    bench.tick()
+    found = calendar(bench, day)
+    own, nudge = found.loads
+    assert (own.run_id, own.step, nudge.step, nudge.people) == (run_id, "", "nudge", 90)
+    hours = {hour.begins.hour: hour.texts for hour in found.days[0].hours if hour.texts}
+    assert hours == {9: 30, 10: 60, 11: 30, 12: 60}
+    # Once the campaign only waits for its step, that is what is still to come.
+    bench.pass_time(timedelta(days=1), step=600)
+    bench.pass_time(timedelta(hours=3), step=60)
+    assert [load.step for load in calendar(bench, day).loads if load.people] == ["nudge"]
+
+
 @pytest.mark.parametrize(
     ("ceilings", "is_over"),
     [

@@ -16,6 +16,6 @@ from worker.store.engine import Store
     phases=[Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
-@given(scenario=scenarios(with_phones=True), share=shares)
+@given(scenario=scenarios(with_phones=True, with_money=True), share=shares)
 def test_each_change_is_enough_and_a_smaller_one_is_not(sqlite_store: Store, scenario: Scenario, share: float) -> None:
     assert problems_of(scenario, share, sqlite_store, Counter()) == []

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from hypothesis import strategies as st
 
 from campaigns.definition import Rate
+from campaigns.money.amounts import MoneyAmount
 
 ZONES: Final = (
     "Europe/Rome", "America/New_York", "Australia/Lord_Howe", "Africa/Casablanca", "Asia/Kathmandu", "America/Santiago",
@@ -22,6 +23,9 @@ DAYS: Final = (
 
 WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 MINUTE: Final = timedelta(minutes=1)
+CENT: Final = 10_000
+"""In millionths of a euro."""
+
 LONG: Final = "x" * 170
 """A text of two segments."""
 
@@ -68,7 +72,8 @@ class Scenario:
     """One campaign, dropped at `now`. `rate` is a count and its period in seconds; `start` is naive.
 
     It names `phones` phones, 0: none; each has `phone_rate` (a minute) and `phone_daily`, by UTC days, and texts
-    `people_monthly` different people by UTC months.
+    `people_monthly` different people by UTC months. A segment costs 5 cents: at most `money_daily` cents a day for the
+    campaign, and `all_money_daily` for all.
     """
 
     now: datetime
@@ -88,6 +93,8 @@ class Scenario:
     phone_daily: int | None = None
     people_monthly: int | None = None
     sticks: bool = False
+    money_daily: int | None = None
+    all_money_daily: int | None = None
     forgets: bool = False  # who was texted, after every step: it is counted anew from the requests
 
     @property
@@ -98,6 +105,7 @@ class Scenario:
             "device_rate": rate,
             "device_daily": self.phone_daily,
             "device_people_monthly": self.people_monthly,
+            "budget_daily": None if self.all_money_daily is None else MoneyAmount(self.all_money_daily * CENT, "EUR"),
         }
 
     def zone_of(self, person: Person) -> ZoneInfo:
@@ -128,6 +136,8 @@ class Scenario:
             limits.append(f"rate: {self.rate[0]}/{'minute' if self.rate[1] == 60 else 'hour'}")
         if self.daily is not None:
             limits.append(f"daily: {self.daily}")
+        if self.money_daily is not None:
+            limits.append(f"budget: {{daily: {self.money_daily / 100:.2f} EUR}}")
         return (
             "campaign: sale\nmessage: '{{ text }}'\naudience: {file: sale.csv}\n"
             f"schedule: {{{', '.join(schedule)}}}\nthroughput: {{{', '.join(limits)}}}\n"
@@ -147,8 +157,9 @@ people = st.lists(st.tuples(st.sampled_from(ZONES), st.booleans()), min_size=1, 
 
 
 @st.composite
-def scenarios(draw: st.DrawFn, *, with_phones: bool = False) -> Scenario:
-    """Random campaigns; `with_phones`: by several phones with limits of their own, too."""
+def scenarios(draw: st.DrawFn, *, with_phones: bool = False, with_money: bool = False) -> Scenario:
+    """Random campaigns; `with_phones`: by several phones with limits of their own, too; `with_money`: with budgets."""
+    cents = st.none() | st.integers(10, 60) if with_money else st.none()
     phones, phone_rate, phone_daily, people_monthly, sticks, forgets = 0, None, None, None, False, False
     if with_phones:
         phones = draw(st.sampled_from([0, 2, 3]))
@@ -179,4 +190,6 @@ def scenarios(draw: st.DrawFn, *, with_phones: bool = False) -> Scenario:
         people_monthly=people_monthly,
         sticks=sticks,
         forgets=forgets,
+        money_daily=draw(cents),
+        all_money_daily=draw(cents),
     )
