@@ -1,10 +1,18 @@
 """What a campaign costs with its steps: planned, and spent."""
 
+from datetime import timedelta
+
 import pytest
 
-from scheduler.actions.plans.facts import preview_json
+from campaigns.money.amounts import parse_amount
+from scheduler.actions.plans.capacity import capacity
+from scheduler.actions.plans.facts import capacity_json, preview_json
 from scheduler.actions.plans.preview import plan
+from scheduler.actions.reading.runs import read_runs
+from scheduler.cli.rendering.capacity import print_capacity
 from scheduler.cli.rendering.plan import print_preview
+from scheduler.inbox.wording import RunStatus, status_text
+from scheduler.report.summary import spent_words
 from tests.protocol.steps.test_protocol_steps import ANNA, BEN
 from tests.protocol.world.money_bench import Make
 
@@ -34,4 +42,39 @@ def test_a_plan_says_what_it_costs_with_its_steps(make: Make, capsys: pytest.Cap
     assert "0.10 EUR; 0.20 to 0.30 EUR with its steps" in printed
     # What the run was planned with says it, too.
     run_id = bench.drop(path.read_text()).run_id
-    assert warning in bench.run(run_id).plan_summary["warnings"]
+    run = bench.run(run_id)
+    assert warning in run.plan_summary["warnings"]
+    assert run.plan_summary["with_steps"] == shown["with_steps"]
+    status = status_text("", RunStatus(run, {}, "", seen.definition.schedule, None), bench.clock.now())
+    assert "Cost: 0.10 EUR at most, 0.30 with its steps" in status.splitlines()
+
+
+def test_what_a_campaign_has_cost_is_told_with_its_steps(make: Make) -> None:
+    bench = make()
+    run_id = bench.campaign(2, more="steps:\n  - {name: one, after: 1h, message: One}\n")
+    bench.pass_time(30)
+    [seen] = read_runs(bench.store, "sale", now=bench.clock.now())
+    assert spent_words(seen) == "0.10 EUR of 0.10 planned"
+    bench.pass_time(timedelta(hours=1, minutes=1), step=30)
+    bench.gateway.set_all("Delivered")
+    bench.until(lambda: bench.run(run_id).finished_at is not None)
+    [seen] = read_runs(bench.store, "sale", now=bench.clock.now())
+    assert spent_words(seen) == "0.10 EUR; 0.20 EUR with its steps"
+
+
+@pytest.mark.parametrize("account", [False, True])
+def test_capacity_counts_money(make: Make, account: bool) -> None:
+    """Of six texts at 0.05 EUR, a budget of 0.15 EUR lets three go today: more phones would not help."""
+    bench = make(budget_daily=parse_amount("0.15 EUR")) if account else make()
+    (bench.folder / "sale.csv").write_text("number\n" + "".join(f"+39333000000{place}\n" for place in range(6)))
+    path = bench.folder / "sale.yaml"
+    budget = "" if account else "throughput: {budget: {daily: 0.15 EUR}}\n"
+    path.write_text(f"campaign: sale\nmessage: Ciao\naudience: {{file: sale.csv}}\n{budget}devices: {{use: [1]}}\n")
+    now = bench.clock.now()
+    by = (now + timedelta(hours=1)).astimezone(bench.settings.zone)
+    found = capacity(path, bench.settings, by=f"{by:%Y-%m-%d %H:%M}", rehearsal=False, now=now)
+    assert not found.is_in_time
+    key = "CAMPAIGNS_BUDGET_DAILY" if account else "throughput.budget.daily"
+    assert [(each.key, each.now, each.needed) for each in found.changes] == [(key, "0.15 EUR", "0.30 EUR")]
+    assert capacity_json(found)["cost"]["most"] == "0.30"
+    print_capacity(found)

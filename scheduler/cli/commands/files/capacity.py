@@ -20,10 +20,10 @@ def capacity(
     sandbox: Annotated[bool, typer.Option("--sandbox", help="As `run --sandbox` would do it.")] = False,
     json: AsJson = False,
 ) -> None:
-    """Show what a campaign takes: phones, hours, segments and disk.
+    """Show what a campaign takes: phones, hours, segments, money and disk.
 
     With --by, also the smallest change of each kind that would make its last text leave by then: more phones, an
-    earlier start, a wider window, higher limits, or texts that take fewer segments.
+    earlier start, a wider window, higher limits and budgets, or texts that take fewer segments.
     """
     from campaigns.clock import SystemClock
     from scheduler.actions.plans.capacity import capacity as study
