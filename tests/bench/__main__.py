@@ -64,7 +64,7 @@ from tests.bench.waiting import measure_waiting
 from tests.support.servers import PostgresServer
 from worker.logs import configure_logs
 
-PLAN_RECIPIENTS: Final = 100_000
+PLAN_RECIPIENTS: Final = (100_000, 1_000_000)
 EXPORT_RECIPIENTS: Final = 200_000
 TIMING_RECIPIENTS: Final = 1_000_000
 LIVES: Final = (100_000, 1_000_000)
@@ -125,7 +125,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _plan(parts: int) -> tuple[Figures, Table]:
-    planned = list(_planning(PLAN_RECIPIENTS // parts))
+    planned = [each for recipients in PLAN_RECIPIENTS for each in _planning(recipients // parts)]
     return planned, planning_table(planned)
 
 

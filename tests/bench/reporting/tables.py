@@ -38,14 +38,14 @@ FIRST_REQUEST_SECONDS: Final = 1.0
 def planning_table(planned: Sequence[Planned]) -> Table:
     """Speed and memory of planning, next to the targets."""
     table = Table(
-        "database", "seconds", "of CPU", "per second", "target", "peak MiB", "target",
-        title=f"Planning {planned[0].recipients:,} recipients: a CSV file, checked, planned and stored",
+        "recipients", "database", "seconds", "of CPU", "per second", "target", "peak MiB", "target",
+        title="Planning: a CSV file, checked, planned and stored",
         caption="one process each; PostgreSQL runs with fsync off",
     )  # fmt: skip
     for row in planned:
         peak_mib, least = row.peak_bytes / MEBIBYTE, PLAN_PER_SECOND[row.database]
         table.add_row(
-            row.database, f"{row.seconds:.2f}", f"{row.cpu_seconds:.2f}",
+            f"{row.recipients:,}", row.database, f"{row.seconds:.2f}", f"{row.cpu_seconds:.2f}",
             f"{row.per_second:,.0f}", verdict(f"> {least:,}", row.per_second > least),
             f"{peak_mib:.0f}", verdict(f"< {PLAN_PEAK_MIB}", peak_mib < PLAN_PEAK_MIB),
         )  # fmt: skip
