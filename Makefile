@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # Where an image forbids bytecode, six processes would each rewrite every assert anew, and every start would compile.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup demo test test-fast check bench bench-desk prove prove-quick screenshots openapi lock clean
+.PHONY: help setup demo test test-fast check bench bench-desk prove prove-night prove-quick screenshots openapi lock clean
 
 help:           ## what can be done here
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
@@ -47,29 +47,14 @@ bench: .setup-dev  ## what it costs, as ratios within one run
 bench-desk: .setup-dev  ## what the desk costs with 10 million recipients stored, on both databases: half an hour, 25 GB
 	$(BIN)/python -m tests.bench.desk
 
-prove-quick: .setup-dev  ## more cases of the kinds that `test` has: minutes
-	$(BIN)/python -m pytest -n 6 -m proof
+prove-quick: .setup-dev  ## another case of what `test` has, of each test with several: five minutes
+	$(BIN)/python -m pytest -n 6 -m proof --one-proof-of-each
 
-prove: prove-quick ## that, and the proof in its long form: hours; every line names its seed
-	$(BIN)/python -m tests.prove.histories --count 200000 --seed 1
-	$(BIN)/python -m tests.prove.crashes --long --at-once 6 --seed 1
-	$(BIN)/python -m tests.prove.chaos --mode embedded --trials 8 --recipients 4000 --batch 5 --rate 2000 \
-		--kills 10 --faults 0.6 --reads 0.2 --life 150 --endure --minutes 25 --seed 1
-	$(BIN)/python -m tests.prove.chaos --mode fleet --recipients 100000 --batch 100 --rate 2000 \
-		--kills 500 --faults 0.3 --endure --minutes 60 --seed 1
-	$(BIN)/python -m tests.prove.ablation --seed 1
-	$(BIN)/python -m tests.prove.stops --seed 11
-	$(BIN)/python -m tests.prove.stops --seed 11 --fleet
-	$(BIN)/python -m tests.prove.stuck
-	$(BIN)/python -m tests.prove.stuck --fleet
-	$(BIN)/python -m tests.prove.webhook --rounds 12
-	$(BIN)/python -m tests.prove.fuzz --count 200000 --seed 1
-	$(BIN)/python -m tests.prove.api --count 10000 --seed 1
-	$(BIN)/python -m tests.prove.timing --count 5000 --seed 1
-	$(BIN)/python -m tests.prove.world.money --count 2000 --seed 1
-	$(BIN)/python -m tests.prove.steps --count 2000 --seed 1
-	$(BIN)/python -m tests.prove.year
-	$(BIN)/python -m tests.prove.week --count 12 --seed 1
+prove: .setup-dev  ## what is not proved yet on this version, until all of it is: a night and more; goes on after Ctrl-C
+	$(BIN)/python -m tests.prove.record.running
+
+prove-night: .setup-dev  ## the same, as far as eight hours go
+	$(BIN)/python -m tests.prove.record.running --hours 8
 
 screenshots: .setup-dev  ## take the pictures of the guide to the desk anew, in Chromium
 	$(BIN)/python -m tests.scheduler.web.desk.screenshots

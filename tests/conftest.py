@@ -2,19 +2,18 @@
 
 import gc
 import os
-import shutil
 import signal
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Final
 
 import pytest
 import structlog
 from hypothesis import settings
 from xdist.remote import Producer
 
-from tests.dealing import Dealing, longest_first
+from tests.dealing import Dealing, longest_first, one_proof_of_each
+from tests.prove.record.version import version
 from tests.support.clocks import FakeClock
+from tests.support.memory import folder_in_memory
 from tests.support.servers import PostgresDatabases, PostgresServer, RedisServer, StandbyServer
 from tests.support.shared_postgres import SharedPostgres
 from tests.support.shared_postgres import shared_postgres as share_postgres
@@ -24,25 +23,17 @@ settings.register_profile("suite", deadline=None)
 settings.load_profile("suite")
 
 
-MEMORY: Final = Path("/dev/shm")  # noqa: S108  a file system in memory, where there is one (Linux)
-ROOM_BYTES: Final = 1 << 30
-"""The files of a whole run take a quarter of this. A container has 64 MB of shared memory by default: too little."""
-
-
 def pytest_configure() -> None:
-    """Put the tests' files into memory, and let Ctrl-C reach the commands that tests start.
+    """Put the tests' files into memory, and let Ctrl-C reach the commands that tests start. `--basetemp` takes
+    precedence.
 
     The garbage collector rests until the tests are collected: of 8 s in each process it took one.
-
-    A commit of SQLite waits for the disk: 11 ms and 0.27 ms of CPU, against 0.01 ms in memory (measured), and a run
-    makes tens of thousands. Tests kill processes but never cut the power. `--basetemp` and PYTEST_DEBUG_TEMPROOT take
-    precedence.
 
     If a shell started all of this in the background, Ctrl-C is ignored, and so it would be in every process below: a
     test that interrupts one would wait for ever.
     """
-    if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ROOM_BYTES:
-        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+    if memory := folder_in_memory():
+        os.environ["PYTEST_DEBUG_TEMPROOT"] = memory
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     gc.disable()
@@ -55,7 +46,16 @@ def _logs_as_at_first() -> Iterator[None]:
     structlog.reset_defaults()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_addoption(parser: pytest.Parser) -> None:
+    what = "of the cases marked `proof` only one of each test, another one for each version of the product"
+    parser.addoption("--one-proof-of-each", action="store_true", help=what)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("one_proof_of_each"):
+        kept = one_proof_of_each(items, version()[0])
+        config.hook.pytest_deselected(items=[item for item in items if item not in set(kept)])
+        items[:] = kept
     items[:] = longest_first(items)
 
 

@@ -4,7 +4,9 @@
 and says nothing: all fixtures of a module are then made in each process, and six fleets run at once on two cores.
 """
 
+import random
 from collections.abc import Iterable
+from itertools import groupby
 from typing import Final
 
 import pytest
@@ -79,6 +81,17 @@ def longest_first(items: Iterable[pytest.Item]) -> list[pytest.Item]:
         return [item.nodeid.startswith(CROWDS), item.nodeid.startswith(LONGEST), True].index(True)
 
     return sorted(items, key=turn)
+
+
+def one_proof_of_each(items: Iterable[pytest.Item], seed: str) -> list[pytest.Item]:
+    """The tests, with one of the cases marked `proof` of each test, chosen by the seed; all others are left out."""
+    kept: list[pytest.Item] = []
+    for _, cases in groupby(items, lambda item: item.nodeid.partition("[")[0]):
+        found = list(cases)
+        proofs = [item for item in found if item.get_closest_marker("proof")]
+        chosen = random.Random(seed).choice(proofs) if proofs else None
+        kept += [item for item in found if item is chosen or item not in proofs]
+    return kept
 
 
 def module_of(nodeid: str) -> str:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.prove.checker import Findings, check
+from tests.prove.record.lines import Recording, recording
 from tests.prove.steps import ablated
 from tests.prove.world.product import Audience, write_campaign
 from tests.prove.world.stage import Process, Stage, ends_within, kill, wait_until
@@ -233,6 +234,14 @@ def table(result: Missed) -> str:
     return "\n".join([line + verdict, *(f"WITH {result.rule}: {each}" for each in result.kept.violations)])
 
 
+def _told(result: Missed, record: Recording) -> Missed:
+    """Print it, and record it: a rule that is not missed is a broken promise of the proof itself."""
+    record.add({"rules": 1, "caught": int(result.is_needed)}, broken=int(not result.is_needed))
+    sys.stdout.write(table(result) + "\n")
+    sys.stdout.flush()
+    return result
+
+
 def main(arguments: Sequence[str]) -> int:
     """Exit code 1: a rule was not missed, or the whole product broke a promise."""
     parser = argparse.ArgumentParser(prog="python -m tests.prove.ablation")
@@ -246,15 +255,15 @@ def main(arguments: Sequence[str]) -> int:
     configure_logs("json", level=logging.CRITICAL)
     is_all = not chosen.only or any(part in ablated.RULE for part in chosen.only)
     sys.stdout.write(HEAD + "\n")
-    with tempfile.TemporaryDirectory(prefix="ablation-") as temporary:
+    with (
+        recording("ablation", seed=chosen.seed) as record,
+        tempfile.TemporaryDirectory(prefix="ablation-") as temporary,
+    ):
         for rule in tried:
             folder = (chosen.keep or Path(temporary)) / rule.removal
-            results.append(ablate(rule, folder, chosen.seed))
-            sys.stdout.write(table(results[-1]) + "\n")
-            sys.stdout.flush()
-    if is_all:
-        results.append(ablate_condition(chosen.seed))
-        sys.stdout.write(table(results[-1]) + "\n")
+            results.append(_told(ablate(rule, folder, chosen.seed), record))
+        if is_all:
+            results.append(_told(ablate_condition(chosen.seed), record))
     if chosen.json:
         chosen.json.write_text(json.dumps([asdict(result) for result in results], indent=1) + "\n")
     return 0 if all(result.is_needed for result in results) else 1

@@ -28,6 +28,7 @@ from tests.protocol.world.harness import Installation
 from tests.protocol.world.money_bench import PRICES
 from tests.protocol.world.timing_judge import FORECAST_OFF, GRAIN, next_due, wipe, work
 from tests.protocol.world.timing_scenarios import LONG, Scenario, scenarios
+from tests.prove.record.lines import recording
 from tests.support.clocks import FakeClock
 from worker.logs import configure_logs
 from worker.settings.settings import Settings
@@ -170,7 +171,7 @@ def main(arguments: Sequence[str]) -> int:
     configure_logs("json", level=logging.CRITICAL)
     seen: Counter[str] = Counter()
     began = time.monotonic()
-    with TemporaryDirectory(prefix="capacity-") as name:
+    with recording("capacity", seed=options.seed) as record, TemporaryDirectory(prefix="capacity-") as name:
         store = Store(f"sqlite:///{Path(name) / 'campaigns.db'}")
         migrate(store)
 
@@ -184,7 +185,10 @@ def main(arguments: Sequence[str]) -> int:
         )
         @given(scenario=scenarios(with_phones=True, with_money=True), share=shares)
         def judge(scenario: Scenario, share: float) -> None:
+            before = Counter(seen)
             problems = problems_of(scenario, share, store, seen)
+            confirmed = {key: seen[key] - before[key] for key in ("changes", "smaller")}
+            record.add({"campaigns": 1, **confirmed}, broken=len(problems))
             seen.update(campaigns=1, wrong=bool(problems))
             if problems:
                 sys.stdout.write("\n".join(["", repr(scenario), f"share {share}", scenario.file, *problems, ""]))

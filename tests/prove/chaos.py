@@ -1,7 +1,8 @@
 """The product under kill -9, pauses, clock changes, lost and repeated jobs, and a gateway that fails at random.
 
 `python -m tests.prove.chaos --mode embedded|fleet --recipients N --kills K --faults 0.2 --seed N`. The seed decides
-what is tried and when; what the processes are doing at that moment is up to the machine.
+what is tried and when; what the processes are doing at that moment is up to the machine. In a fleet, `--servers` also
+restarts Redis, crashes PostgreSQL, and kills the scheduler that leads.
 """
 
 import argparse
@@ -25,11 +26,15 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
+import psycopg
+
 from tests.prove.checker import Findings, check
+from tests.prove.record.lines import INTERRUPTED, recording, terminable
 from tests.prove.world.evidence import Ceiling
 from tests.prove.world.product import Audience, write_campaign
 from tests.prove.world.stage import Process, Stage, ends_within, freeze, kill, wait_until
 from tests.prove.world.unrest import QUIET, STOPS_THE_ACCOUNT, unrest
+from tests.support.memory import folder_in_memory
 from tests.support.servers import PostgresServer, RedisServer
 from worker.redis_jobs import redis_queue
 from worker.servers.troubles import Troubles
@@ -65,6 +70,8 @@ LAST_WORDS: Final = 1_000
 """Characters that are reported of the last process's output."""
 
 FOLLOW: Final = "60s"
+AT_RANDOM, AT_A_POINT = "killed at random", "killed at a point"
+KILLS: Final = frozenset({AT_RANDOM, AT_A_POINT})
 GAVE_UP: Final = "ended by itself"
 """What a service's processes must never do."""
 
@@ -75,6 +82,12 @@ WORKERS: Final = 4
 SCHEDULERS: Final = 2
 THREADS: Final = 4  # the product's default for one process
 
+DOWN_SECONDS: Final = 1.0
+"""How long a crashed PostgreSQL is away, at most."""
+
+START_WAIT_SECONDS: Final = "30"
+"""How long a process that starts meanwhile waits for it: by `QUICK` it would give up after a second."""
+
 CLOCK_OFFSET_SECONDS: Final = 1.0
 """How far ahead one worker's clock is. In proportion to `settle`, that is more than a minute and a half in service."""
 
@@ -84,7 +97,7 @@ class Trial:
     """The parameters. `faults` and `reads` are shares (0..1) of sends and of reads; `rate` is in segments a second.
 
     `endure`: faults and kills continue until most people have been sent to, for at most `minutes`. `losses`: how many
-    of the kills lose the database, too (embedded).
+    of the kills lose the database, too (embedded). `servers`: Redis and PostgreSQL fail, too (fleet).
     """
 
     @property
@@ -104,6 +117,7 @@ class Trial:
     long_life_seconds: float = LONG_LIFE_SECONDS
     reads: float | None = None
     losses: int = 0
+    servers: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +139,22 @@ class Outcome:
     @property
     def is_kept(self) -> bool:
         """Return whether every promise was kept."""
-        return self.ended_in_time and not self.findings.violations and GAVE_UP not in self.disturbances
+        return not self.broken
+
+    @property
+    def broken(self) -> int:
+        """How many promises were broken."""
+        return len(self.findings.violations) + (not self.ended_in_time) + self.disturbances.get(GAVE_UP, 0)
+
+    def figures(self) -> dict[str, int]:
+        """What it adds to the record."""
+        found, done = self.findings, self.disturbances
+        others = {name: count for name, count in done.items() if name not in {*KILLS, GAVE_UP}}
+        return {
+            "trials": 1, "recipients": found.recipients, "requests": self.posts, "stored": found.stored,
+            "faults": sum(self.faults.values()), "kills": sum(done.get(name, 0) for name in KILLS), **others,
+            "held": found.held, "failed": found.failed, "doubled": found.doubled, "lost": found.lost,
+        }  # fmt: skip
 
 
 @dataclass
@@ -192,7 +221,7 @@ class _Course:
 
     def end(self, process: Process) -> None:
         """Kill it, unless it has killed itself."""
-        self.done["killed at random" if process.exitcode is None else "killed at a point"] += 1
+        self.done[AT_RANDOM if process.exitcode is None else AT_A_POINT] += 1
         kill(process)
 
 
@@ -262,13 +291,17 @@ class _Fleet:
         """Restart whatever has ended."""
         for role, process in self.roles.items():
             if process.exitcode is not None:
-                self.course.done["killed at a point" if process.exitcode == -signal.SIGKILL else GAVE_UP] += 1
+                self.course.done[AT_A_POINT if process.exitcode == -signal.SIGKILL else GAVE_UP] += 1
                 self.start(role)
 
-    def kill_one(self) -> None:
-        role = self.course.rng.choice(sorted(self.roles))
+    def kill_one(self, among: Sequence[str] = ()) -> None:
+        role = self.course.rng.choice(among or sorted(self.roles))
         self.course.end(self.roles[role])
         self.start(role)
+
+    def kill_leader(self, holder: str) -> None:
+        """Kill the scheduler that holds the lease: whichever is there when it has expired takes over."""
+        self.kill_one([role for role, process in self.roles.items() if holder.startswith(f"process {process.pid} ")])
 
     def pause_one(self) -> None:
         role = self.course.rng.choice([role for role in sorted(self.roles) if role != "worker-0"])
@@ -276,8 +309,31 @@ class _Fleet:
         self.course.done["paused"] += 1
 
 
-def fleet(trial: Trial, stage: Stage, redis: RedisServer) -> tuple[list[Audience], bool, Counter[str]]:
+@dataclass(frozen=True, slots=True)
+class Servers:
+    """What a fleet needs. `url`: the database's."""
+
+    redis: RedisServer
+    postgres: PostgresServer
+    url: str
+
+    def lease(self) -> tuple[str, int]:
+        """Who leads, and how often somebody else began to lead. ("", 0): nobody ever did."""
+        query = "SELECT holder, token FROM lease WHERE name = 'clock'"
+        with psycopg.connect(self.url.replace("+psycopg", ""), connect_timeout=30) as connection:
+            holder, token = connection.execute(query).fetchone() or ("", 1)
+            return str(holder), int(token) - 1
+
+    def crash_postgres(self, seconds: float) -> None:
+        """It ends in the middle of everything, and recovers from its log after a while."""
+        self.postgres.stop()
+        time.sleep(seconds)
+        self.postgres.start()
+
+
+def fleet(trial: Trial, stage: Stage, servers: Servers) -> tuple[list[Audience], bool, Counter[str]]:
     """Workers and schedulers on PostgreSQL and Redis, killed and started again; jobs are lost and repeated."""
+    redis = servers.redis
     course = _Course(trial, stage, random.Random(trial.seed))
     stage.put_faults(unrest(trial.faults, trial.seed, reads=trial.reads, without=STOPS_THE_ACCOUNT))
     processes = _Fleet(course)
@@ -288,7 +344,7 @@ def fleet(trial: Trial, stage: Stage, redis: RedisServer) -> tuple[list[Audience
 
     def flush() -> None:
         redis.flush()
-        course.done["redis flushed"] += 1
+        course.done["Redis flushed"] += 1
         repeat()
 
     def repeat() -> None:
@@ -297,7 +353,18 @@ def fleet(trial: Trial, stage: Stage, redis: RedisServer) -> tuple[list[Audience
         course.done["jobs repeated"] += jobs.enqueue(range(1, trial.recipients // trial.batch + 1))
         jobs.stop()
 
+    def restart_redis() -> None:
+        redis.restart()
+        course.done["Redis restarted"] += 1
+        repeat()
+
+    def crash_postgres() -> None:
+        servers.crash_postgres(course.rng.uniform(0.0, DOWN_SECONDS))
+        course.done["PostgreSQL crashed"] += 1
+
     others: list[Callable[[], None]] = [flush, repeat, processes.pause_one]
+    if trial.servers:
+        others += [restart_redis, crash_postgres, lambda: processes.kill_leader(servers.lease()[0])]
     for number in course.blows():
         processes.kill_one()
         others[number % len(others)]()
@@ -315,21 +382,24 @@ def fleet(trial: Trial, stage: Stage, redis: RedisServer) -> tuple[list[Audience
     has_ended = wait_until(is_over, trial.settled_seconds)
     for process in processes.roles.values():
         kill(process)
+    course.done["take-overs"] = servers.lease()[1]
     return audiences, has_ended, course.done
 
 
-def run(trial: Trial, folder: Path, *, redis: RedisServer | None = None, postgres_url: str = "") -> Outcome:
+def run(trial: Trial, folder: Path, *, servers: Servers | None = None) -> Outcome:
     """Carry out a trial in a folder of its own and judge it; a fleet needs its servers."""
     began = time.monotonic()
     # Up to a second lies between the moment at which the product counts a segment and the one at which the gateway
     # stores it, mostly because of late commits: allow another second's worth, and the requests of every thread.
     slack = 2 * trial.rate + THREADS * trial.batch
     ceiling = Ceiling(2 * trial.rate, timedelta(seconds=1), slack_segments=slack)
-    with Stage(folder, database_url=postgres_url, redis_url=redis.url if redis else "") as stage:
-        if redis is None:
+    database_url, redis_url = (servers.url, servers.redis.url) if servers else ("", "")
+    settings = {"start_wait_seconds": START_WAIT_SECONDS} if trial.servers else {}
+    with Stage(folder, database_url, redis_url, settings) as stage:
+        if servers is None:
             audiences, has_ended, disturbances = embedded(trial, stage)
         else:
-            audiences, has_ended, disturbances = fleet(trial, stage, redis)
+            audiences, has_ended, disturbances = fleet(trial, stage, servers)
         last_words = "" if has_ended else stage.errors_of_last()[-LAST_WORDS:]
         findings = check(stage.evidence(audiences, ceiling=ceiling))
         return Outcome(
@@ -369,28 +439,38 @@ def run_with_servers(trial: Trial, folder: Path) -> Outcome:
         for server in (redis, postgres):
             stack.callback(server.close)
             server.start()
-        return run(trial, folder, redis=redis, postgres_url=postgres.url(postgres.create_database()))
+        return run(trial, folder, servers=Servers(redis, postgres, postgres.url(postgres.create_database())))
 
 
 def run_many(trials: int, arguments: Sequence[str], seed: int) -> list[dict[str, Any]]:
     """Run this many trials at once with seeds from `seed` on, each in its own process; return their outcomes as JSON.
 
     Most of a trial is waiting for what is in doubt, at most three requests of one account at a time: only parallel
-    trials keep a machine busy.
+    trials keep a machine busy. If this is interrupted, the trials are.
     """
+    running: list[subprocess.Popen[str]] = []
 
     def one(number: int) -> dict[str, Any]:
         with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
             told = Path(folder, "outcome.json")
             command = [sys.executable, "-m", __spec__.name, *arguments, "--trials", "1", "--seed", str(seed + number)]
-            ended = subprocess.run([*command, "--json", str(told)], capture_output=True, text=True, check=False)
-            sys.stdout.write(f"{ended.stdout or ended.stderr[-2000:]}\n")
+            trial = subprocess.Popen(
+                [*command, "--json", str(told)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            )
+            running.append(trial)
+            said, complaint = trial.communicate()
+            sys.stdout.write(f"{said or complaint[-2000:]}\n")
             sys.stdout.flush()
             outcome: dict[str, Any] = json.loads(told.read_text()) if told.exists() else {}
-            return {**outcome, "is_kept": ended.returncode == 0}
+            return {**outcome, "is_kept": trial.returncode == 0}
 
-    with ThreadPoolExecutor(trials) as pool:
-        return list(pool.map(one, range(trials)))
+    with terminable(), ThreadPoolExecutor(trials) as pool:
+        try:
+            return list(pool.map(one, range(trials)))
+        except KeyboardInterrupt:
+            for trial in running:
+                trial.terminate()
+            raise SystemExit(INTERRUPTED) from None
 
 
 def sums(outcomes: Sequence[dict[str, Any]]) -> str:
@@ -419,6 +499,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--minutes", type=float, default=60.0, help="the longest time under fire")
     parser.add_argument("--life", type=float, default=LONG_LIFE_SECONDS, help="seconds, the longest, later on")
     parser.add_argument("--losses", type=int, default=0, help="so many kills lose the database, too (embedded)")
+    parser.add_argument("--servers", action="store_true", help="Redis and PostgreSQL fail, too (fleet)")
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--trials", type=int, default=1, help="so many at once, with seeds from --seed on")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="work in this folder and leave it behind")
@@ -431,10 +512,14 @@ def main(arguments: Sequence[str]) -> int:
         return 0 if all(outcome["is_kept"] for outcome in outcomes) else 1
     trial = Trial(
         chosen.mode, chosen.recipients, chosen.kills, chosen.faults, chosen.seed, chosen.rate, chosen.batch,
-        chosen.endure, chosen.minutes, chosen.life, chosen.reads, chosen.losses,
+        chosen.endure, chosen.minutes, chosen.life, chosen.reads, chosen.losses, chosen.servers,
     )  # fmt: skip
-    with tempfile.TemporaryDirectory(prefix="chaos-") as temporary:
+    with (
+        recording(f"chaos {trial.mode}", seed=trial.seed) as record,
+        tempfile.TemporaryDirectory(prefix="chaos-", dir=folder_in_memory()) as temporary,
+    ):
         outcome = run_with_servers(trial, chosen.keep or Path(temporary))
+        record.add(outcome.figures(), broken=outcome.broken)
     sys.stdout.write(table(outcome) + "\n")
     if chosen.json:
         chosen.json.write_text(json.dumps(asdict(outcome), indent=1) + "\n")

@@ -14,7 +14,6 @@ import io
 import json
 import logging
 import multiprocessing
-import os
 import random
 import resource
 import sys
@@ -39,9 +38,11 @@ from scheduler.intake.taking import read_file, take_up
 from scheduler.receipts.storing import store_receipts
 from scheduler.replies.inbound import take_in
 from tests.protocol.world.harness import Installation
+from tests.prove.record.lines import recording
 from tests.prove.world import fuzz_inputs as inputs
 from tests.scheduler.web.caller import FORM, KEY, Door, message, post, push, signed
 from tests.support.clocks import START, FakeClock
+from tests.support.memory import folder_in_memory
 from worker.gateway import GatewayClient, GatewayError, MessageStatus, OutgoingMessage
 from worker.gateway.wire import parse_messages
 from worker.logs import configure_logs
@@ -282,8 +283,7 @@ def _around(shown: str, what: str) -> str:
 def run(seed: int, places: Iterable[int], report: Callable[[int, str, list[str]], None]) -> None:
     """Judge these inputs in this process; call `report(place, ending, faults)` after each."""
     log = io.StringIO()
-    in_memory = os.environ.get("PYTEST_DEBUG_TEMPROOT")  # `tests/conftest.py`: each input waits for the disk elsewhere
-    with tempfile.TemporaryDirectory(prefix="fuzz-", dir=in_memory) as name, ExitStack() as stack:
+    with tempfile.TemporaryDirectory(prefix="fuzz-", dir=folder_in_memory()) as name, ExitStack() as stack:
         configure_logs("json", stream=log)
         logging.captureWarnings(capture=True)
         world = World(Path(name), log, stack)
@@ -316,7 +316,12 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--at-once", type=int, default=2)
     options = parser.parse_args(arguments)
     began = datetime.now(UTC)
-    endings, faults = fuzz(options.seed, range(options.first, options.first + options.count), options.at_once)
+    places = range(options.first, options.first + options.count)
+    with recording("fuzz", seed=options.seed, first=options.first) as record:
+        endings, faults = fuzz(
+            options.seed, places, options.at_once, told=lambda wrong: record.add({"inputs": 1}, broken=len(wrong))
+        )
+        record.broken = len(faults)  # also those of no single input
     for ending, count in sorted(endings.items()):
         sys.stdout.write(f"{count:>9,}  {ending}\n")
     sys.stdout.writelines(f"{fault}\n" for fault in faults)
@@ -326,8 +331,13 @@ def main(arguments: Sequence[str]) -> int:
     return 1 if faults else 0
 
 
-def fuzz(seed: int, places: range, at_once: int) -> tuple[Counter[str], list[str]]:
-    """The endings of these inputs, and one line for each that did not get a clear answer."""
+def fuzz(
+    seed: int, places: range, at_once: int, *, told: Callable[[list[str]], None] = lambda _wrong: None
+) -> tuple[Counter[str], list[str]]:
+    """The endings of these inputs, and one line for each that did not get a clear answer.
+
+    `told` is called after each input with what was wrong with it.
+    """
     context = multiprocessing.get_context("spawn")
     queue = context.Queue()
     shares = [places[n::at_once] for n in range(min(at_once, len(places)))]
@@ -352,6 +362,7 @@ def fuzz(seed: int, places: range, at_once: int) -> tuple[Counter[str], list[str
         if place >= 0:
             counts[(place - places.start) // places.step % len(shares)] += 1
         endings[ending] += 1
+        told(wrong)
         faults += [f"seed {seed}, place {place}, {ending}: {what}" for what in wrong]
     for process in processes:
         process.kill()

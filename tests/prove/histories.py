@@ -6,11 +6,13 @@ proof) is useless.
 """
 
 import argparse
+import multiprocessing
 import random
+import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Final, Self
@@ -21,6 +23,7 @@ from tests.prove.model.ending import Books, judge, settle
 from tests.prove.model.gateway import LATEST_COMMIT, SHAPES, Dress, Mood, SendFault, Storing
 from tests.prove.model.service import Flaw
 from tests.prove.model.world import World
+from tests.prove.record.lines import recording
 
 NUMBERS: Final = tuple(f"+3933300000{place:02d}" for place in range(12))
 TEXTS: Final = ("Hello", "Sale today", "Your appointment")
@@ -161,6 +164,21 @@ class Totals:
     events: Counter[str] = field(default_factory=Counter)
     broken: list[str] = field(default_factory=list)  # the seeds of the histories in which a promise was broken
 
+    def join(self, other: "Totals") -> None:
+        """Add the sums of others."""
+        for name in ("histories", "recipients", "doubled", "lost", "held", "broken"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.events.update(other.events)
+
+    def figures(self) -> dict[str, int]:
+        """The sums for the record."""
+        faults = sum(n for name, n in self.events.items() if name.startswith("send "))
+        return {
+            "histories": self.histories, "recipients": self.recipients, "faults": faults,
+            "crashes": self.events["crashes"], "restored": self.events["restored"], "held": self.held,
+            "doubled": self.doubled, "lost": self.lost,
+        }  # fmt: skip
+
     def add(self, seed: str, world: World, books: Books) -> None:
         """Add one more."""
         self.histories += 1
@@ -173,13 +191,29 @@ class Totals:
             self.broken.append(seed)
 
 
-def run_many(count: int, seed: int, flaws: frozenset[Flaw] = frozenset()) -> Totals:
-    """Run `count` histories, numbered from 0 below `seed`."""
+def run_many(count: int, seed: int, flaws: frozenset[Flaw] = frozenset(), *, first: int = 0) -> Totals:
+    """Run `count` histories, numbered from `first` below `seed`."""
     totals = Totals()
-    for number in range(count):
+    for number in range(first, first + count):
         history = History.from_seed(f"{seed}:{number}")
         totals.add(history.seed, *history.run(flaws))
     return totals
+
+
+PORTION: Final = 250
+"""Histories that a process runs before it tells what came of them: some seconds."""
+
+
+def run_at_once(count: int, seed: int, flaws: frozenset[Flaw], at_once: int) -> Iterator[Totals]:
+    """Run them in several processes; yield the sums of each portion."""
+    portions = [(min(PORTION, count - first), seed, flaws, first) for first in range(0, count, PORTION)]
+    with multiprocessing.get_context("spawn").Pool(at_once, signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
+        yield from pool.imap_unordered(_portion, portions)
+
+
+def _portion(given: tuple[int, int, frozenset[Flaw], int]) -> Totals:
+    count, seed, flaws, first = given
+    return run_many(count, seed, flaws, first=first)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -188,6 +222,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--count", type=int, default=2_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--without", action="append", default=[], choices=[flaw.value for flaw in Flaw])
+    parser.add_argument("--at-once", type=int, default=1, help="so many processes")
     parser.add_argument("--only", metavar="SEED:NUMBER", help="shrink this one history and show what happens in it")
     options = parser.parse_args(arguments)
     flaws = frozenset(map(Flaw, options.without))
@@ -197,13 +232,16 @@ def main(arguments: Sequence[str]) -> int:
         lines = [*(name for name, _ in history.events), *books.broken, *map(str, world.gateway.messages)]
         _say(*lines, f"doubled {books.doubled}, lost {books.lost}, held {books.held}")
         return int(not books.is_kept)
-    began = time.monotonic()
-    totals = run_many(options.count, options.seed, flaws)
-    send_faults = sum(n for name, n in totals.events.items() if name.startswith("send "))
+    began, totals = time.monotonic(), Totals()
+    with recording("histories without a rule" if flaws else "histories", seed=options.seed) as record:
+        for portion in run_at_once(options.count, options.seed, flaws, options.at_once):
+            totals.join(portion)
+            record.add(portion.figures(), broken=len(portion.broken))
+    found = totals.figures()
     _say(
         f"seed {options.seed}, without {', '.join(options.without) or 'nothing'}",
         f"{totals.histories:,} histories, {totals.recipients:,} recipients, {totals.events['posts']:,} posts",
-        f"{send_faults:,} send faults, {totals.events['crashes']:,} crashes, {totals.events['restored']:,} restored",
+        f"{found['faults']:,} send faults, {found['crashes']:,} crashes, {found['restored']:,} restored",
         f"doubled {totals.doubled:,}, lost {totals.lost:,}, held {totals.held:,}",
         f"{time.monotonic() - began:.1f} seconds",
         *(f"  {count:>9,}  {name}" for name, count in sorted(totals.events.items())),

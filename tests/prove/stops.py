@@ -31,6 +31,7 @@ from sqlmodel import col, select
 from campaigns.lifecycle import RecipientState
 from campaigns.optout import Meaning
 from campaigns.optout.words import LANGUAGES
+from tests.prove.record.lines import recording
 from tests.prove.world.evidence import read_ledger
 from tests.prove.world.product import QUICK, Audience, Product, write_campaign
 from tests.prove.world.stage import TIED, Backing, backed, kill, wait_until
@@ -326,8 +327,14 @@ def main() -> int:
     parser.add_argument("--fleet", action="store_true")
     given = parser.parse_args()
     trial = Trial(given.people, given.rate, given.stops, given.poll, given.lost, given.seed)
-    with tempfile.TemporaryDirectory() as folder, backed(as_fleet=given.fleet) as backing:
+    with (
+        recording("stops fleet" if given.fleet else "stops", seed=given.seed) as record,
+        tempfile.TemporaryDirectory() as folder,
+        backed(as_fleet=given.fleet) as backing,
+    ):
         outcome = prove(trial, Path(folder), backing)
+        replies = outcome.by.total()
+        record.add({"people": trial.people, "stops": trial.stops, "replies": replies}, broken=len(outcome.violations))
     sys.stdout.write(table(trial, outcome) + "\n")
     return 1 if outcome.violations else 0
 

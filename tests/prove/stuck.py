@@ -20,6 +20,7 @@ from urllib.parse import urlencode
 import sqlalchemy as sa
 
 from tests.prove.checker import Findings, check
+from tests.prove.record.lines import recording
 from tests.prove.world.product import Audience, write_campaign
 from tests.prove.world.stage import KEY, Backing, Stage, backed, wait_until
 from tests.support.json_lines import whole_lines
@@ -153,8 +154,13 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--fleet", action="store_true")
     given = parser.parse_args(arguments)
     trial = Trial(given.people, given.rate, given.after)
-    with tempfile.TemporaryDirectory() as folder, backed(as_fleet=given.fleet) as backing:
+    with (
+        recording("stuck fleet" if given.fleet else "stuck") as record,
+        tempfile.TemporaryDirectory() as folder,
+        backed(as_fleet=given.fleet) as backing,
+    ):
         outcome = prove(trial, Path(folder), backing)
+        record.add({"trials": 1, "people": trial.people}, broken=len(outcome.violations))
     sys.stdout.write(table(trial, outcome) + "\n")
     return 1 if outcome.violations else 0
 

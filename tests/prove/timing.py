@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from tests.protocol.world.harness import Installation
 from tests.protocol.world.timing_judge import Judge, play, wipe
 from tests.protocol.world.timing_scenarios import Scenario, scenarios
+from tests.prove.record.lines import recording
 from tests.support.clocks import FakeClock
 from worker.logs import configure_logs
 from worker.store.engine import Store
@@ -40,7 +41,7 @@ def main(arguments: Sequence[str]) -> int:
     configure_logs("json", level=logging.CRITICAL)
     seen: Counter[str] = Counter()
 
-    with TemporaryDirectory(prefix="timing-") as name:
+    with recording("timing", seed=options.seed) as record, TemporaryDirectory(prefix="timing-") as name:
         store = Store(f"sqlite:///{Path(name) / 'campaigns.db'}")
         migrate(store)
 
@@ -57,6 +58,7 @@ def main(arguments: Sequence[str]) -> int:
         def judge(scenario: Scenario) -> None:
             problems = problems_of(scenario, store)
             seen.update(scenarios=1, people=len(scenario.people), broken=bool(problems))
+            record.add({"campaigns": 1, "people": len(scenario.people)}, broken=len(problems))
             if problems:
                 sys.stdout.write("\n".join(["", repr(scenario), scenario.file, *problems, ""]))
                 sys.stdout.flush()

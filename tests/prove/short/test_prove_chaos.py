@@ -42,7 +42,7 @@ def test_a_fleet_that_loses_processes_and_jobs_keeps_every_promise(tmp_path: Pat
     outcome = chaos.run_with_servers(trial, tmp_path)
     # then
     assert outcome.is_kept, chaos.table(outcome)
-    assert outcome.disturbances["redis flushed"] > 0
+    assert outcome.disturbances["Redis flushed"] > 0
     assert outcome.disturbances["jobs repeated"] > 0
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Final
 
+from tests.prove.record.lines import recording
 from tests.prove.steps.judge import figures
 from tests.prove.steps.trial import on_postgresql, on_sqlite, tried
 from tests.prove.steps.worlds import random_world
@@ -28,12 +29,17 @@ def main(arguments: Sequence[str]) -> int:
     configure_logs("json", level=logging.CRITICAL)
     seen: Counter[str] = Counter()
     began = time.monotonic()
-    with ExitStack() as stack:
+    with recording("steps", seed=options.seed) as record, ExitStack() as stack:
+        record.seeds = 0
         sqlite = stack.enter_context(on_sqlite())
         postgresql = stack.enter_context(on_postgresql()) if options.postgresql else sqlite
         for place, seed in enumerate(range(options.seed, options.seed + options.count), start=1):
             is_other = options.postgresql and place % options.postgresql == 0
             found = tried(random_world(seed), postgresql if is_other else sqlite)
+            record.seeds += 1
+            disturbed = {"kills": found.kills, "take-overs": found.takeovers, "meanwhile": found.meanwhile}
+            of_people = {key: figures(found.verdicts)[key] for key in ("people", "sent", "kept_out")}
+            record.add({"campaigns": 1, **of_people, **disturbed}, broken=len(found.verdicts.problems))
             seen.update({"worlds": 1, "postgresql": int(bool(is_other)), "broken": bool(found.verdicts.problems)})
             seen.update({"kills": found.kills, "takeovers": found.takeovers, "meanwhile": found.meanwhile})
             seen.update(figures(found.verdicts))

@@ -25,6 +25,7 @@ from urllib.parse import urlencode
 import sqlalchemy as sa
 
 from tests.prove.leaks import dump_redis
+from tests.prove.record.lines import recording
 from tests.prove.world.evidence import miscounted, read_ledger
 from tests.prove.world.product import FIRST_NUMBER
 from tests.prove.world.stage import KEY, Backing, Stage, backed, kill, wait_until
@@ -296,8 +297,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--by-age", action="store_true", help="by the settings, instead of `erase`")
     parser.add_argument("--rebuild", action="store_true", help="`erase --rebuild`")
     asked = parser.parse_args(arguments)
-    with backed(as_fleet=asked.fleet) as backing, tempfile.TemporaryDirectory(prefix="erasing-") as folder:
+    with (
+        recording(f"erasing{' fleet' * asked.fleet}{' by age' * asked.by_age}") as record,
+        backed(as_fleet=asked.fleet) as backing,
+        tempfile.TemporaryDirectory(prefix="erasing-") as folder,
+    ):
         outcome = prove(Trial(asked.people, asked.by_age, asked.rebuild), Path(folder), backing)
+        record.add({"trials": 1, "people": asked.people}, broken=int(not outcome.is_kept))
     sys.stdout.write("\n".join(outcome.lines()) + "\n")
     return 0 if outcome.is_kept else 1
 

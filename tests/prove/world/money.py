@@ -15,6 +15,7 @@ from campaigns.problems import CampaignFileError
 from tests.protocol.world.harness import Installation
 from tests.protocol.world.money_scenarios import BEGIN, PricedWorld, Verdicts, play_world, random_world
 from tests.protocol.world.timing_judge import wipe
+from tests.prove.record.lines import recording
 from tests.support.clocks import FakeClock
 from worker.logs import configure_logs
 from worker.store.engine import Store
@@ -50,16 +51,19 @@ def main(arguments: Sequence[str]) -> int:
     configure_logs("json", level=logging.CRITICAL)
     seen: Counter[str] = Counter()
     began = time.monotonic()
-    with TemporaryDirectory(prefix="money-") as name:
+    with recording("money", seed=options.seed) as record, TemporaryDirectory(prefix="money-") as name:
+        record.seeds = 0
         store = Store(f"sqlite:///{Path(name) / 'campaigns.db'}")
         migrate(store)
         for seed in range(options.seed, options.seed + options.count):
             found = judged(random_world(seed), store)
+            record.seeds += 1
             if found is None:
                 seen["refused"] += 1
                 continue
             seen.update({"worlds": 1, "broken": bool(found.problems)})
             seen.update({figure: getattr(found, figure) for figure in FIGURES})
+            record.add({"worlds": 1, "campaigns": found.campaigns, "texts": found.texts}, broken=len(found.problems))
             if found.problems:
                 sys.stdout.write("\n".join([f"seed {seed}", *found.problems, ""]))
                 sys.stdout.flush()
