@@ -176,7 +176,7 @@ def by_hand(callers: Callers, count: int, seed: int, tally: Tally) -> None:
 
 
 def responses(declared: Mapping[str, Any], method: str, path: str) -> Iterator[str]:
-    """What is declared for a route, and for those whose parameter it may be: `/people/erase` is a `/people/{number}`."""
+    """What is declared for a route, and for those of which it is one: `/people/erase` is a `/people/{number}`."""
     for other, operations in declared.items():
         if re.fullmatch(re.sub(r"\\\{\w+\\\}", "[^/]+", re.escape(other)), path):
             yield from operations.get(method.lower(), {}).get("responses", {})
