@@ -11,9 +11,9 @@ from hypothesis import settings
 from xdist.remote import Producer
 
 from tests.dealing import Dealing, longest_first, one_proof_of_each
+from tests.memory import folder_in_memory
 from tests.prove.record.version import version
 from tests.support.clocks import FakeClock
-from tests.support.memory import folder_in_memory
 from tests.support.servers import PostgresDatabases, PostgresServer, RedisServer, StandbyServer
 from tests.support.shared_postgres import SharedPostgres
 from tests.support.shared_postgres import shared_postgres as share_postgres

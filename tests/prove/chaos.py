@@ -28,13 +28,13 @@ from typing import Any, Final
 
 import psycopg
 
+from tests.memory import folder_in_memory
 from tests.prove.checker import Findings, check
 from tests.prove.record.lines import INTERRUPTED, recording, terminable
 from tests.prove.world.evidence import Ceiling
 from tests.prove.world.product import Audience, write_campaign
 from tests.prove.world.stage import Process, Stage, ends_within, freeze, kill, wait_until
 from tests.prove.world.unrest import QUIET, STOPS_THE_ACCOUNT, unrest
-from tests.support.memory import folder_in_memory
 from tests.support.servers import PostgresServer, RedisServer
 from worker.redis_jobs import redis_queue
 from worker.servers.troubles import Troubles

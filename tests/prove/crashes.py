@@ -23,13 +23,13 @@ import psycopg
 from rich.console import Console
 from rich.table import Table
 
+from tests.memory import folder_in_memory
 from tests.prove.checker import Findings, check
 from tests.prove.record.lines import Recording, recording
 from tests.prove.world.crash_points import LEASED, Case, Database, Kind, World, matrix, sample
 from tests.prove.world.evidence import Ceiling, Evidence, Sending, miscounted, read_ledger
 from tests.prove.world.product import FIRST_NUMBER, Audience, Ended, Product, summary_of, write_campaign
 from tests.prove.world.stage import wait_until
-from tests.support.memory import folder_in_memory
 from tests.support.nursery import Sandbox
 from tests.support.servers import PostgresServer
 from worker.sandbox.contacts import STARTING_LISTS

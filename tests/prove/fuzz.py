@@ -37,12 +37,12 @@ from scheduler.intake.outcome import EditRefused
 from scheduler.intake.taking import read_file, take_up
 from scheduler.receipts.storing import store_receipts
 from scheduler.replies.inbound import take_in
+from tests.memory import folder_in_memory
 from tests.protocol.world.harness import Installation
 from tests.prove.record.lines import recording
 from tests.prove.world import fuzz_inputs as inputs
 from tests.scheduler.web.caller import FORM, KEY, Door, message, post, push, signed
 from tests.support.clocks import START, FakeClock
-from tests.support.memory import folder_in_memory
 from worker.gateway import GatewayClient, GatewayError, MessageStatus, OutgoingMessage
 from worker.gateway.wire import parse_messages
 from worker.logs import configure_logs
