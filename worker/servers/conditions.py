@@ -22,6 +22,7 @@ class Trouble(StrEnum):
     DATABASE_READ_ONLY = "database_read_only"
     DATABASE_SLOW = "database_slow"
     DATABASE_IDLE = "database_idle"
+    DATABASE_CONFLICT = "database_conflict"
     DATABASE_FULL = "database_full"
     DATABASE_FILE = "database_file"
     DATABASE_LOCKED = "database_locked"
@@ -40,6 +41,9 @@ class Trouble(StrEnum):
     REDIS_BUSY = "redis_busy"
     REDIS_UNSAVED = "redis_unsaved"
     REDIS_REFUSES = "redis_refuses"
+
+
+_T = Trouble
 
 
 class ConditionWords(NamedTuple):
@@ -62,100 +66,97 @@ REHEARSE_ANEW: Final = (
 """Replaces `campaigns recover`, which asks a gateway: someone who only rehearses has none."""
 
 WORDS: Final[Mapping[Trouble, ConditionWords]] = {
-    Trouble.DATABASE_AWAY: ConditionWords(
+    _T.DATABASE_AWAY: ConditionWords(
         "the database does not answer", _NOTHING, "check that its server is running, and check CAMPAIGNS_DATABASE_URL"
     ),
-    Trouble.DATABASE_STARTING: ConditionWords(
-        "the database is starting, stopping or recovering", _NOTHING, "wait for it"
-    ),
-    Trouble.DATABASE_CROWDED: ConditionWords(
+    _T.DATABASE_STARTING: ConditionWords("the database is starting, stopping or recovering", _NOTHING, "wait for it"),
+    _T.DATABASE_CROWDED: ConditionWords(
         "the database has no connection left", _NOTHING, "raise its max_connections, or close some of its connections"
     ),
-    Trouble.DATABASE_READ_ONLY: ConditionWords(
+    _T.DATABASE_READ_ONLY: ConditionWords(
         "the database accepts no changes, like a standby",
         _NOTHING,
         "make it accept changes, or point CAMPAIGNS_DATABASE_URL to the primary",
     ),
-    Trouble.DATABASE_SLOW: ConditionWords(
+    _T.DATABASE_SLOW: ConditionWords(
         "the database cancelled a statement that took too long",
         "what was undone is tried again",
         "see what keeps it busy, or raise its statement_timeout or lock_timeout",
     ),
-    Trouble.DATABASE_IDLE: ConditionWords(
+    _T.DATABASE_IDLE: ConditionWords(
         "the database ended a transaction that stayed open too long",
         "what was undone is tried again",
         "see what keeps this machine busy, or raise its idle_in_transaction_session_timeout or transaction_timeout",
     ),
-    Trouble.DATABASE_FULL: ConditionWords(
-        "the database has no room on its disk or in its memory", _NOTHING, "make room"
+    _T.DATABASE_CONFLICT: ConditionWords(
+        "the database undid one of two transactions that were in each other's way",
+        "what was undone is tried again",
+        "if this stays, report it with the log of the database, which names both",
     ),
-    Trouble.DATABASE_FILE: ConditionWords(
+    _T.DATABASE_FULL: ConditionWords("the database has no room on its disk or in its memory", _NOTHING, "make room"),
+    _T.DATABASE_FILE: ConditionWords(
         "the database's file cannot be opened, read or written",
         _NOTHING,
         "check that its disk is mounted and writable, and check CAMPAIGNS_DATABASE_URL",
     ),
-    Trouble.DATABASE_LOCKED: ConditionWords(
+    _T.DATABASE_LOCKED: ConditionWords(
         "another program keeps the database locked",
         _NOTHING,
         "close what has the file open, such as a backup or a shell",
     ),
-    Trouble.DATABASE_DAMAGED: ConditionWords(
+    _T.DATABASE_DAMAGED: ConditionWords(
         "the database is damaged",
         _NOTHING,
         f"stop the service, restore the database from a backup and run: campaigns recover; {REHEARSE_ANEW}",
     ),
-    Trouble.DATABASE_LOST: ConditionWords(
+    _T.DATABASE_LOST: ConditionWords(
         "the database is not the one that texts were sent from",
         _NOTHING,
         f"stop the service, put the right one back if you have it, and run: campaigns recover; {REHEARSE_ANEW}",
     ),
-    Trouble.DATABASE_POOLED: ConditionWords(
+    _T.DATABASE_POOLED: ConditionWords(
         "a pooler gives the database's connections to others between two transactions",
         "what failed is tried again without prepared statements",
         "if this stays, use its session mode",
     ),
-    Trouble.GATEWAY_UNREAD: ConditionWords(
+    _T.GATEWAY_UNREAD: ConditionWords(
         "the gateway's messages cannot be read",
         "receipts, replies (one of which may be STOP) and requests in doubt wait",
         "check that it is running, and run: campaigns doctor",
     ),
-    Trouble.REPLICA_AWAY: ConditionWords(
+    _T.REPLICA_AWAY: ConditionWords(
         "the database's replica does not answer",
         _READ_ELSEWHERE,
         "check that its server is running, and check CAMPAIGNS_READ_DATABASE_URL",
     ),
-    Trouble.REPLICA_BEHIND: ConditionWords(
+    _T.REPLICA_BEHIND: ConditionWords(
         "the database's replica is behind", _READ_ELSEWHERE, "look at its replication, and what keeps it busy"
     ),
-    Trouble.REPLICA_WRONG: ConditionWords(
+    _T.REPLICA_WRONG: ConditionWords(
         "CAMPAIGNS_READ_DATABASE_URL does not lead to a replica of the database",
         _READ_ELSEWHERE,
         "point it to a physical standby of the server in CAMPAIGNS_DATABASE_URL, and to the same database there",
     ),
-    Trouble.REDIS_AWAY: ConditionWords(
-        "Redis does not answer", _UNSENT, "check that its server is running, and check CAMPAIGNS_REDIS_URL"
-    ),
-    Trouble.REDIS_LOADING: ConditionWords("Redis is starting and loads its data", _UNSENT, "wait for it"),
-    Trouble.REDIS_FULL: ConditionWords(
+    _T.REDIS_AWAY: ConditionWords("Redis does not answer", _UNSENT, "check its server, and check CAMPAIGNS_REDIS_URL"),
+    _T.REDIS_LOADING: ConditionWords("Redis is starting and loads its data", _UNSENT, "wait for it"),
+    _T.REDIS_FULL: ConditionWords(
         "Redis has no memory left", _UNSENT, "raise its maxmemory, or remove what else is stored in it"
     ),
-    Trouble.REDIS_FORGETS: ConditionWords(
+    _T.REDIS_FORGETS: ConditionWords(
         "Redis drops keys because it is out of memory",
         "nothing is sent until what was sent is counted in the database",
         "set its maxmemory-policy to noeviction, and raise its maxmemory",
     ),
-    Trouble.REDIS_READ_ONLY: ConditionWords(
+    _T.REDIS_READ_ONLY: ConditionWords(
         "Redis accepts no changes, like a replica", _UNSENT, "point CAMPAIGNS_REDIS_URL to the primary"
     ),
-    Trouble.REDIS_BUSY: ConditionWords(
-        "Redis is busy with a script", _UNSENT, "wait for it, or end it with: SCRIPT KILL"
-    ),
-    Trouble.REDIS_UNSAVED: ConditionWords(
+    _T.REDIS_BUSY: ConditionWords("Redis is busy with a script", _UNSENT, "wait for it, or end it with: SCRIPT KILL"),
+    _T.REDIS_UNSAVED: ConditionWords(
         "Redis accepts no changes, because it cannot save them",
         _UNSENT,
         "check that its disk is not full, and read its log",
     ),
-    Trouble.REDIS_REFUSES: ConditionWords(
+    _T.REDIS_REFUSES: ConditionWords(
         "Redis refuses the user or the password of CAMPAIGNS_REDIS_URL", _UNSENT, "correct it and start again"
     ),
 }
@@ -164,10 +165,10 @@ ITSELF: Final = frozenset(Trouble) - {Trouble.DATABASE_DAMAGED, Trouble.DATABASE
 """Conditions after which our processes need no restart."""
 
 _OF_REPLICA: Final = (Trouble.REPLICA_AWAY, Trouble.REPLICA_BEHIND, Trouble.REPLICA_WRONG)
-SENDS_ON: Final = frozenset({Trouble.GATEWAY_UNREAD, Trouble.DATABASE_SLOW, Trouble.DATABASE_POOLED, *_OF_REPLICA})
+SENDS_ON: Final = frozenset(
+    {_T.GATEWAY_UNREAD, _T.DATABASE_SLOW, _T.DATABASE_CONFLICT, _T.DATABASE_POOLED, *_OF_REPLICA}
+)
 """While these last, what has started is sent all the same."""
-
-_T = Trouble
 
 SQLSTATES: Final[Mapping[str, Trouble]] = {
     "08": _T.DATABASE_AWAY,  # every connection_exception, such as those that a pooler reports
@@ -175,6 +176,8 @@ SQLSTATES: Final[Mapping[str, Trouble]] = {
     "25P03": _T.DATABASE_IDLE,  # idle_in_transaction_session_timeout
     "25P04": _T.DATABASE_IDLE,  # transaction_timeout
     "26000": _T.DATABASE_POOLED,  # invalid_sql_statement_name: prepared on another server connection
+    "40001": _T.DATABASE_CONFLICT,  # serialization_failure
+    "40P01": _T.DATABASE_CONFLICT,  # deadlock_detected
     "42P05": _T.DATABASE_POOLED,  # duplicate_prepared_statement: the same
     "53100": _T.DATABASE_FULL,  # disk_full
     "53200": _T.DATABASE_FULL,  # out_of_memory

@@ -74,9 +74,8 @@ def _send_again(runtime: Runtime, due: Sequence[DueRetry], now: datetime) -> int
     for entry in due:
         by_run[entry.run_id].append(entry)
     with runtime.store.write("retry") as session:
-        begun = sum(_begin(runtime, session, run_id, entries, read, now) for run_id, entries in sorted(by_run.items()))
-        receipts.count_reads(session, reads)
-    return begun
+        receipts.count_reads(session, reads)  # the run before its groups, as when it ends: else the two deadlock
+        return sum(_begin(runtime, session, run_id, entries, read, now) for run_id, entries in sorted(by_run.items()))
 
 
 def _begin(
@@ -161,9 +160,9 @@ def _look(runtime: Runtime, now: datetime) -> int:
         if message is not None:
             shown.append(message)
     with runtime.store.write("retry_watch") as session:
+        receipts.count_reads(session, reads)  # first, as above
         for watched in due:
             left = LOOKS[watched.looks + 1 :]
             failed_text_watch.schedule_look(session, watched, max(watched.began_at + left[0], now) if left else None)
-        receipts.count_reads(session, reads)
     store_receipts(runtime, shown)
     return len(due)

@@ -106,6 +106,7 @@ TRANSACTIONS: Final[Mapping[str, tuple[World, ...]]] = {
     "verdict": (CAME_BACK, *FAULTY),
     "watch": (SLOW,),
     "poll_schedule": ANY,
+    "count_reads": ANY,
     "receipts": ANY,
     "courses": ANY,
     "settle": ANY,

@@ -41,7 +41,9 @@ def resume(
         print_json(resumed_json(campaign, done))
         return
     if done.held:
-        say(f"{amount(done.held, 'request was', 'requests were')} in doubt and is held for you: campaigns held")
+        say(
+            f"{amount(done.held, 'request was', 'requests were')} in doubt; decide what becomes of them: campaigns held"
+        )
     if done.state is None:
         say("the gateway account is resumed")
         return
