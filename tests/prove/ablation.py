@@ -9,185 +9,72 @@ import argparse
 import json
 import logging
 import random
-import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from tests.prove.checker import Findings, check
 from tests.prove.record.lines import Recording, recording
+from tests.prove.spec.observed import Replayed
 from tests.prove.steps import ablated
+from tests.prove.world import fence
+from tests.prove.world.circumstances import Course, Rule, rules
 from tests.prove.world.product import Audience, write_campaign
-from tests.prove.world.stage import Process, Stage, ends_within, kill, wait_until
-from tests.prove.world.unrest import QUIET, only
+from tests.prove.world.stage import Stage, ends_within
 from worker.logs import configure_logs
-from worker.sandbox.exchange import RequestKind
-from worker.sandbox.faults.case import FaultTimes
-from worker.sandbox.faults.plan import FaultPlan, FaultRule
 
-PEOPLE: Final = 60
-BATCH: Final = 5
-END_SECONDS: Final = 60.0
-STARTED_SECONDS: Final = 20.0
-
-LATE: Final = FaultTimes(late_min_seconds=1.0, late_max_seconds=1.8)
-"""Too late for a look right after the failure, and well before `send_by` and `settle` are over."""
-
-SLOW: Final = FaultTimes(slow_seconds=1.5)
-"""Long enough for a kill between the storing of the message and its reply."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """A rule, the function of `removals` that removes it, and the circumstances in which it is needed.
-
-    `act` is what is done to the processes before they are left alone; `patches` change only the circumstances.
-    """
-
-    name: str
-    removal: str
-    faults: FaultPlan
-    act: Callable[["_Course"], None]
-    patches: tuple[str, ...] = ()
-    campaigns: int = 1
-    people: int = PEOPLE
-    more: str = ""
-    settings: Mapping[str, str] = field(default_factory=dict)
+END_SECONDS: Final = 90.0
 
 
 @dataclass(frozen=True, slots=True)
 class Missed:
-    """The findings with the rule and without it."""
+    """The findings with the rule and without it, and what of both is in the model of the protocol."""
 
     rule: str
     kept: Findings
     broken: Findings
     seconds: float
+    kept_replayed: Replayed = field(default_factory=Replayed)
+    broken_replayed: Replayed = field(default_factory=Replayed)
 
     @property
     def is_needed(self) -> bool:
-        """Return whether nothing breaks with the rule, and texts are doubled, lost or sent against it without it."""
-        return not self.kept.violations and self.broken.doubled + self.broken.lost + self.broken.against > 0
+        """Return whether nothing breaks with the rule, and something does without it: texts are doubled, lost or sent
+        against it, or what is committed is no step of the model.
+        """
+        is_kept = not self.kept.violations and not self.kept_replayed.problems
+        return (
+            is_kept and self.broken.doubled + self.broken.lost + self.broken.against + self.broken_replayed.outside > 0
+        )
 
 
-@dataclass
-class _Course:
-    """One of the two trials of a rule."""
-
-    stage: Stage
-    command: tuple[str, ...]
-    victim: tuple[str, ...]
-    rng: random.Random
-
-    def start(self) -> Process:
-        return self.stage.start(*self.command, victim=self.victim)
-
-    def wait_for_more(self, messages: int) -> None:
-        """Wait until the gateway has this many more messages than now."""
-        now = self.stage.stored()
-        wait_until(lambda: self.stage.stored() >= now + messages, STARTED_SECONDS)
-
-
-def _nothing(_course: _Course) -> None:
-    """Do nothing: the faults are enough."""
-
-
-def _kill_between(course: _Course) -> None:
-    """Kill with SIGKILL as soon as the gateway has stored something that the process does not know about yet."""
-    for _ in range(3):
-        process = course.start()
-        course.wait_for_more(1)
-        kill(process)
-
-
-def _restore_backup(course: _Course) -> None:
-    """Copy the database at one kill, and put the copy back after another."""
-    stage = course.stage
-    backup = stage.folder / "backup"
-    backup.mkdir()
-    files = (stage.database.name, f"{stage.database.name}-wal")
-    for step in range(2):
-        process = course.start()
-        course.wait_for_more(2 * BATCH)
-        kill(process)
-        if step == 0:
-            for name in files:
-                shutil.copy(stage.folder / name, backup / name)
-    for leftover in (*files, f"{stage.database.name}-shm"):
-        (stage.folder / leftover).unlink(missing_ok=True)
-    for name in files:
-        shutil.copy(backup / name, stage.folder / name)
-
-
-def _lose_database(course: _Course) -> None:
-    """Kill with SIGKILL and delete the database; somebody runs `recover` before anything is planned anew."""
-    process = course.start()
-    course.wait_for_more(4 * BATCH)
-    kill(process)
-    database = course.stage.database
-    for name in ("", "-wal", "-shm"):
-        database.with_name(f"{database.name}{name}").unlink(missing_ok=True)
-    course.stage.product.run("recover", victim=course.victim)
-
-
-def _one_after_the_other(seed: int) -> FaultPlan:
-    """The second and third request are lost, the fifth and sixth are answered late; the others make reads trusted."""
-
-    def rule(name: str, first: int) -> FaultRule:
-        return FaultRule((RequestKind.SEND,), 1.0, {name: 1.0}, from_request=first, until_request=first + 1)
-
-    return FaultPlan(seed, (rule("drop_before", 2), rule("slow_reply", 5)), FaultTimes(slow_seconds=4.0))
-
-
-def rules(seed: int) -> tuple[Rule, ...]:
-    """Every rule that is tried."""
-    lost_replies = only(0.4, seed, "server_error_after", "drop_after", "html_after", "empty_after")
-    return (
-        Rule("retry every error", "retry_every_error", lost_replies, _nothing),
-        Rule("trust success: false", "trust_refusals", only(0.4, seed, "failure_unknown_after"), _nothing),
-        # It checks `send_by`, and that nothing was concluded meanwhile. The rate keeps the run going until the hanging
-        # request is written.
-        Rule("no last check", "no_last_check", QUIET, _nothing, patches=("stall",), more="  rate: 5/second\n"),
-        Rule("settle at once", "settle_at_once", only(0.4, seed, "late_server_error", times=LATE), _nothing),
-        # Requests of the first campaign are lost; those of the second, to the same people, are stored and answered
-        # late.
-        # One thread, so that they come in this order.
-        Rule(
-            "no number lock",
-            "no_number_lock",
-            _one_after_the_other(seed),
-            _nothing,
-            campaigns=2,
-            people=3 * BATCH,
-            settings={"threads": "1"},
-        ),
-        Rule("no quarantine", "no_quarantine", only(1.0, seed, "slow_reply", times=SLOW), _restore_backup),
-        Rule("what is found is not kept", "keep_nothing", QUIET, _lose_database, more="  rate: 20/second\n"),
-        Rule("intent not committed", "intent_not_committed", only(1.0, seed, "slow_reply", times=SLOW), _kill_between),
-    )
-
-
-def _try(rule: Rule, folder: Path, seed: int, *, removed: bool) -> Findings:
+def _try(rule: Rule, folder: Path, seed: int, *, removed: bool) -> tuple[Findings, Replayed]:
     patches = (*rule.patches, *((rule.removal,) if removed else ()))
     victim = tuple(argument for name in patches for argument in ("--patch", f"tests.prove.world.removals:{name}"))
-    with Stage(folder, settings=dict(rule.settings)) as stage:
+    with Stage(folder, settings=dict(rule.settings), keeps_book=True) as stage:
         audiences = [
-            write_campaign(folder, f"news-{n}", recipients=rule.people, batch_size=BATCH, more=rule.more)
+            write_campaign(folder, f"news-{n}", recipients=rule.people, batch_size=rule.batch, more=rule.more)
             for n in range(rule.campaigns)
         ]
         command = ("run", *(str(audience.path) for audience in audiences), "--json", "--verbose")
         stage.put_faults(rule.faults)
-        course = _Course(stage, command, victim, random.Random(seed))
+        numbers = sorted(number for audience in audiences for number in audience.eligible)
+        course = Course(stage, command, victim, random.Random(seed), numbers)
         rule.act(course)
         _end(course, audiences)
-        return check(stage.evidence(audiences))
+        if not stage.posts():
+            raise RuntimeError(
+                f"nothing was sent, which looks as if everybody was lost: {stage.errors_of_last()[-300:]}"
+            )
+        return check(stage.evidence(audiences)), stage.replayed(limit=rule.rate)
 
 
-def _end(course: _Course, audiences: Sequence[Audience]) -> None:
+def _end(course: Course, audiences: Sequence[Audience]) -> None:
     """Let it run to its end, and do what it asks a person to do."""
     until = time.monotonic() + END_SECONDS
     while time.monotonic() < until:
@@ -205,9 +92,9 @@ def _end(course: _Course, audiences: Sequence[Audience]) -> None:
 def ablate(rule: Rule, folder: Path, seed: int) -> Missed:
     """Try a rule's circumstances with it and without it."""
     began = time.monotonic()
-    kept = _try(rule, folder / "kept", seed, removed=False)
-    broken = _try(rule, folder / "broken", seed, removed=True)
-    return Missed(rule.name, kept, broken, time.monotonic() - began)
+    kept, kept_replayed = _try(rule, folder / "kept", seed, removed=False)
+    broken, broken_replayed = _try(rule, folder / "broken", seed, removed=True)
+    return Missed(rule.name, kept, broken, time.monotonic() - began, kept_replayed, broken_replayed)
 
 
 def ablate_condition(seed: int) -> Missed:
@@ -218,9 +105,17 @@ def ablate_condition(seed: int) -> Missed:
     return Missed(ablated.RULE, kept, broken, time.monotonic() - began)
 
 
+def ablate_fence(folder: Path, seed: int) -> Missed:
+    """Try two schedulers, of which one wakes up with a verdict after the other has taken the lease."""
+    began = time.monotonic()
+    kept, kept_replayed = fence.tried(folder / "kept", seed, removed=False)
+    broken, broken_replayed = fence.tried(folder / "broken", seed, removed=True)
+    return Missed(fence.RULE, kept, broken, time.monotonic() - began, kept_replayed, broken_replayed)
+
+
 HEAD: Final = (
     f"{'rule':<22}{'with it: violations':>20}{'without: violations':>21}{'doubled':>9}{'lost':>6}{'against':>9}"
-    f"{'seconds':>9}"
+    f"{'in the model':>14}{'not in it':>11}{'seconds':>9}"
 )
 
 
@@ -228,10 +123,14 @@ def table(result: Missed) -> str:
     """The findings with a rule and without it, in one line; and every violation of the whole product."""
     line = (
         f"{result.rule:<22}{len(result.kept.violations):>20}{len(result.broken.violations):>21}"
-        f"{result.broken.doubled:>9}{result.broken.lost:>6}{result.broken.against:>9}{result.seconds:>9.0f}"
+        f"{result.broken.doubled:>9}{result.broken.lost:>6}{result.broken.against:>9}"
+        f"{result.kept_replayed.validated + result.broken_replayed.validated:>14,}{result.broken_replayed.outside:>11}"
+        f"{result.seconds:>9.0f}"
     )
     verdict = "" if result.is_needed else "  NOT MISSED"
-    return "\n".join([line + verdict, *(f"WITH {result.rule}: {each}" for each in result.kept.violations)])
+    found = [*result.kept.violations, *result.kept_replayed.problems]
+    without = [f"  without it: {each}" for each in result.broken_replayed.problems[:1]]
+    return "\n".join([line + verdict, *without, *(f"WITH {result.rule}: {each}" for each in found)])
 
 
 def _told(result: Missed, record: Recording) -> Missed:
@@ -250,20 +149,25 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="work in this folder and leave it behind")
     chosen = parser.parse_args(arguments)
-    tried = [rule for rule in rules(chosen.seed) if not chosen.only or any(part in rule.name for part in chosen.only)]
     results = []
+    steps: list[tuple[str, Callable[[Path], Missed]]] = [
+        (rule.name, partial(ablate, rule, seed=chosen.seed)) for rule in rules(chosen.seed)
+    ]
+    steps += [(fence.RULE, partial(ablate_fence, seed=chosen.seed))]
+    steps += [(ablated.RULE, lambda _folder: ablate_condition(chosen.seed))]
     configure_logs("json", level=logging.CRITICAL)
-    is_all = not chosen.only or any(part in ablated.RULE for part in chosen.only)
+
+    def is_chosen(rule: str) -> bool:
+        return not chosen.only or any(part in rule for part in chosen.only)
+
     sys.stdout.write(HEAD + "\n")
     with (
         recording("ablation", seed=chosen.seed) as record,
         tempfile.TemporaryDirectory(prefix="ablation-") as temporary,
     ):
-        for rule in tried:
-            folder = (chosen.keep or Path(temporary)) / rule.removal
-            results.append(_told(ablate(rule, folder, chosen.seed), record))
-        if is_all:
-            results.append(_told(ablate_condition(chosen.seed), record))
+        for name, ablation in steps:
+            if is_chosen(name):
+                results.append(_told(ablation((chosen.keep or Path(temporary)) / name.replace(" ", "_")), record))
     if chosen.json:
         chosen.json.write_text(json.dumps([asdict(result) for result in results], indent=1) + "\n")
     return 0 if all(result.is_needed for result in results) else 1

@@ -31,6 +31,9 @@ import psycopg
 from tests.memory import folder_in_memory
 from tests.prove.checker import Findings, check
 from tests.prove.record.lines import INTERRUPTED, recording, terminable
+from tests.prove.spec.book import keep_commit_times
+from tests.prove.spec.lives import table as replayed_table
+from tests.prove.spec.observed import Replayed
 from tests.prove.world.evidence import Ceiling
 from tests.prove.world.product import Audience, write_campaign
 from tests.prove.world.stage import Process, Stage, ends_within, freeze, kill, wait_until
@@ -124,7 +127,8 @@ class Trial:
 class Outcome:
     """The result. `disturbances` counts everything that was done to the processes, by kind.
 
-    `last_words`: if it did not end in time, the end of the last process's error output.
+    `last_words`: if it did not end in time, the end of the last process's error output. `replayed`: what was committed,
+    as steps of the model.
     """
 
     trial: Trial
@@ -135,16 +139,18 @@ class Outcome:
     seconds: float
     ended_in_time: bool
     last_words: str = ""
+    replayed: Replayed = field(default_factory=Replayed)
 
     @property
     def is_kept(self) -> bool:
-        """Return whether every promise was kept."""
+        """Return whether every promise was kept, by steps of the model alone."""
         return not self.broken
 
     @property
     def broken(self) -> int:
-        """How many promises were broken."""
-        return len(self.findings.violations) + (not self.ended_in_time) + self.disturbances.get(GAVE_UP, 0)
+        """How many promises were broken, and changes made that are no steps of the model."""
+        found = len(self.findings.violations) + len(self.replayed.problems)
+        return found + (not self.ended_in_time) + self.disturbances.get(GAVE_UP, 0)
 
     def figures(self) -> dict[str, int]:
         """What it adds to the record."""
@@ -154,6 +160,7 @@ class Outcome:
             "trials": 1, "recipients": found.recipients, "requests": self.posts, "stored": found.stored,
             "faults": sum(self.faults.values()), "kills": sum(done.get(name, 0) for name in KILLS), **others,
             "held": found.held, "failed": found.failed, "doubled": found.doubled, "lost": found.lost,
+            "transitions": self.replayed.validated, "not in the model": self.replayed.outside,
         }  # fmt: skip
 
 
@@ -200,6 +207,7 @@ class _Course:
     def lose_database(self) -> None:
         """Between two lives: delete it, drop its last commits, or put back an older one; somebody recovers at once."""
         database = self.stage.database
+        self.stage.end_life()
         files = [database.with_name(f"{database.name}{ending}") for ending in ("", "-wal", "-shm")]
         way = self.rng.choice(("deleted", "log deleted", "restored"))
         backup = self.stage.folder / "backup.db"
@@ -395,7 +403,7 @@ def run(trial: Trial, folder: Path, *, servers: Servers | None = None) -> Outcom
     ceiling = Ceiling(2 * trial.rate, timedelta(seconds=1), slack_segments=slack)
     database_url, redis_url = (servers.url, servers.redis.url) if servers else ("", "")
     settings = {"start_wait_seconds": START_WAIT_SECONDS} if trial.servers else {}
-    with Stage(folder, database_url, redis_url, settings) as stage:
+    with Stage(folder, database_url, redis_url, settings, keeps_book=True) as stage:
         if servers is None:
             audiences, has_ended, disturbances = embedded(trial, stage)
         else:
@@ -411,6 +419,7 @@ def run(trial: Trial, folder: Path, *, servers: Servers | None = None) -> Outcom
             time.monotonic() - began,
             has_ended,
             last_words,
+            stage.replayed(limit=(trial.rate, 1.0)),
         )
 
 
@@ -427,7 +436,8 @@ def table(outcome: Outcome) -> str:
     rows = [f"{name:>20}  {value}" for name, value in lines.items()]
     violations = [f"VIOLATION: {each}" for each in found.violations]
     said = [f"the last process said: {outcome.last_words}"] if outcome.last_words else []
-    return "\n".join([*rows, f"{'faults by kind':>20}  {kinds}", *violations, *said])
+    model = replayed_table(outcome.replayed)
+    return "\n".join([*rows, f"{'faults by kind':>20}  {kinds}", model, *violations, *said])
 
 
 def run_with_servers(trial: Trial, folder: Path) -> Outcome:
@@ -439,7 +449,9 @@ def run_with_servers(trial: Trial, folder: Path) -> Outcome:
         for server in (redis, postgres):
             stack.callback(server.close)
             server.start()
-        return run(trial, folder, servers=Servers(redis, postgres, postgres.url(postgres.create_database())))
+        url = postgres.url(postgres.create_database())
+        keep_commit_times(postgres, url)
+        return run(trial, folder, servers=Servers(redis, postgres, url))
 
 
 def run_many(trials: int, arguments: Sequence[str], seed: int) -> list[dict[str, Any]]:
@@ -481,6 +493,9 @@ def sums(outcomes: Sequence[dict[str, Any]]) -> str:
         total.update({"posts": outcome.get("posts", 0), "faults": sum(outcome.get("faults", {}).values())})
         total.update(outcome.get("disturbances", {}))
         total.update({k: v for k, v in outcome.get("findings", {}).items() if isinstance(v, int)})
+        replayed = outcome.get("replayed", {})
+        total["transitions validated"] += replayed.get("validated", 0)
+        total["transitions not in the model"] += replayed.get("outside", 0)
     return "\n".join(f"{name:>32}  {value:,}" for name, value in total.items())
 
 

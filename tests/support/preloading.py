@@ -16,6 +16,7 @@ from scheduler.web.desk.rendering import compile_templates
 ROOTS: Final = ("campaigns", "worker", "scheduler")
 
 LATER: Final = (
+    "tests.prove.spec.book",
     "tests.prove.world.victim",
     "tests.prove.world.removals",
     "alembic.command",

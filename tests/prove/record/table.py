@@ -6,6 +6,7 @@ from typing import Final
 
 from tests.prove.crashes import MATRIX, SAMPLE
 from tests.prove.record.lines import Ended, Line
+from tests.prove.spec.mutants import MUTANTS
 from tests.prove.world.crash_points import matrix
 
 EMBEDDED, FLEET = "chaos embedded", "chaos fleet"
@@ -75,7 +76,10 @@ PIECES: Final = (
         "chaos --mode embedded --trials 4 --recipients 10000 --batch 50 --rate 2000 --kills 20 --faults 0.3 --endure"
         " --minutes 6 --seed {seed}",
         12,
-        (Count("recipients, one process under faults", 500_000, (EMBEDDED,), ("recipients",)),),
+        (
+            Count("recipients, one process under faults", 500_000, (EMBEDDED,), ("recipients",)),
+            Count("changes that are steps of the model", 1_000_000, (EMBEDDED, FLEET), ("transitions",)),
+        ),
     ),
     Piece(
         EMBEDDED,
@@ -107,7 +111,8 @@ PIECES: Final = (
     ),
     _alone(MATRIX, "crashes --long --from {case} --cases 172 --seed 1", 5, "cases", len(matrix(1))),
     _alone("histories", "histories --count 20000 --at-once 2 --seed {seed}", 5, "histories", 1_000_000),
-    _alone("ablation", "ablation --seed {seed}", 10, "rules", 9),
+    _alone("spec", "spec", 3, "mutants", len(MUTANTS)),
+    _alone("ablation", "ablation --seed {seed}", 30, "rules", len(MUTANTS)),
     _alone("stops", "stops --seed {seed}", 4, "stops", 1_000),
     _alone("stops fleet", "stops --fleet --seed {seed}", 4, "stops", 1_000),
     _alone("stuck", "stuck", 3, "trials", 2),

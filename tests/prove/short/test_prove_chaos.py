@@ -8,7 +8,7 @@ import pytest
 from tests.prove import ablation, chaos
 from tests.prove.chaos import GAVE_UP, Outcome, Trial
 from tests.prove.checker import Findings
-from tests.prove.world import removals
+from tests.prove.world import circumstances, removals
 from tests.prove.world.crash_points import points
 from tests.prove.world.stage import Stage, ends_within, freeze, kill, wait_until
 from tests.prove.world.unrest import ASKS_A_PERSON, LYING_READS, QUIET, STOPS_THE_ACCOUNT, TIMES, unrest
@@ -56,7 +56,7 @@ def test_a_fleet_that_loses_processes_and_jobs_keeps_every_promise(tmp_path: Pat
 )
 def test_a_product_without_the_rule_is_found_out(name: str, tmp_path: Path) -> None:
     # given
-    rule = next(rule for rule in ablation.rules(SEED) if rule.name == name)
+    rule = next(rule for rule in circumstances.rules(SEED) if rule.name == name)
     # when
     missed = ablation.ablate(rule, tmp_path, SEED)
     # then
@@ -65,9 +65,9 @@ def test_a_product_without_the_rule_is_found_out(name: str, tmp_path: Path) -> N
 
 def test_every_rule_has_a_way_to_take_it_away() -> None:
     # given / when
-    rules = ablation.rules(SEED)
+    rules = circumstances.rules(SEED)
     # then
-    assert len({rule.name for rule in rules}) == len({rule.removal for rule in rules}) == 8
+    assert len({rule.name for rule in rules}) == len({rule.removal for rule in rules}) >= 8
     assert all(callable(getattr(removals, name)) for rule in rules for name in (rule.removal, *rule.patches))
 
 

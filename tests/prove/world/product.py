@@ -51,11 +51,15 @@ class Ended:
 
 
 class Product:
-    """An installation in a folder: every command works there, and its output is kept in `outputs`."""
+    """An installation in a folder: every command works there, and its output is kept in `outputs`.
+
+    `victim`: the options of `tests.prove.world.victim` that every process gets.
+    """
 
     def __init__(self, folder: Path, *, gateway_url: str, key: str, **settings: str) -> None:
         self.folder = folder
         self.outputs: list[Path] = []
+        self.victim: tuple[str, ...] = ()
         self._names = count(1)
         clean = {name: value for name, value in os.environ.items() if not name.startswith("CAMPAIGNS_")}
         self.environment = {
@@ -69,14 +73,14 @@ class Product:
         }
 
     def start(self, *command: str, victim: Sequence[str] = ()) -> subprocess.Popen[bytes]:
-        """Start `campaigns COMMAND`; `victim` are options of `tests.prove.world.victim`.
+        """Start `campaigns COMMAND`; `victim` are more options of `tests.prove.world.victim`.
 
         Its output goes to two files.
         """
         out, err = self._files(command[0])
         with out.open("wb") as stdout, err.open("wb") as stderr:
             return subprocess.Popen(
-                [sys.executable, "-m", "tests.prove.world.victim", *victim, "--", *command],
+                [sys.executable, "-m", "tests.prove.world.victim", *self.victim, *victim, "--", *command],
                 cwd=self.folder,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
@@ -88,7 +92,11 @@ class Product:
         """Start it as `run` does, without waiting for its end."""
         stdout, stderr = self._files(command[0])
         return nursery.start(
-            [*victim, "--", *command], folder=self.folder, env=self.environment, stdout=stdout, stderr=stderr
+            [*self.victim, *victim, "--", *command],
+            folder=self.folder,
+            env=self.environment,
+            stdout=stdout,
+            stderr=stderr,
         )
 
     def run(self, *command: str, victim: Sequence[str] = (), timeout_seconds: float = 150) -> Ended:

@@ -1,11 +1,12 @@
 """What takes a rule of the send protocol away, for `victim --patch tests.prove.world.removals:NAME`: never in the
 product.
 
-Each function changes the process that calls it, for good. The last two change only its circumstances, no rule.
+Each function changes the process that calls it, for good. The last three change only its circumstances, no rule.
 """
 
 import ctypes
 import itertools
+import os
 import signal
 import sys
 import threading
@@ -16,21 +17,24 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
+import sqlalchemy as sa
 from sqlalchemy import text
 from sqlmodel import Session
 
 from campaigns.protocol.verdicts import LookUp, Verdict
 from scheduler.ticks.sending import reconcile
-from worker import runtime
+from worker import database
 from worker.gateway import GatewayClient, GatewayError, SendOutcome
 from worker.gateway.errors import FailureUnknown
+from worker.limits.ledger import StoreLedger
 from worker.marker import FileMarker
 from worker.sending import dispatch
 from worker.sending.outcomes import Outcomes
 from worker.store.engine import Store
-from worker.store.sending import accepted_before, accounts, intent
+from worker.store.sending import accepted_before, accounts, intent, outcome
 from worker.store.sending.intent import Intent
 from worker.store.statements import Statement
+from worker.throttle.memory import InMemoryThrottle
 
 NUMBER_LOCK: Final = "uq_recipient_in_doubt"
 
@@ -74,6 +78,11 @@ def trust_refusals() -> None:
     _believe(lambda error: isinstance(error, FailureUnknown))
 
 
+def trust_allow_list() -> None:
+    """Believe that what the allow-list calls a refusal was not stored."""
+    _believe(lambda error: error.outcome not in {SendOutcome.UNKNOWN, SendOutcome.NOT_SENT})
+
+
 def no_last_check() -> None:
     """Write a request whenever its connection stands: after `send_by`, and after it was concluded as lost."""
 
@@ -98,6 +107,54 @@ def settle_at_once() -> None:
     _patch(reconcile, "verdict", make)
 
 
+def no_control() -> None:
+    """Believe whole reads that show nothing, whether or not they would have shown anything."""
+
+    def make(verdict: Callable[..., Verdict]) -> Callable[..., Verdict]:
+        def trusting(looks: Sequence[LookUp], **rest: Any) -> Verdict:
+            return verdict([replace(look, control=True) for look in looks], **rest)
+
+        return trusting
+
+    _patch(reconcile, "verdict", make)
+
+
+def _without(update: sa.Update, part: str) -> Statement:
+    """The statement without the conditions in which this stands: first without its WHERE, then with all others."""
+    kept = [each for each in update._where_criteria if part not in str(each)]
+    update._where_criteria = ()
+    return Statement(update.where(*kept))
+
+
+def close_twice() -> None:
+    """Record an outcome although another one was recorded before."""
+    _patch(outcome, "CLOSE_ATTEMPT", lambda closing: _without(closing.clause, "attempt.state"))
+
+
+def no_opt_out_in_intent() -> None:
+    """Look at the list of opt-outs in plans alone."""
+    _patch(intent, "PROMISE", lambda promise: _without(promise.clause, "suppression"))
+
+
+def no_limit() -> None:
+    """Grant every request at once."""
+
+    def make(reserve: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda self, cost_segments, _limits, **rest: reserve(self, cost_segments, [], **rest)
+
+    _patch(InMemoryThrottle, "reserve", make)
+
+
+def no_fence() -> None:
+    """Let whoever once held the lease write on."""
+    _patch(Store, "fenced", lambda _: lambda self, _fence: self)
+
+
+def forget_grants() -> None:
+    """Begin every limit anew when the process begins."""
+    _patch(StoreLedger, "__call__", lambda _: lambda *_args: [])
+
+
 def no_number_lock() -> None:
     """Let a number be in doubt in several requests at once."""
 
@@ -110,15 +167,8 @@ def no_number_lock() -> None:
 
         return make_schema
 
-    def without_condition(promise: Statement) -> Statement:
-        # The statement without its WHERE, and then with all of it except the lock.
-        update = promise.clause
-        kept = [each for each in update._where_criteria if "NOT IN" not in str(each)]
-        update._where_criteria = ()
-        return Statement(update.where(*kept))
-
-    _patch(runtime, "migrate", without_index)
-    _patch(intent, "PROMISE", without_condition)
+    _patch(database, "migrate", without_index)
+    _patch(intent, "PROMISE", lambda promise: _without(promise.clause, "NOT IN"))
 
 
 def no_quarantine() -> None:
@@ -174,6 +224,22 @@ def intent_not_committed() -> None:
     _patch(Store, "write", promised)
     _patch(GatewayClient, "send_bulk", posted)
     _patch(FileMarker, "advance", _nothing)
+
+
+def suspend_before_verdict() -> None:
+    """Stop this process once, between its first decisive look at a request and the transaction that records it."""
+    count = itertools.count()
+
+    def make(verdict: Callable[..., Verdict]) -> Callable[..., Verdict]:
+        def suspended(*args: Any, **values: Any) -> Verdict:
+            concluded = verdict(*args, **values)
+            if concluded is not Verdict.WAIT and next(count) == 0:
+                os.kill(os.getpid(), signal.SIGSTOP)
+            return concluded
+
+        return suspended
+
+    _patch(reconcile, "verdict", make)
 
 
 def stall() -> None:

@@ -2,7 +2,9 @@
 
 import json
 import os
+import shutil
 import signal
+import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
@@ -14,8 +16,11 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from tests.prove.leaks import dump_redis
+from tests.prove.spec.book import KEEP, Commit, keep_commit_times, read_book
+from tests.prove.spec.lives import replay
+from tests.prove.spec.observed import Replayed
 from tests.prove.world.evidence import Ceiling, Evidence, Sending, miscounted, read_ledger
-from tests.prove.world.product import Audience, Product, summary_of
+from tests.prove.world.product import QUICK, Audience, Product, summary_of
 from tests.support.nursery import Sandbox
 from tests.support.servers import PostgresServer, RedisServer
 from worker.sandbox.faults.plan import FaultPlan
@@ -49,29 +54,35 @@ class Backing:
 
 
 @contextmanager
-def backed(*, as_fleet: bool) -> Iterator[Backing]:
-    """SQLite, or Redis and PostgreSQL servers that end with the block."""
+def backed(*, as_fleet: bool, keeps_book: bool = False) -> Iterator[Backing]:
+    """SQLite, or Redis and PostgreSQL servers that end with the block; `keeps_book`: for stages that keep one."""
     if not as_fleet:
         yield Backing()
         return
     with closing(RedisServer()) as redis, closing(PostgresServer()) as postgres:
         redis.start()
         postgres.start()
-        yield Backing(postgres.url(postgres.create_database()), redis.url)
+        url = postgres.url(postgres.create_database())
+        if keeps_book:
+            keep_commit_times(postgres, url)
+        yield Backing(url, redis.url)
 
 
 @dataclass
 class Stage:
     """A folder with a sandbox, in which the product is started. Everything started ends with the block.
 
-    Without `database_url` it uses SQLite. `settings` are further settings of the product, by name.
+    Without `database_url` it uses SQLite. `settings` are further settings of the product, by name. `keeps_book`: what
+    is committed is written down, for `replayed`.
     """
 
     folder: Path
     database_url: str = ""
     redis_url: str = ""
     settings: dict[str, str] = field(default_factory=dict)
+    keeps_book: bool = False
     processes: list[Process] = field(default_factory=list)
+    lives: list[list[Commit]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.ledger = self.folder / "ledger.jsonl"
@@ -90,6 +101,7 @@ class Stage:
             self.folder, gateway_url=self.sandbox.url, key=KEY, database_url=url, redis_url=self.redis_url,
             inbox=str(self.inbox), **self.settings,
         )  # fmt: skip
+        self.product.victim = KEEP if self.keeps_book else ()
         return self
 
     def __exit__(
@@ -160,6 +172,23 @@ class Stage:
             sendings, read_ledger(self.ledger), outputs, KEY, ceiling, texts_may_change=True, rows_may_be_hidden=True,
             miscounted=miscounted(self.database_url or f"sqlite:///{self.database}"),
         )  # fmt: skip
+
+    def end_life(self) -> None:
+        """Read the book of a database that is about to be lost or replaced. Nobody may work on it."""
+        if not self.keeps_book or not self.database.exists():
+            return
+        with tempfile.TemporaryDirectory(dir=self.folder) as copy:  # whoever opens it would empty its log
+            for ending in ("", "-wal"):
+                file = self.database.with_name(f"{self.database.name}{ending}")
+                if file.exists():
+                    shutil.copy(file, copy)
+            self.lives.append(read_book(f"sqlite:///{copy}/{self.database.name}"))
+
+    def replayed(self, *, limit: tuple[int, float] = (0, 1.0)) -> Replayed:
+        """Check what was committed and stored against the model; `limit` is that of a run, as (segments, seconds)."""
+        lives = [*self.lives, read_book(self.database_url or f"sqlite:///{self.database}")]
+        settle_seconds = float(QUICK["CAMPAIGNS_SETTLE_SECONDS"])
+        return replay(lives, read_ledger(self.ledger), settle_seconds=settle_seconds, limit=limit)
 
     def _sending(self, audience: Audience) -> Sending:
         ended = self.product.run("status", audience.campaign, "--json")
