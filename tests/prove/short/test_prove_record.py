@@ -175,7 +175,11 @@ def test_every_command_of_the_proof_is_a_piece_of_make_prove() -> None:
 def test_every_option_of_a_piece_is_one_of_its_command() -> None:
     for piece in table.PIECES:
         module, *arguments = piece.arguments([])
-        spec = find_spec(f"{module}.__main__") if module == "tests.prove.steps" else find_spec(module)
+        spec = (
+            find_spec(f"{module}.__main__")
+            if module in {"tests.prove.spec", "tests.prove.steps"}
+            else find_spec(module)
+        )
         assert spec is not None
         assert spec.origin is not None
         source = Path(spec.origin).read_text(encoding="utf-8")
