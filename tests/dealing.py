@@ -17,6 +17,7 @@ CROWDS: Final = (
     "tests/scheduler/services/",
     "tests/prove/short/test_prove_chaos.py",
     "tests/prove/short/test_prove_crashes.py::test_crashes_break_no_promise",
+    "tests/prove/short/test_prove_faults.py",
     "tests/prove/short/test_prove_stops.py",
 )
 CROWDS_AT_ONCE: Final = 3

