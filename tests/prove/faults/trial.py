@@ -278,6 +278,15 @@ def events(world: World, event: str) -> list[dict[str, object]]:
     return [told for line in lines if (told := json.loads(line)).get("event") == event]
 
 
+def figures(outcome: Outcome) -> dict[str, float]:
+    """What is recorded of a trial."""
+    found = outcome.findings
+    if found is None:
+        return {"faults": 1}
+    people = {name: getattr(found, name) for name in ("recipients", "doubled", "lost", "held", "unsettled")}
+    return {"faults": 1, "kept": int(outcome.is_kept), **people}
+
+
 def table(outcome: Outcome) -> str:
     """What was tried and found, and every violation, one item per line."""
     fault, found = outcome.fault, outcome.findings

@@ -117,6 +117,7 @@ PIECES: Final = (
     _alone("stops fleet", "stops --fleet --seed {seed}", 4, "stops", 1_000),
     _alone("stuck", "stuck", 3, "trials", 2),
     _alone("stuck fleet", "stuck --fleet", 3, "trials", 2),
+    _alone("faults", "faults --count 5 --seed {seed}", 10, "faults", 15),
     _alone("erasing", "traces.erasing --rebuild", 3, "trials", 2),
     _alone("erasing by age", "traces.erasing --by-age", 3, "trials", 2),
     _alone("erasing fleet", "traces.erasing --fleet --rebuild", 3, "trials", 2),

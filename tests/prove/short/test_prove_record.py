@@ -17,6 +17,9 @@ from tests.prove.record.lines import Ended, Line, recording
 from tests.prove.record.version import ROOT, UNKNOWN, version
 from tests.prove.world.crash_points import matrix
 
+PACKAGES = frozenset({"tests.prove.faults", "tests.prove.spec", "tests.prove.steps"})
+"""Commands with a module `__main__`."""
+
 LINE = Line(
     what="histories", seed=4, seeds=1, first=0, arguments="--seed 4", version="ab12cd34ef", is_dirty=False,
     began_at="2026-11-30T22:10:00+00:00", seconds=720.0, load=(0.5, 2.25),
@@ -175,11 +178,7 @@ def test_every_command_of_the_proof_is_a_piece_of_make_prove() -> None:
 def test_every_option_of_a_piece_is_one_of_its_command() -> None:
     for piece in table.PIECES:
         module, *arguments = piece.arguments([])
-        spec = (
-            find_spec(f"{module}.__main__")
-            if module in {"tests.prove.spec", "tests.prove.steps"}
-            else find_spec(module)
-        )
+        spec = find_spec(f"{module}.__main__") if module in PACKAGES else find_spec(module)
         assert spec is not None
         assert spec.origin is not None
         source = Path(spec.origin).read_text(encoding="utf-8")
