@@ -1,6 +1,7 @@
 """Where the process is killed, in which world, and all other variations: the matrix of the crash proof."""
 
 import random
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -258,6 +259,10 @@ ONCE: Final = frozenset(
 """What one process does, or may do, only once: the n-th time is then the n-th process that is killed there."""
 
 
+SIDES: Final = ("before_commit", "committed")
+REQUEST: Final = "request"
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
     """One campaign with one way to be killed. `seed` decides the randomness of its gateway."""
@@ -273,10 +278,20 @@ class Case:
     def name(self) -> str:
         return f"{self.point}:{self.nth}, {self.world.name}, {self.policy}, {self.database}"
 
+    @property
+    def place(self) -> str:
+        """The transaction or the request."""
+        return self.point if self.point in REQUESTS else self.point.partition(":")[0]
+
+    @property
+    def side(self) -> str:
+        """Of the commit: one of `SIDES`, or `REQUEST`."""
+        return REQUEST if self.point in REQUESTS else self.point.partition(":")[2]
+
     def crashes(self) -> tuple[str, ...]:
         """Where each process is killed, in turn."""
         earlier = (self.world.first_crash,) if self.world.first_crash else ()
-        if self.point.partition(":")[0] in ONCE:
+        if self.place in ONCE:
             return (*earlier, *[f"{self.point}:1"] * self.nth)
         return (*earlier, f"{self.point}:{self.nth}")
 
@@ -284,7 +299,7 @@ class Case:
 def points() -> Iterator[tuple[str, World]]:
     """Every point with every world in which it can be reached."""
     for name, worlds in TRANSACTIONS.items():
-        for edge, world in product(("before_commit", "committed"), worlds):
+        for edge, world in product(SIDES, worlds):
             yield f"{name}:{edge}", world
     for point, worlds in REQUESTS.items():
         for world in worlds:
@@ -302,14 +317,22 @@ def matrix(seed: int) -> list[Case]:
 
 
 def sample(seed: int, size: int) -> list[Case]:
-    """This many cases of the matrix, each at a different transaction or request while there are any left."""
+    """This many cases of the matrix, each at a different transaction or request while there are any left.
+
+    The first three have both sides of a commit and a request, the first six each of these on each database.
+    """
     cases = matrix(seed)
     random.Random(seed).shuffle(cases)
-    seen: dict[str, int] = {}
+    first: dict[str, Case] = {}
+    sides = (*SIDES, REQUEST)
+    for wanted in zip(sides * len(Database), [*Database] * len(sides), strict=True):
+        case = next(case for case in cases if (case.side, case.database) == wanted and case.place not in first)
+        first[case.place] = case
+    seen = Counter[str]()
 
     def turn(case: Case) -> int:
-        place = case.point if case.point in REQUESTS else case.point.partition(":")[0]
-        seen[place] = seen.get(place, 0) + 1
-        return seen[place]
+        seen[case.place] += 1
+        return seen[case.place]
 
-    return [case for _, case in sorted(((turn(case), case) for case in cases), key=lambda pair: pair[0])][:size]
+    every = dict.fromkeys([*first.values(), *cases])
+    return [case for _, case in sorted(((turn(case), case) for case in every), key=lambda pair: pair[0])][:size]

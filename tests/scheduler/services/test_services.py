@@ -7,7 +7,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
@@ -88,12 +88,21 @@ def said(product: Product) -> str:
     return log.read_text(encoding="utf-8") if log.exists() else ""
 
 
-def wait_until(what: Callable[[], object], *, seconds: float = 60) -> None:
+def wait_until(what: Callable[[], object], *, seconds: float = 60, look_seconds: float = 0.05) -> None:
     """Wait until it is so. Raises AssertionError if it never is."""
     end = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.05)
+        time.sleep(look_seconds)
+
+
+def seconds_without_processor(*pids: int | None) -> float:
+    """For how long threads of these processes, and of this one, could have run while others had the processor."""
+    nanoseconds = 0
+    for task in [task for pid in (*pids, "self") for task in Path(f"/proc/{pid}/task").iterdir()]:
+        with suppress(OSError):  # a thread that has ended, or a kernel that does not count it
+            nanoseconds += int((task / "schedstat").read_text(encoding="ascii").split()[1])
+    return nanoseconds / 1e9
 
 
 def ledger_counts(folder: Path) -> Counter[str]:
@@ -115,13 +124,17 @@ def test_a_dropped_file_is_picked_up_sent_followed_and_reported(product: Product
 
         # when a file is dropped while the service runs
         write_campaign(inbox)
+        began, lost_before = time.monotonic(), seconds_without_processor(service.pid)
         wait_until(status.exists)
+        picked_up = time.monotonic() - began
+        lost = seconds_without_processor(service.pid) - lost_before
         wait_until((inbox / "spring.report.csv").exists)
         wait_until(lambda: "completed" in status.read_text(encoding="utf-8"))
         service.terminate()
         service.join()
 
     # then everybody has exactly one text, and the report adds up
+    assert picked_up - lost < 5  # 2 s where nothing else runs
     assert service.exitcode == 0
     assert set(ledger_counts(tmp_path).values()) == {1}
     states = Counter(state for _, state in states_by_number(inbox / "spring.report.csv").elements())

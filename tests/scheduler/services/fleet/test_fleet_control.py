@@ -17,6 +17,7 @@ from worker.sandbox.faults.case import FaultTimes
 WORKERS = 3
 RATE = 200
 RECIPIENTS = 3_000
+LATER = 50
 ACTS_WITHIN_SECONDS = 1.0
 STOP_SECONDS = 30.0
 SLOW_REPLY_SECONDS = 4.0
@@ -65,12 +66,18 @@ def test_no_worker_begins_a_request_after_the_command(
             assert (found.violations, found.stored, found.cancelled) == ((), sent, RECIPIENTS - sent)
             return
 
-        # and when it is resumed, it continues at once
+        # and when it is resumed, it continues before a campaign that is dropped only then is through, after 2 to 3 s
         assert world.stage.product.run("resume", audience.campaign).code == 0
-        world.await_(lambda: world.stage.stored() > sent, seconds=30)
+        dropped = world.send("dropped-later", recipients=LATER, rate=RATE)
+
+        def came() -> list[bool]:
+            return [row.number in dropped.eligible for row in read_ledger(world.stage.ledger)][sent:]
+
+        world.await_(lambda: came().count(True) == LATER)
+        assert False in came()[:LATER]
         assert world.stage.product.run("cancel", "--yes", audience.campaign).code == 0
-        world.await_end(audience)
-        found = world.judge(audience)
+        world.await_end(audience, dropped)
+        found = world.judge(audience, dropped)
         assert (found.violations, found.held) == ((), 0)
 
 

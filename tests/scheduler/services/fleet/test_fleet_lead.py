@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from sqlmodel import select
 
 from scheduler.processes.leader import LeaseLock
@@ -147,3 +148,8 @@ def test_a_renewal_does_not_wait_for_ticks_and_a_take_over_does(stores: tuple[St
         assert not lock.acquire()
     assert lock.acquire()
     lock.release()
+    # and it waits for less than 5 s, by the server's own timer
+    with theirs.write() as session:
+        leases.take(session, "clock", "second")
+        setting = sa.text("SELECT extract(epoch FROM current_setting('lock_timeout')::interval)")
+        assert 0 < session.execute(setting).scalar_one() < 5

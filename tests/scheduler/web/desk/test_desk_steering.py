@@ -13,9 +13,10 @@ from campaigns.lifecycle import BatchState, RecipientState, RunState
 from scheduler.web.access import COOKIE
 from scheduler.web.desk.app import PLACES
 from tests.scheduler.web.desk.conftest import Desk, Opened
+from tests.scheduler.web.desk.seeded import sent_in_rehearsal
 from tests.store.store_world import NOW, people
 from worker.store.runs.inbox_files import forget_file, remember_file
-from worker.store.tables import batches, campaigns, recipients, runs
+from worker.store.tables import batches
 
 
 def go(admin: httpx.Client, path: str, **values: object) -> httpx.Response:
@@ -44,14 +45,9 @@ def test_a_campaign_is_cancelled_once_its_page_has_asked(desk: Desk, admin: http
 
 def test_the_text_goes_once_more_to_who_did_not_reply(desk: Desk, admin: httpx.Client) -> None:
     run_id = desk.world.run(people(3, first=7_900, state=RecipientState.DELIVERED), campaign="unanswered")
-    here, mine = "/campaigns/unanswered", runs.c.id == run_id
+    here = "/campaigns/unanswered"
     assert "/no-reply" not in admin.get(here).text
-    with desk.world.store.write() as session:
-        # As the runtime of the desk.
-        session.execute(sa.update(campaigns).where(campaigns.c.slug == "unanswered").values(rehearsal=True))
-        session.execute(sa.update(runs).where(mine).values(sent_at=runs.c.created_at))
-        handed = sa.update(recipients).where(recipients.c.run_id == run_id)
-        session.execute(handed.values(accepted_at=sa.select(runs.c.created_at).where(mine).scalar_subquery()))
+    sent_in_rehearsal(desk.world, run_id)
     assert f'href="{here}/no-reply?run={run_id}"' in admin.get(here).text
     asked = admin.get(f"{here}/no-reply?run={run_id}").text
     assert "3 people who have the text, and did not reply, get it once more" in asked
