@@ -4,18 +4,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlmodel import SQLModel
 
 from tests.protocol.world.harness import Installation
 from tests.protocol.world.sandbox_gateway import SandboxGateway
+from tests.store.store_world import empty, what_is_kept_is_what_the_rows_say
 from tests.support.clocks import FakeClock
 from tests.support.shared_postgres import SharedPostgres
 from worker.store.engine import Store
-from worker.store.kept.phones import phones_unlike_rows
 from worker.store.migrate import migrate
-from worker.store.money.spending import unlike_charges
-from worker.store.people.run_answers import answers_unlike_rows
-from worker.store.reports.counts import counts_unlike_rows
 
 
 @pytest.fixture(scope="session")
@@ -55,15 +51,9 @@ def _bench(
     yield made
     made.close()
     try:
-        with store.read() as session:
-            assert counts_unlike_rows(session) == {}
-            assert phones_unlike_rows(session) == {}
-            assert answers_unlike_rows(session) == set()
-            assert unlike_charges(session) == {}
+        what_is_kept_is_what_the_rows_say(store)
     finally:
-        with store.write() as session:
-            for table in reversed(SQLModel.metadata.sorted_tables):
-                session.execute(table.delete())
+        empty(store)
 
 
 @pytest.fixture

@@ -26,9 +26,10 @@ from scheduler.actions.plans.preview import preview
 from scheduler.intake.taking import read_file, take_up
 from tests.protocol.world.harness import Installation
 from tests.protocol.world.money_bench import PRICES
-from tests.protocol.world.timing_judge import FORECAST_OFF, GRAIN, next_due, wipe, work
+from tests.protocol.world.timing_judge import FORECAST_OFF, GRAIN, next_due, work
 from tests.protocol.world.timing_scenarios import LONG, Scenario, scenarios
 from tests.prove.record.lines import recording
+from tests.store.store_world import empty
 from tests.support.clocks import FakeClock
 from worker.logs import configure_logs
 from worker.settings.settings import Settings
@@ -70,7 +71,7 @@ def run(setup: Setup, scenario: Scenario, store: Store, folder: Path) -> Ran:
         raise AssertionError(f"it does not come to an end: {bench.report()}")
     finally:
         bench.close()
-        wipe(store)
+        empty(store)
 
 
 class Case:

@@ -12,9 +12,10 @@ from tempfile import TemporaryDirectory
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from tests.protocol.world.harness import Installation
-from tests.protocol.world.timing_judge import Judge, play, wipe
+from tests.protocol.world.timing_judge import Judge, play
 from tests.protocol.world.timing_scenarios import Scenario, scenarios
 from tests.prove.record.lines import recording
+from tests.store.store_world import empty
 from tests.support.clocks import FakeClock
 from worker.logs import configure_logs
 from worker.store.engine import Store
@@ -29,7 +30,7 @@ def problems_of(scenario: Scenario, store: Store) -> list[str]:
             return list(Judge(bench, scenario, play(bench, scenario)).problems())
         finally:
             bench.close()
-            wipe(store)
+            empty(store)
 
 
 def main(arguments: Sequence[str]) -> int:

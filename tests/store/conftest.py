@@ -4,16 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlmodel import SQLModel
 
-from tests.store.store_world import World
+from tests.store.store_world import World, empty, what_is_kept_is_what_the_rows_say
 from tests.support.shared_postgres import SharedPostgres
 from worker.store.engine import Store
-from worker.store.kept.phones import phones_unlike_rows
 from worker.store.migrate import migrate
-from worker.store.money.spending import unlike_charges
-from worker.store.people.run_answers import answers_unlike_rows
-from worker.store.reports.counts import counts_unlike_rows
 
 
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])
@@ -39,31 +34,15 @@ def _migrated(url: str) -> Iterator[Store]:
         store.close()
 
 
-def empty(store: Store) -> None:
-    """Delete everything but the schema."""
-    with store.write() as session:
-        for table in reversed(SQLModel.metadata.sorted_tables):
-            session.execute(table.delete())
-
-
 @pytest.fixture
 def store(database: Store) -> Iterator[Store]:
     """The database, empty."""
     yield database
     try:
-        counts_are_those_of_the_rows(database)
-        with database.read() as session:
-            assert unlike_charges(session) == {}
+        what_is_kept_is_what_the_rows_say(database)
     finally:
         empty(database)
-    counts_are_those_of_the_rows(database)
-
-
-def counts_are_those_of_the_rows(store: Store) -> None:
-    with store.read() as session:
-        assert counts_unlike_rows(session) == {}
-        assert phones_unlike_rows(session) == {}
-        assert answers_unlike_rows(session) == set()
+    what_is_kept_is_what_the_rows_say(database)
 
 
 @pytest.fixture

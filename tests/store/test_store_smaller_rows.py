@@ -12,7 +12,7 @@ from alembic.config import Config
 
 import worker.store
 from tests.protocol.world.upgrade_world import Old
-from tests.store.conftest import counts_are_those_of_the_rows
+from tests.store.store_world import counts_are_those_of_the_rows
 from tests.support.clocks import START
 from worker.store.engine import Store
 from worker.store.following import devices, receipts
@@ -97,7 +97,8 @@ def test_what_was_stored_is_shown_as_before_and_comes_back(old: Old) -> None:
     # and rows are counted on
     with store.write() as session:
         session.execute(sa.text("UPDATE recipient SET state = 'delivered', sent_at = accepted_at WHERE gateway_id = 1"))
-    counts_are_those_of_the_rows(store)
+    with store.read() as session:
+        counts_are_those_of_the_rows(session)
     with store.write() as session:
         assert devices.devices_seen(session, 1)[0].sent == 3
         session.execute(sa.text("UPDATE recipient SET state = 'accepted', sent_at = NULL WHERE gateway_id = 1"))
@@ -111,4 +112,5 @@ def test_what_was_stored_is_shown_as_before_and_comes_back(old: Old) -> None:
     after = rows(store)
     assert len(after["message_group"]) == len(before["message_group"]) + 1  # the one that had no row
     assert {**after, "message_group": after["message_group"][:-1]} == before
-    counts_are_those_of_the_rows(store)
+    with store.read() as session:
+        counts_are_those_of_the_rows(session)

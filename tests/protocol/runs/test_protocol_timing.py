@@ -9,9 +9,10 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 from tests.protocol.world.harness import Installation
 from tests.protocol.world.scripted_gateway import Stored
-from tests.protocol.world.timing_judge import Judge, play, wipe
+from tests.protocol.world.timing_judge import Judge, play
 from tests.protocol.world.timing_scenarios import ZONES, Opening, Person, Scenario, scenarios
 from tests.prove.timing import problems_of
+from tests.store.store_world import empty
 from tests.support.clocks import FakeClock
 from worker.store.engine import Store
 
@@ -112,7 +113,7 @@ def test_the_judge_sees_what_is_wrong(
         after = list(Judge(bench, MORNINGS, run_id).problems())
     finally:
         bench.close()
-        wipe(sqlite_store)
+        empty(sqlite_store)
 
     assert before == []
     assert any(problem in found for found in after), after

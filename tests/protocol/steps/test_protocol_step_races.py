@@ -13,12 +13,13 @@ from typing import Any, Final
 
 import pytest
 import sqlalchemy as sa
-from sqlmodel import Session, SQLModel
+from sqlmodel import Session
 
 from campaigns.lifecycle import RecipientState
 from campaigns.optout import Meaning
 from tests.protocol.steps.test_protocol_steps import reasons, steps
 from tests.protocol.world.harness import Installation
+from tests.store.store_world import empty
 from tests.support.clocks import FakeClock
 from worker.store.engine import Store
 from worker.store.events import EventName
@@ -40,9 +41,7 @@ def bench(tmp_path: Path, postgres_store: Store, clock: FakeClock) -> Iterator[I
     made = Installation(tmp_path, postgres_store, clock)
     yield made
     made.close()
-    with postgres_store.write() as session:
-        for table in reversed(SQLModel.metadata.sorted_tables):
-            session.execute(table.delete())
+    empty(postgres_store)
 
 
 @pytest.fixture

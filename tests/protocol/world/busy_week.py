@@ -9,7 +9,7 @@ from typing import Final
 
 from scheduler.intake.repeating import repeat
 from tests.protocol.world.harness import Installation
-from tests.protocol.world.timing_judge import wipe
+from tests.store.store_world import empty
 from tests.support.clocks import FakeClock
 from worker.store.engine import Store
 
@@ -102,4 +102,4 @@ def week(folder: Path, store: Store, seed: int | None) -> Sends:
         return live(bench, MONDAY + WEEK, cuts)
     finally:
         bench.close()
-        wipe(store)
+        empty(store)

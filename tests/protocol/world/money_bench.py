@@ -5,18 +5,15 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
-from sqlmodel import SQLModel
-
 from campaigns.codes import WaitsFor
 from campaigns.money.amounts import MILLIONTHS
 from scheduler.actions.reading.runs import read_runs
 from scheduler.report.summary import waits_for
 from tests.protocol.world.harness import Installation
+from tests.store.store_world import empty, what_is_kept_is_what_the_rows_say
 from tests.support.clocks import FakeClock
 from worker.store.engine import Store
-from worker.store.money.spending import unlike_charges
 from worker.store.reports import counts
-from worker.store.reports.counts import counts_unlike_rows
 
 PRICES: Final = "prefix,price,currency\n+39,0.05,EUR\n"
 
@@ -40,13 +37,9 @@ def making(tmp_path: Path, store: Store, clock: FakeClock) -> Iterator[Make]:
     for each in made:
         each.close()
     try:
-        with store.read() as session:
-            assert counts_unlike_rows(session) == {}
-            assert unlike_charges(session) == {}
+        what_is_kept_is_what_the_rows_say(store)
     finally:
-        with store.write() as session:
-            for table in reversed(SQLModel.metadata.sorted_tables):
-                session.execute(table.delete())
+        empty(store)
 
 
 def cost(bench: Installation, *run_ids: int) -> Decimal:

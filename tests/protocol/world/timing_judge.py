@@ -7,7 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
-from sqlmodel import SQLModel, col
+from sqlmodel import col
 
 from campaigns.lifecycle import BatchState, RecipientState
 from campaigns.planning.batching import NO_LIMIT
@@ -15,7 +15,6 @@ from campaigns.sending.sticking import Ranking
 from tests.protocol.world.harness import Installation
 from tests.protocol.world.scripted_gateway import Stored
 from tests.protocol.world.timing_scenarios import MINUTE, Person, Scenario
-from worker.store.engine import Store
 from worker.store.models import Batch, Recipient, Run
 from worker.store.tables import device_months, device_people
 
@@ -25,13 +24,6 @@ FORECAST_OFF = timedelta(seconds=3)
 """A phone's budget that is first asked for in the middle of sending waits 2 s for what others may have sent with it."""
 
 NEVER_SENT = (P.SKIPPED, P.HELD)
-
-
-def wipe(store: Store) -> None:
-    """Delete everything: the next scenario finds the database empty."""
-    with store.write() as session:
-        for table in reversed(SQLModel.metadata.sorted_tables):
-            session.execute(table.delete())
 
 
 def play(bench: Installation, scenario: Scenario) -> int:

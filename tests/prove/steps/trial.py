@@ -8,11 +8,11 @@ from tempfile import TemporaryDirectory
 
 import psycopg
 
-from tests.protocol.world.timing_judge import wipe
 from tests.prove.steps.judge import StepsJudge, StepVerdicts
 from tests.prove.steps.ledger import empty_book, keep_book
 from tests.prove.steps.playing import Play
 from tests.prove.steps.worlds import StepsWorld
+from tests.store.store_world import empty
 from tests.support.servers import PostgresServer
 from worker.store.engine import Store
 from worker.store.migrate import migrate
@@ -38,7 +38,7 @@ def tried(world: StepsWorld, store: Store) -> Tried:
         finally:
             play.close()
             empty_book(store)
-            wipe(store)
+            empty(store)
 
 
 @contextmanager

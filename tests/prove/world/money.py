@@ -14,8 +14,8 @@ from typing import Final
 from campaigns.problems import CampaignFileError
 from tests.protocol.world.harness import Installation
 from tests.protocol.world.money_scenarios import BEGIN, PricedWorld, Verdicts, play_world, random_world
-from tests.protocol.world.timing_judge import wipe
 from tests.prove.record.lines import recording
+from tests.store.store_world import empty
 from tests.support.clocks import FakeClock
 from worker.logs import configure_logs
 from worker.store.engine import Store
@@ -39,7 +39,7 @@ def judged(world: PricedWorld, store: Store) -> Verdicts | None:
             return None
         finally:
             bench.close()
-            wipe(store)
+            empty(store)
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -12,8 +12,7 @@ from sqlmodel import col, select
 
 from campaigns.codes import PausedBy, WaitsFor
 from campaigns.lifecycle import RecipientState, RunState
-from tests.store.conftest import empty
-from tests.store.store_world import NOW, SOON, World, people
+from tests.store.store_world import NOW, SOON, World, empty, people
 from tests.support.queueing import queue_due
 from worker.store.engine import Store
 from worker.store.following import receipts
