@@ -4,6 +4,7 @@ import gc
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import structlog
@@ -14,7 +15,7 @@ from tests.dealing import Dealing, longest_first, one_proof_of_each
 from tests.memory import folder_in_memory
 from tests.prove.record.version import version
 from tests.support.clocks import FakeClock
-from tests.support.servers import PostgresDatabases, PostgresServer, RedisServer, StandbyServer
+from tests.support.servers import CLUSTER, PostgresDatabases, PostgresServer, RedisServer, StandbyServer
 from tests.support.shared_postgres import SharedPostgres
 from tests.support.shared_postgres import shared_postgres as share_postgres
 
@@ -75,6 +76,18 @@ def clock() -> FakeClock:
     return FakeClock()
 
 
+def _shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One folder for all processes of a run."""
+    folder = tmp_path_factory.getbasetemp()
+    return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _clusters_are_copied(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Have each PostgreSQL server begin with a copy of the first one's cluster."""
+    os.environ[CLUSTER] = str(_shared_folder(tmp_path_factory) / "cluster")
+
+
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[RedisServer]:
     """One server for each test process. A test may stop and start it: the next test finds it running and empty."""
@@ -119,8 +132,7 @@ def standby_server() -> Iterator[StandbyServer]:
 @pytest.fixture(scope="session")
 def shared_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedPostgres]:
     """The cluster that all test processes share for their databases."""
-    folder = tmp_path_factory.getbasetemp()
-    with share_postgres(folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) as cluster:
+    with share_postgres(_shared_folder(tmp_path_factory)) as cluster:
         yield cluster
 
 

@@ -31,6 +31,9 @@ STOP_SECONDS: Final = 10.0
 HELD: Final = "held"
 """A pipe in the folder of a server; it ends once no process has it open for writing."""
 
+CLUSTER: Final = "TESTS_POSTGRES_CLUSTER"
+"""An environment variable: where a run of the tests keeps a new cluster, to copy it. `initdb` takes far longer."""
+
 # Waits for the end of its standard input, which comes when the last process that holds the server is gone for whatever
 # reason, SIGKILL included; then it ends the server ($1) and removes its folder ($2). The wait is bounded: if process 1
 # does not reap, a dead server stays visible for ever.
@@ -144,6 +147,11 @@ class _Process:
 def hold(folder: Path) -> int:
     """Keep the server of this folder running until the descriptor is closed. `OSError` if it has ended."""
     return os.open(folder / HELD, os.O_WRONLY | os.O_NONBLOCK)
+
+
+def _copy(folder: Path, to: Path) -> None:
+    """Copy a folder with its owners and modes. `to` may exist, if it is empty."""
+    subprocess.run(["cp", "-a", f"{folder}/.", str(to)], check=True)
 
 
 def _group(owner: str | None) -> int | None:
@@ -308,14 +316,7 @@ class PostgresServer(_Server, PostgresDatabases):
             return
         env = {"PATH": os.environ.get("PATH", ""), "LC_ALL": "C", "TZ": "UTC"}
         if not (self._data / "PG_VERSION").exists():
-            program, *options = self._making()
-            made = subprocess.run(
-                [str(self._programs / "bin" / program), *options, "--no-sync", "-D", str(self._data)],
-                cwd=self._folder, env=env, user=self._owner, group=_group(self._owner),
-                extra_groups=[] if self._owner else None, capture_output=True, text=True, check=False,
-            )  # fmt: skip
-            if made.returncode != 0:
-                raise ServerError(f"PostgreSQL for the tests could not make its cluster:\n{made.stderr[-2000:]}")
+            self._make_cluster(env)
         settings = {
             "listen_addresses": "127.0.0.1", "port": self._port, "unix_socket_directories": self._folder,
             "fsync": self._syncs, "full_page_writes": self._syncs, "shared_buffers": "32MB",
@@ -325,9 +326,29 @@ class PostgresServer(_Server, PostgresDatabases):
         command = [str(self._programs / "bin/postgres"), "-D", str(self._data), *options]
         self._process.start(command, self._answers, env)
 
-    def _making(self) -> Sequence[str]:
-        """The program that makes the cluster, and its options."""
-        return ("initdb", "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale", "C")
+    def _make_cluster(self, env: Mapping[str, str]) -> None:
+        """Make a new cluster, or copy the one that this run of the tests has made before."""
+        kept = Path(os.environ[CLUSTER]) if CLUSTER in os.environ else None
+        if kept is not None and kept.exists():
+            _copy(kept, self._data)
+            return
+        self._make("initdb", "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale", "C", env=env)
+        if kept is not None:
+            mine = kept.with_name(f"{kept.name}-{os.getpid()}")
+            _copy(self._data, mine)
+            try:
+                mine.rename(kept)
+            except OSError:  # another process was first
+                shutil.rmtree(mine)
+
+    def _make(self, program: str, *options: str, env: Mapping[str, str]) -> None:
+        made = subprocess.run(
+            [str(self._programs / "bin" / program), *options, "--no-sync", "-D", str(self._data)],
+            cwd=self._folder, env=env, user=self._owner, group=_group(self._owner),
+            extra_groups=[] if self._owner else None, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        if made.returncode != 0:
+            raise ServerError(f"PostgreSQL for the tests could not make its cluster:\n{made.stderr[-2000:]}")
 
     def _answers(self) -> bool:
         try:
@@ -356,9 +377,9 @@ class StandbyServer(PostgresServer):
         super().__init__()
         self.primary = primary
 
-    def _making(self) -> Sequence[str]:
+    def _make_cluster(self, env: Mapping[str, str]) -> None:
         address = f"host=127.0.0.1 port={self.primary.port} user=postgres"
-        return ("pg_basebackup", "-d", address, "-R", "-X", "stream", "-c", "fast")
+        self._make("pg_basebackup", "-d", address, "-R", "-X", "stream", "-c", "fast", env=env)
 
     def run(self, statement: str) -> None:
         """Run a function of the server: pg_wal_replay_pause, pg_wal_replay_resume, pg_promote."""
