@@ -25,7 +25,7 @@ from tests.bench.scaling import measure_fleet
 from tests.bench.sending import measure_sending
 from tests.bench.starting import BARE, COMMANDS, measure_idle, measure_starts
 from tests.bench.stored.commands import measure_commands
-from tests.bench.stored.filling import LIST_PEOPLE, LISTS
+from tests.bench.stored.filling import LIST_PEOPLE
 from tests.bench.timing import measure_timing
 from tests.bench.waiting import measure_waiting
 from tests.bench.windows import Stamp, between, fullest
@@ -49,11 +49,11 @@ def stamps(*moments: tuple[float, int]) -> list[Stamp]:
 def test_the_desk_is_measured_on_what_was_filled(servers: Servers, tmp_path: Path, on_servers: bool) -> None:
     size, where = {"recipients": 1_200, "campaigns": 12}, servers if on_servers else None
     with (
-        desk.filled(where, **size, folder=tmp_path) as world,
+        desk.filled(where, **size, lists=1, folder=tmp_path) as world,
         closing(Store(world.database_url)) as store,
         store.read() as session,
     ):
-        assert session.scalar(sa.select(sa.func.count()).select_from(recipients)) == 1_200 + LISTS * LIST_PEOPLE
+        assert session.scalar(sa.select(sa.func.count()).select_from(recipients)) == 1_200 + LIST_PEOPLE
         assert counts_unlike_rows(session) == {}
         assert answers_unlike_rows(session) == set()
     with desk.filled(where, **size, folder=tmp_path) as world:  # it is there already

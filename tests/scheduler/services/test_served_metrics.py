@@ -189,24 +189,28 @@ def test_rules_and_dashboards_find_what_they_ask_for_in_what_is_served(
                         found == metrics.PREFIX + name and labels.items() <= dict(by).items() for found, by in series
                     )
 
+                def await_(is_served: Callable[[], bool]) -> None:
+                    # A look takes 50 ms of CPU: two answers of 60 KB are written and read.
+                    wait_until(is_served, seconds=120, look_seconds=0.5)
+
                 drop(inbox, LIMITED)
                 (inbox / "few.csv").write_text(f"phone,first_name\n333 1999999,{NAME}\n", encoding="utf-8")
                 (inbox / "code.yaml").write_text(CODE, encoding="utf-8")
-                wait_until(lambda: has("texts_total", result="delivered") and has("device_waiting"), seconds=120)
-                wait_until(lambda: has("budget_left_ratio") and has("money_left_ratio") and has("device_people_ratio"))
-                wait_until(lambda: has("replica_lag_seconds"))
+                await_(lambda: has("texts_total", result="delivered") and has("device_waiting"))
+                await_(lambda: has("budget_left_ratio") and has("money_left_ratio") and has("device_people_ratio"))
+                await_(lambda: has("replica_lag_seconds"))
                 wait_until((inbox / "spring.report.csv").exists, seconds=120)
                 put(LOST)
                 lost = CODE.replace("campaign: code", "campaign: lost").replace("few.csv", "lost.csv")
                 lost += "follow:\n  on_unknown: hold\n"
                 (inbox / "lost.csv").write_text(f"phone,first_name\n333 1888888,{NAME}\n", encoding="utf-8")
                 (inbox / "lost.yaml").write_text(lost, encoding="utf-8")
-                wait_until(lambda: has("oldest_seconds", state="in_doubt"), seconds=120)
-                wait_until(lambda: has("oldest_seconds", state="held"), seconds=120)
+                await_(lambda: has("oldest_seconds", state="in_doubt"))
+                await_(lambda: has("oldest_seconds", state="held"))
                 redis_server.stop()
-                wait_until(lambda: has("troubles", trouble="redis_away"))
+                await_(lambda: has("troubles", trouble="redis_away"))
                 postgres_server.stop()
-                wait_until(lambda: has("troubles", trouble="database_away"))
+                await_(lambda: has("troubles", trouble="database_away"))
 
     served = [(name, dict(labels)) for name, labels in series]
     missing = {

@@ -213,7 +213,7 @@ def callers_of(desk: Runtime) -> dict[str, tuple[dict[str, str], frozenset[Scope
     now, store = desk.clock.now(), desk.store
     callers: dict[str, tuple[dict[str, str], frozenset[Scope]]] = {"nobody": ({}, frozenset())}
     for role in Role:
-        add_user(store, ROOT, f"a-{role.value}", role, PASSWORD, now=now)
+        add_user(store, ROOT, f"a-{role.value}", role, None, now=now)
         with store.write() as session:
             user = users.credentials(session, f"a-{role.value}")
             assert user is not None

@@ -31,8 +31,13 @@ def _addresses() -> list[tuple[re.Pattern[str], str]]:
 @cache
 def _validator(method: str, path: str, status: int) -> Draft202012Validator:
     answer = _document()["paths"][path][method]["responses"][str(status)]
-    schema = {"$defs": _closed(_document()["components"]["schemas"])} | _closed(answer["content"][JSON]["schema"])
+    schema = {"$defs": _components()} | _closed(answer["content"][JSON]["schema"])
     return Draft202012Validator(schema, format_checker=FormatChecker())
+
+
+@cache
+def _components() -> Any:
+    return _closed(_document()["components"]["schemas"])
 
 
 def _closed(schema: Any) -> Any:

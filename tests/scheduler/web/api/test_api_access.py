@@ -101,7 +101,7 @@ def signed_in(api_runtime: Runtime) -> dict[Role, str]:
     """The cookie of a user of each role."""
     now, cookies = api_runtime.clock.now(), {}
     for role in Role:
-        add_user(api_runtime.store, Actor(ActorKind.CLI, "root"), role.value, role, "correct horse battery", now=now)
+        add_user(api_runtime.store, Actor(ActorKind.CLI, "root"), role.value, role, None, now=now)
         with api_runtime.store.write() as session:
             user = users.credentials(session, role.value)
             assert user is not None

@@ -101,7 +101,7 @@ def reader_of() -> Iterator[Callable[[Runtime], Callable[[Role], Reader]]]:
 
         def signed_in(runtime: Runtime, door: Door, role: Role) -> Reader:
             now, store = runtime.clock.now(), runtime.store
-            add_user(store, Actor(ActorKind.CLI, "root"), role.value, role, "correct horse battery", now=now)
+            add_user(store, Actor(ActorKind.CLI, "root"), role.value, role, None, now=now)
             with store.write() as session:
                 user = users.credentials(session, role.value)
                 assert user is not None
