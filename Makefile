@@ -48,7 +48,7 @@ bench-desk: .setup-dev  ## what the desk costs with 10 million recipients stored
 	$(BIN)/python -m tests.bench.desk
 
 prove-quick: .setup-dev  ## another case of what `test` has, of each test with several: five minutes
-	$(BIN)/python -m pytest -n 6 -m proof --one-proof-of-each
+	$(BIN)/python -m pytest -n 4 -m proof --one-proof-of-each
 
 prove: .setup-dev  ## what is not proved yet on this version, until all of it is: a night and more; goes on after Ctrl-C
 	$(BIN)/python -m tests.prove.record.running

@@ -73,8 +73,8 @@ def _alone(what: str, command: str, minutes: float, figure: str, target: int) ->
 PIECES: Final = (
     Piece(
         EMBEDDED,
-        "chaos --mode embedded --trials 4 --recipients 10000 --batch 50 --rate 2000 --kills 20 --faults 0.3 --endure"
-        " --minutes 6 --seed {seed}",
+        "chaos --mode embedded --trials 4 --recipients 12500 --batch 100 --rate 2000 --kills 10 --faults 0.3 --endure"
+        " --minutes 5 --life 60 --seed {seed}",
         12,
         (
             Count("recipients, one process under faults", 500_000, (EMBEDDED,), ("recipients",)),
@@ -83,33 +83,37 @@ PIECES: Final = (
     ),
     Piece(
         EMBEDDED,
-        "chaos --mode embedded --trials 8 --recipients 4000 --batch 5 --rate 2000 --kills 60 --faults 0.6 --reads 0.2"
-        " --endure --minutes 6 --losses 1 --seed {seed}",
+        "chaos --mode embedded --trials 12 --recipients 4000 --batch 2 --rate 2000 --kills 3 --faults 0.5 --reads 0.4"
+        " --endure --minutes 8 --life 60 --seed {seed}",
         15,
-        (
-            Count("faults of the gateway", 100_000, (EMBEDDED, FLEET), ("faults",)),
-            Count("kill -9", 10_000, PROCESSES, ("kills",)),
-        ),
+        (Count("faults of the gateway", 100_000, (EMBEDDED, FLEET), ("faults",)),),
+    ),
+    Piece(
+        EMBEDDED,
+        "chaos --mode embedded --trials 8 --recipients 3000 --batch 5 --rate 2000 --kills 60 --faults 0.4 --minutes 5"
+        " --losses 1 --seed {seed}",
+        12,
+        (Count("kill -9", 10_000, PROCESSES, ("kills",)),),
     ),
     Piece(
         FLEET,
-        "chaos --mode fleet --recipients 50000 --batch 100 --rate 2000 --kills 60 --faults 0.3 --endure --minutes 6"
+        "chaos --mode fleet --recipients 50000 --batch 100 --rate 2000 --kills 30 --faults 0.3 --endure --minutes 6"
         " --seed {seed}",
-        12,
+        13,
         (Count("recipients, a fleet under faults", 500_000, (FLEET,), ("recipients",)),),
     ),
     Piece(
         FLEET,
-        "chaos --mode fleet --servers --trials 3 --recipients 2000 --batch 5 --rate 200 --kills 100 --faults 0.3"
-        " --endure --minutes 6 --seed {seed}",
-        15,
+        "chaos --mode fleet --servers --trials 3 --recipients 6000 --batch 5 --rate 200 --kills 80 --faults 0.3"
+        " --minutes 6 --seed {seed}",
+        13,
         (
             Count("Redis flushed or restarted", 1_000, (FLEET,), ("Redis flushed", "Redis restarted")),
             Count("PostgreSQL crashed", 500, (FLEET,), ("PostgreSQL crashed",)),
             Count("another scheduler took over", 500, (FLEET,), ("take-overs",)),
         ),
     ),
-    _alone(MATRIX, "crashes --long --from {case} --cases 172 --seed 1", 5, "cases", len(matrix(1))),
+    _alone(MATRIX, "crashes --long --from {case} --cases 172 --seed 1", 6, "cases", len(matrix(1))),
     _alone("histories", "histories --count 20000 --at-once 2 --seed {seed}", 5, "histories", 1_000_000),
     _alone("spec", "spec", 3, "mutants", len(MUTANTS)),
     _alone("ablation", "ablation --seed {seed}", 30, "rules", len(MUTANTS)),
