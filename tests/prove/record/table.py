@@ -83,14 +83,14 @@ PIECES: Final = (
     ),
     Piece(
         EMBEDDED,
-        "chaos --mode embedded --trials 12 --recipients 4000 --batch 2 --rate 2000 --kills 3 --faults 0.5 --reads 0.4"
+        "chaos --mode embedded --trials 8 --recipients 4000 --batch 2 --rate 2000 --kills 3 --faults 0.5 --reads 0.4"
         " --endure --minutes 8 --life 60 --seed {seed}",
         15,
         (Count("faults of the gateway", 100_000, (EMBEDDED, FLEET), ("faults",)),),
     ),
     Piece(
         EMBEDDED,
-        "chaos --mode embedded --trials 8 --recipients 3000 --batch 5 --rate 2000 --kills 60 --faults 0.4 --minutes 5"
+        "chaos --mode embedded --trials 6 --recipients 3000 --batch 5 --rate 2000 --kills 60 --faults 0.4 --minutes 5"
         " --losses 1 --seed {seed}",
         12,
         (Count("kill -9", 10_000, PROCESSES, ("kills",)),),
