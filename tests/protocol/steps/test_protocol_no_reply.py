@@ -100,7 +100,7 @@ def test_whoever_waits_for_a_step_is_not_asked_before_it(bench: Installation) ->
 
 def test_it_keeps_to_sending_hours_and_can_be_cancelled(bench: Installation) -> None:
     sent(bench, more="schedule: {timezone: UTC, window: {from: '08:00', to: '09:30'}}\n")
-    bench.pass_time(timedelta(minutes=40), step=60)
+    bench.pass_time(timedelta(minutes=40), step=300)
     run_id = again(bench)
     assert run_id is not None
     bench.pass_time(timedelta(hours=2), step=600)

@@ -28,7 +28,7 @@ def test_a_step_waits_for_its_window(bench: Installation) -> None:
     run_id = bench.campaign(1, more=NUDGE + window)
     bench.pass_time(30)
     bench.gateway.set_all("Delivered")
-    bench.pass_time(HOUR, step=60)
+    bench.pass_time(HOUR, step=300)
     [batch] = bench.batches(steps(bench, run_id)[0].id)
     assert (batch.moment, len(sent(bench))) == (at("02T08:00"), 1)
     bench.live_until(at("02T08:10"))
@@ -86,7 +86,7 @@ def test_an_approval_is_about_the_texts_of_steps_and_covers_them(bench: Installa
     assert done.run_id == run_id
     bench.pass_time(30)
     bench.gateway.set_all("Delivered")
-    bench.pass_time(HOUR + timedelta(minutes=1), step=60)
+    bench.pass_time(HOUR + timedelta(minutes=1), step=120)
     assert len(texts(bench, ANNA)) == 2
 
 
@@ -97,7 +97,7 @@ def test_a_campaign_whose_own_texts_are_sent_can_be_paused_resumed_and_cancelled
     bench.gateway.set_all("Delivered")
     bench.until(lambda: bench.run(run_id).followed_at is not None)
     control.pause(bench.store, SOMEBODY, "sale", now=bench.clock.now())
-    bench.pass_time(HOUR + timedelta(minutes=1), step=60)
+    bench.pass_time(HOUR + timedelta(minutes=1), step=300)
     assert (bench.run(nudge.id).state, len(sent(bench))) == (RunState.PAUSED, 2)
     control.resume(bench.store, SOMEBODY, "sale", now=bench.clock.now())
     bench.pass_time(60)
@@ -121,13 +121,13 @@ def test_the_time_of_a_step_counts_from_when_a_failed_text_was_sent_again(bench_
     failed = next(message for message in sent(bench) if message.number == BEN)
     failed.status, failed.result_code = "Failed", 4
     bench.until(lambda: bench.run(run_id).followed_at is not None)
-    bench.pass_time(timedelta(minutes=30), step=60)
+    bench.pass_time(timedelta(minutes=30), step=300)
     bench.resend(run_id)
-    bench.pass_time(timedelta(minutes=31), step=60)
+    bench.pass_time(timedelta(minutes=31), step=120)
     bench.gateway.set_all("Delivered")
     assert (len(texts(bench, ANNA)), len(texts(bench, BEN))) == (2, 2)  # Ben: the same text twice, and no step yet
     assert bench.states(nudge.id)[P.PENDING] == 1
-    bench.pass_time(timedelta(minutes=31), step=60)
+    bench.pass_time(timedelta(minutes=31), step=120)
     assert len(texts(bench, BEN)) == 3
 
 
@@ -144,15 +144,15 @@ def test_a_step_whose_text_before_is_just_sent_again_waits_for_it_anew(bench_on_
     again = bench.resend(run_id)
     with bench.store.write() as session:
         assert runs.pause_run(session, again, PausedBy.PERSON, "by hand", now=bench.clock.now())
-    bench.pass_time(timedelta(minutes=6), step=10)
+    bench.pass_time(timedelta(minutes=6), step=30)
     assert len(sent(bench)) == 1
     assert bench.states(nudge.id) == {P.PENDING: 1}
     with bench.store.write() as session:
         assert runs.resume_run(session, again)
-    bench.pass_time(timedelta(minutes=3), step=10)
+    bench.pass_time(timedelta(minutes=3), step=20)
     assert len(sent(bench)) == 2
     bench.gateway.set_all("Delivered")
-    bench.pass_time(timedelta(minutes=3), step=10)
+    bench.pass_time(timedelta(minutes=3), step=20)
     assert len(sent(bench)) == 3
     assert reasons(bench, nudge.id)[ANNA][0] is P.ACCEPTED
 
@@ -201,7 +201,7 @@ def test_variants_are_told_apart_in_a_step_too(bench: Installation) -> None:
         "steps:\n  - {name: nudge, after: 10m, message: Again}\n"
     ).run_id
     [nudge] = steps(bench, run_id)
-    bench.pass_time(timedelta(minutes=11), step=30)
+    bench.pass_time(timedelta(minutes=11), step=60)
     first, later = ({row.number: row.variant for row in bench.recipients(id_)} for id_ in (run_id, nudge.id))
     assert first == later
     assert sorted(first.values()) == ["a"] * 5 + ["b"] * 5

@@ -48,9 +48,10 @@ def test_a_step_goes_to_those_who_did_not_reply(bench_on_both: Installation) -> 
     bench.gateway.receive(ANNA, "Thank you!")
     bench.pass_time(120)
     assert reasons(bench, nudge.id)[ANNA] == (P.EXCLUDED, "replied")
-    bench.pass_time(HOUR - timedelta(minutes=4), step=60)
+    bench.pass_time(HOUR - timedelta(minutes=4), step=300)
     assert len(sent(bench)) == 4
-    bench.pass_time(timedelta(minutes=10), step=5)
+    bench.pass_time(timedelta(minutes=2), step=5)
+    bench.pass_time(timedelta(minutes=8), step=60)
     bench.gateway.set_all("Delivered")
     bench.pass_time(120)
 
@@ -72,7 +73,7 @@ def test_a_step_for_failed_texts_goes_to_nobody_else(bench_on_both: Installation
     bench.gateway.set_all("Delivered")
     message = next(each for each in bench.gateway.stored if each.number == BEN)
     message.status, message.result_code = "Failed", 4
-    bench.pass_time(timedelta(minutes=40), step=30)
+    bench.pass_time(timedelta(minutes=40), step=120)
 
     assert texts(bench, BEN) == ["Ciao N1", "Sorry"]
     assert reasons(bench, sorry.id)[ANNA] == (P.EXCLUDED, "not_failed")
@@ -91,9 +92,9 @@ def test_steps_follow_each_other_and_end_for_whom_one_was_not_sent(bench_on_both
     bench.pass_time(30)
     bench.gateway.set_all("Delivered")
     bench.gateway.receive(ANNA, "yes")
-    bench.pass_time(timedelta(minutes=15), step=20)
+    bench.pass_time(timedelta(minutes=15), step=60)
     bench.gateway.set_all("Delivered")
-    bench.pass_time(timedelta(minutes=25), step=20)
+    bench.pass_time(timedelta(minutes=25), step=60)
 
     assert texts(bench, ANNA) == ["Ciao N0"]
     assert texts(bench, BEN) == ["Ciao N1", "One", "Two"]
@@ -145,7 +146,7 @@ def test_people_who_are_added_later_get_their_steps(bench_on_both: Installation)
     bench.campaign(3, more=NUDGE)
     assert bench.states(nudge.id) == {P.PENDING: 3}
     bench.gateway.set_all("Delivered")
-    bench.pass_time(HOUR + timedelta(minutes=5), step=30)
+    bench.pass_time(HOUR + timedelta(minutes=5), step=120)
     assert texts(bench, CLEO) == ["Ciao N2", "Did you see this, N2?"]
 
 
@@ -155,7 +156,7 @@ def test_what_is_sent_again_of_a_step_depends_on_its_condition(bench: Installati
     [nudge] = steps(bench, run_id)
     bench.pass_time(30)
     bench.gateway.set_all("Delivered")
-    bench.pass_time(HOUR, step=60)
+    bench.pass_time(HOUR, step=120)
     message = sent(bench)[-1]
     message.status, message.result_code = "Failed", 4
     bench.until(lambda: bench.run(nudge.id).finished_at is not None)

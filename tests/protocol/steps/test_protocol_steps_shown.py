@@ -34,7 +34,7 @@ def nudged(bench: Installation) -> tuple[int, int]:
     bench.pass_time(30)
     bench.gateway.set_all("Delivered")
     bench.gateway.receive(ANNA, "I'll be there")
-    bench.pass_time(HOUR + timedelta(minutes=1), step=30)
+    bench.pass_time(HOUR + timedelta(minutes=1), step=120)
     bench.gateway.set_all("Delivered")
     bench.until(lambda: bench.run(nudge.id).finished_at is not None)
     return run_id, nudge.id
@@ -171,5 +171,5 @@ def test_whoever_is_erased_gets_no_step(bench: Installation) -> None:
     bench.until(lambda: bench.run(run_id).followed_at is not None)
     with bench.store.write() as session:
         erasing._cancel(session, [ANNA])
-    bench.pass_time(HOUR + timedelta(minutes=1), step=60)
+    bench.pass_time(HOUR + timedelta(minutes=1), step=120)
     assert bench.states(nudge.id) == {P.CANCELLED: 1, P.ACCEPTED: 1}
