@@ -14,7 +14,7 @@ from tests.scheduler.services.fleet.fleet_world import fleet
 from tests.support.servers import PostgresServer, RedisServer
 from worker.sandbox.faults.case import FaultTimes
 
-RECIPIENTS = 200
+RECIPIENTS = 120
 RATE = 20
 REDIS_GONE_SECONDS = 10.0
 POSTGRES_GONE_SECONDS = 3.0
