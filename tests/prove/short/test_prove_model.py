@@ -36,6 +36,13 @@ def test_a_model_without_the_rule_breaks_a_promise(mutant: Mutant) -> None:
     assert found.trace
 
 
+def test_no_promise_breaks_without_the_rules_that_have_no_mutant() -> None:
+    # given / when
+    found = explore(World(SCOPES["two schedulers"], frozenset(WITHOUT_A_MUTANT)))
+    # then
+    assert (found.wrong, found.trace) == ("", ())
+
+
 def test_every_rule_has_a_mutant_in_model_and_code() -> None:
     # given
     tried = {rule.name: rule.removal for rule in circumstances.rules(SEED)}

@@ -50,6 +50,10 @@ def replay(
         life.play(commits[:shared])
         if played:
             life.behind = _is_behind(life, played[-1], shares=shared == _shared(lives[number - 1 : number], commits))
+        if life.behind and shared < len(commits):
+            for message in stored.values():
+                if message.accepted_at < commits[shared].at:
+                    life.forgotten.setdefault(message.number, []).append(" ".join(message.text.split()))
         life.result = Replayed()
         life.play(commits[shared:])
         played.append(life)

@@ -35,7 +35,8 @@ from tests.prove.world.evidence import Stored
 class Replay:
     """One database's life. `settle_seconds` is the setting; `limit` that of each run, as (segments, seconds), 0: none.
 
-    `behind`: it was lost or restored, and requests were made that it does not know.
+    `behind`: it was lost or restored, and requests were made that it does not know. `forgotten`: the texts of messages
+    from before, by number.
     """
 
     ledger: Mapping[int, Stored]
@@ -52,6 +53,7 @@ class Replay:
     doubts: Counter[str] = field(default_factory=Counter)
     gone: Counter[str] = field(default_factory=Counter)
     before: dict[int, tuple[str, str]] = field(default_factory=dict)
+    forgotten: dict[str, list[str]] = field(default_factory=dict)
     account: str = ""
     stopped: set[int] = field(default_factory=set)
     leader: str = ""
@@ -95,7 +97,7 @@ class Replay:
 
     def _plan(self, batch: int, entries: Sequence[Entry]) -> None:
         why = [f"planned as {entry.becomes}" for entry in entries if entry.becomes == IN_DOUBT]
-        self.result.count("plan", len(entries), why, f"batch {batch}")
+        self.result.count("plan", 1, why, f"batch {batch}")
         for entry in entries:
             number, _, text = entry.detail.partition("|")
             self.rows[entry.id] = Row(number, " ".join(text.split()), batch, entry.becomes)
@@ -123,9 +125,10 @@ class Replay:
 
     def _person(self, id_: int) -> Person:
         row = self.rows[id_]
-        kept = self.before and any(n == row.number and row.text in text for n, text in self.before.values())
+        texts = [text for number, text in self.before.values() if number == row.number]
+        kept = any(row.text in text for text in (*texts, *self.forgotten.get(row.number, ())))
         doubts = self.doubts[row.number] - (row.state == IN_DOUBT)
-        return Person(row.state, doubts > 0, self.gone[row.number] > 0, bool(kept))
+        return Person(row.state, doubts > 0, self.gone[row.number] > 0, kept)
 
     def _batch(
         self, commit: Commit, batch: int, ends: Ends, moves: Sequence[Entry], attempts: Sequence[Entry],
@@ -145,7 +148,8 @@ class Replay:
             why = broken(step, facts_of_step, moved)
             if of_request and step != "grant":
                 why += self._leftovers(step, facts, ends, becomes)
-            changes = len(moved) + (bool(moves) + len(attempts) if of_request and step != "grant" else 0)
+            changes = len(moved) + (bool(moves) + len(attempts) if of_request else 0)
+            changes = 1 if step == "grant" else changes
             self.result.count(step, changes, why, f"batch {batch} at {commit.at:.2f}")
         if not of_request and moves:
             why = broken("wait", Facts(people={0: Person(was)}), {0: becomes}) if becomes != was else []
@@ -168,7 +172,8 @@ class Replay:
         noted = Noted.of(last.detail)
         if not attempts[0].was:
             granted, limit = self._granted(attempts[0].of, last.id, noted)
-            yield "grant", facts._replace(granted=granted, limit=limit), {}
+            if self.limit[0]:
+                yield "grant", facts._replace(granted=granted, limit=limit), {}
             yield "intent", facts._replace(is_alone=len(attempts) == 1), ends
             return
         is_late = commit.at >= noted.send_by.timestamp()
@@ -195,7 +200,7 @@ class Replay:
     def _granted(self, batch: int, attempt: int, noted: Noted) -> tuple[int, int]:
         """The segments of the run in the window that ends with this grant, and how many there may be."""
         most, seconds = self.limit
-        if not most or noted.granted_at is None:
+        if noted.granted_at is None:
             return 0, 1
         at, grants = noted.granted_at.timestamp(), self.grants[self.runs[batch]]
         grants.append((at, noted.segments, attempt))

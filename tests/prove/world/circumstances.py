@@ -143,7 +143,7 @@ def first_requests(seed: int, name: str, kind: RequestKind, *, until: int) -> Fa
 def _blind(seed: int) -> FaultPlan:
     """The first replies are lost, and until these requests have settled, reads show nothing at all."""
     lost = FaultRule((RequestKind.SEND,), 1.0, {"drop_after": 1.0}, until_request=IN_DOUBT)
-    blind = FaultRule((RequestKind.READ,), 1.0, {"lies_empty": 1.0}, until_seconds=10.0)
+    blind = FaultRule((RequestKind.READ,), 1.0, {"lies_empty": 1.0}, until_seconds=15.0)
     return FaultPlan(seed, (lost, blind))
 
 

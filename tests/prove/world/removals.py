@@ -185,18 +185,17 @@ _open = threading.local()
 
 
 class _Unfinished(AbstractContextManager[Session]):
-    """A transaction that stays open if its block ends well and has something to commit."""
+    """A transaction that stays open if its block ends well and has promised a request."""
 
     def __init__(self, transaction: AbstractContextManager[Session]) -> None:
         self._transaction = transaction
 
     def __enter__(self) -> Session:
-        self._session = self._transaction.__enter__()
-        return self._session
+        _open.promises = False
+        return self._transaction.__enter__()
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> bool | None:
-        if kind is None and self._session.in_transaction():
-            self._session.flush()
+        if kind is None and _open.promises:
             _open.transaction = self._transaction
             return None
         return self._transaction.__exit__(kind, error, trace)
@@ -206,11 +205,21 @@ def intent_not_committed() -> None:
     """Make the intent durable only with the reply, and do not move the mark outside the database either."""
 
     def promised(write: Callable[..., AbstractContextManager[Session]]) -> Callable[..., Any]:
-        def begin(self: Store, name: str = "unnamed") -> AbstractContextManager[Session]:
-            transaction = write(self, name)
-            return _Unfinished(transaction) if name == "intent" else transaction
+        def begin(self: Store, name: str = "unnamed", *, is_short: bool = False) -> AbstractContextManager[Session]:
+            # Not in a group with others, who would wait for its commit.
+            is_intent = name == "intent"
+            transaction = write(self, name, is_short=is_short and not is_intent)
+            return _Unfinished(transaction) if is_intent else transaction
 
         return begin
+
+    def noted(record_intent: Callable[..., Any]) -> Callable[..., Any]:
+        def record(*args: Any, **values: Any) -> Any:
+            found = record_intent(*args, **values)
+            _open.promises = isinstance(found, Intent)
+            return found
+
+        return record
 
     def posted(send: Callable[..., Any]) -> Callable[..., Any]:
         def send_first(self: GatewayClient, *args: Any, **values: Any) -> Any:
@@ -222,6 +231,8 @@ def intent_not_committed() -> None:
         return send_first
 
     _patch(Store, "write", promised)
+    _patch(dispatch, "record_intent", noted)
+    _patch(dispatch, "may_still_send", lambda _: lambda *_args: True)  # nobody else sees the attempt
     _patch(GatewayClient, "send_bulk", posted)
     _patch(FileMarker, "advance", _nothing)
 
