@@ -44,10 +44,21 @@ class _Trigger(BaseTrigger):  # type: ignore[misc]  # untyped in APScheduler
 
 
 class Clockwork:
-    """Calls ticks in the background until it is stopped. A tick that fails is logged and rests for some seconds."""
+    """Calls ticks in the background until it is stopped. A tick that fails is logged and rests for some seconds.
 
-    def __init__(self, runtime: Runtime, ticks: Collection[Tick], rush: Rush, pulse: Pulse | None = None) -> None:
+    `renew` returns the same ticks without their memory, for when the wall clock is put back.
+    """
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        ticks: Collection[Tick],
+        rush: Rush,
+        pulse: Pulse | None = None,
+        renew: Callable[[], Collection[Tick]] | None = None,
+    ) -> None:
         self._runtime = runtime
+        self._renew = renew or (lambda: ticks)
         self._rush = rush
         self._pulse = pulse or Pulse()
         self._names = [tick.name for tick in ticks]
@@ -131,14 +142,16 @@ class Clockwork:
         gc.unfreeze()
 
     def _watch_wall_clock(self) -> None:
-        """Make every tick due again when the wall clock is put back.
+        """Make every tick due again, and forget what it remembers, when the wall clock is put back.
 
         APScheduler calls a job at a moment of the wall clock: put back by an hour, it would call nothing for that hour.
+        A tick that remembers such a moment would wait as long.
         """
         began = time.time() - time.monotonic()
         while not self._stopping.wait(CLOCK_LOOK_SECONDS):
             before, began = began, time.time() - time.monotonic()
             if began < before - CLOCK_LOOK_SECONDS:
+                self._idle_by = None
                 now = datetime.now(UTC)
-                for job in self._scheduler.get_jobs():
-                    job.modify(next_run_time=now)
+                for tick in self._renew():
+                    self._scheduler.modify_job(tick.name, args=[tick], next_run_time=now)

@@ -168,7 +168,9 @@ class _Sender:
             # Whatever an earlier process had in its own queue ended with it.
             queue.requeue_runs(session, sorted(ids))
         runtime.queue.work(runtime.settings.threads)
-        self._clockwork = Clockwork(runtime, self.ticks.for_runs(ids), self.ticks.rush)
+        self._clockwork = Clockwork(
+            runtime, self.ticks.for_runs(ids), self.ticks.rush, renew=lambda: Ticks(self.ticks).for_runs(ids)
+        )
         self._clockwork.start()
 
     def stop(self) -> None:

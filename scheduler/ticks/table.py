@@ -7,6 +7,7 @@ from datetime import datetime
 from scheduler.rush import Rush
 from scheduler.ticks.account_probe import is_probe_due, probe
 from scheduler.ticks.alerts import EVERY_SECONDS, AlertsTick
+from scheduler.ticks.clocks import WallClock
 from scheduler.ticks.counting import LOOK_SECONDS, RunCounts
 from scheduler.ticks.credits import Credits
 from scheduler.ticks.every import WhenDue
@@ -60,23 +61,27 @@ class Tick:
 
 
 class Ticks:
-    """One tick of each kind, with its memory, and what several of them share."""
+    """One tick of each kind, with its memory, and what several of them share.
 
-    def __init__(self) -> None:
-        self.rush = Rush()
+    `before`: ticks that these replace, because the wall clock was put back: they remember moments of the old one.
+    """
+
+    def __init__(self, before: "Ticks | None" = None) -> None:
+        self.rush = before.rush if before else Rush()
+        self.pulse = before.pulse if before else Pulse()
+        self.wall_clock = before.wall_clock if before else WallClock()
         self.first_look = FirstLook()
         self.notices = NoticesTick()
         self._replies = RepliesTick()
         windows = WindowMemory()
         receipt_reads = ReceiptReads()
         counts, left = RunCounts(), Credits()
-        self.pulse = Pulse()
         self.all = (
             Tick("steps", 1.0, StepsTick(), can_wait=True),
             Tick("start", 0.4, StartTick(self.rush, windows, self.first_look)),
             Tick("drain", 0.1, DrainTick(self.rush), for_work=True),
             Tick("late", 1.0, WhenDue(late, is_any_late)),
-            Tick("rescue", 1.0, RescueTick()),
+            Tick("rescue", 1.0, RescueTick(self.wall_clock)),
             Tick("reconcile", 0.5, ReconcileTick(windows)),
             Tick("follow", 0.5, FollowTick(windows, receipt_reads)),
             Tick("retry", 1.0, WhenDue(retry, is_retry_due)),

@@ -116,6 +116,8 @@ class Dispatcher:
             self._clock.sleep((opens - now).total_seconds())  # it was queued a moment early
             now = self._clock.now()
             opens = self._opens(definition, work, now)
+        if opens is not None and now < work.moment:
+            return self._snooze(batch_id, None, WaitsFor.NOTHING)
         if opens is not None:
             return self._snooze(batch_id, opens - now, WaitsFor.WINDOW)
         earlier, cap = self._earlier(work, definition), cap_of(definition, work.zones, self._policy)
@@ -268,7 +270,9 @@ class Dispatcher:
         self._log.info("budget.spent", run=work.run_id, until=until.isoformat(), batches=waiting)
         return Dispatched.SNOOZED
 
-    def _snooze(self, batch_id: int, wait: timedelta, waits_for: WaitsFor) -> Dispatched:
+    def _snooze(self, batch_id: int, wait: timedelta | None, waits_for: WaitsFor) -> Dispatched:
+        """Give it back for so long; None: until its own moment."""
+        until = None if wait is None else self._clock.now() + wait
         with self._store.write("snooze", is_short=True) as session:
-            queue.snooze_batch(session, batch_id, until=self._clock.now() + wait, waits_for=waits_for)
+            queue.snooze_batch(session, batch_id, until=until, waits_for=waits_for)
         return Dispatched.SNOOZED

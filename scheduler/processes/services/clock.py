@@ -100,11 +100,14 @@ def _lead_or_stand_by(runtime: Runtime, lock: LeaderLock, stop: Stop, heartbeat:
 
 def _tick_until(runtime: Runtime, lock: LeaderLock, stop: Stop, heartbeat: Heartbeat) -> None:
     """Run the clock until it is time to stop, or until the lock is lost."""
-    ticks = Ticks()  # their memory is of this lead: it may have become wrong while another process led
-    inbox = Tick("inbox", INBOX_SECONDS, InboxTick(ticks.rush, stop.is_set))
     beats = Tick("heartbeat", BEAT_SECONDS, heartbeat.heartbeat)
+
+    def every(ticks: Ticks) -> list[Tick]:
+        return [*ticks.all, Tick("inbox", INBOX_SECONDS, InboxTick(ticks.rush, stop.is_set)), beats]
+
+    ticks = Ticks()  # their memory is of this lead: it may have become wrong while another process led
     guarded = replace(runtime, store=lock.guard(runtime.store))
-    clockwork = Clockwork(guarded, [*ticks.all, inbox, beats], ticks.rush, ticks.pulse)
+    clockwork = Clockwork(guarded, every(ticks), ticks.rush, ticks.pulse, renew=lambda: every(Ticks(ticks)))
     clockwork.start()
     get_logger().info("scheduler.leads")
     try:

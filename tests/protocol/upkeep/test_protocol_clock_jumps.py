@@ -93,6 +93,27 @@ def test_a_clock_put_back_repeats_nothing_and_goes_on(bench: Installation) -> No
     assert bench.clock.now() < began + 4 * HOUR
 
 
+@pytest.mark.parametrize("first", ["job", "rescue"])
+def test_what_was_queued_when_the_clock_was_put_back_goes_on_at_once(bench: Installation, first: str) -> None:
+    # given a campaign without a start of its own, whose requests are in the queue
+    run_id = bench.campaign(3, per_request=1)
+    bench.call("start")
+    bench.call("rescue")
+    bench.enqueue()
+
+    # when the clock is put back, and a job meets a moment to come before or after that is noticed
+    bench.clock.jump(-2 * HOUR)
+    if first == "rescue":
+        bench.call("rescue")
+    bench.work()
+    bench.call("rescue")
+
+    # then nobody waits for the later clock
+    bench.pass_time(10)
+    assert len(times(bench)) == 3
+    assert exactly_once(bench, run_id)
+
+
 def test_a_clock_put_back_before_a_run_does_not_make_it_twice(bench: Installation) -> None:
     drop(bench, "repeat: {cron: '0 * * * *'}")
     bench.live_until(at("01T10:30"))

@@ -227,14 +227,19 @@ def give_back(session: Session, batch_ids: Collection[int]) -> int:
     return changed(session, back)
 
 
-def snooze_batch(session: Session, batch_id: int, *, until: datetime, waits_for: WaitsFor, reason: str = "") -> None:
-    """Let the batch wait until `until`. This never counts as an attempt. `reason` is for people."""
+def snooze_batch(
+    session: Session, batch_id: int, *, until: datetime | None, waits_for: WaitsFor, reason: str = ""
+) -> None:
+    """Let the batch wait until `until`, or for its own moment, which moves when the clock is put back.
+
+    This never counts as an attempt. `reason` is for people.
+    """
     session.execute(
         move_batch(
             BatchState.PLANNED,
             batches.c.id == batch_id,
             batches.c.state == BatchState.QUEUED,
-            not_before=until,
+            not_before=batches.c.moment if until is None else until,
             waits_for=waits_for,
             reason=reason,
         )
