@@ -32,6 +32,9 @@ time."""
 CLOCK_LOOK_SECONDS: Final = 1.0
 """How often the wall clock is compared with the one that never steps."""
 
+ASLEEP_SECONDS: Final = 10.0
+"""A process that looks at its clocks this late was suspended, or its machine was."""
+
 
 class _Trigger(BaseTrigger):  # type: ignore[misc]  # untyped in APScheduler
     """Calls a tick every so many seconds, which may change."""
@@ -46,7 +49,8 @@ class _Trigger(BaseTrigger):  # type: ignore[misc]  # untyped in APScheduler
 class Clockwork:
     """Calls ticks in the background until it is stopped. A tick that fails is logged and rests for some seconds.
 
-    `renew` returns the same ticks without their memory, for when the wall clock is put back.
+    `renew` returns the same ticks without their memory: that is wrong once the wall clock is put back, or the process
+    has slept.
     """
 
     def __init__(
@@ -67,7 +71,7 @@ class Clockwork:
         self._due_seconds: dict[str, float] = {}
         self._first = [tick for tick in ticks if tick.is_first]
         self._stopping = threading.Event()
-        self._watch = threading.Thread(target=self._watch_wall_clock, name="wall-clock", daemon=True)
+        self._watch = threading.Thread(target=self._watch_clocks, name="clocks", daemon=True)
         # One thread per tick: a slow read of receipts must not hold up batches.
         self._scheduler = BackgroundScheduler(timezone="UTC", executors={"default": ThreadPoolExecutor(len(ticks))})
         for tick in ticks:
@@ -141,16 +145,19 @@ class Clockwork:
         self._scheduler.shutdown(wait=True)
         gc.unfreeze()
 
-    def _watch_wall_clock(self) -> None:
-        """Make every tick due again, and forget what it remembers, when the wall clock is put back.
+    def _watch_clocks(self) -> None:
+        """Make every tick due again, and forget what it remembers, when the wall clock is put back, and after a sleep.
 
         APScheduler calls a job at a moment of the wall clock: put back by an hour, it would call nothing for that hour.
-        A tick that remembers such a moment would wait as long.
+        A tick that remembers such a moment would wait as long, and one that slept through an hour with its machine, in
+        the middle of a look, would rest many times as long as that look seemed to take.
         """
-        began = time.time() - time.monotonic()
+        clock = self._runtime.clock
+        wall, elapsed = time.time() - time.monotonic(), clock.elapsed_seconds()
         while not self._stopping.wait(CLOCK_LOOK_SECONDS):
-            before, began = began, time.time() - time.monotonic()
-            if began < before - CLOCK_LOOK_SECONDS:
+            wall_before, wall = wall, time.time() - time.monotonic()
+            elapsed_before, elapsed = elapsed, clock.elapsed_seconds()
+            if wall < wall_before - CLOCK_LOOK_SECONDS or elapsed > elapsed_before + ASLEEP_SECONDS:
                 self._idle_by = None
                 now = datetime.now(UTC)
                 for tick in self._renew():

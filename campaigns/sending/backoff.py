@@ -29,6 +29,9 @@ LONGEST_PROBE: Final = timedelta(minutes=5)
 NOTICE: Final = tuple(timedelta(seconds=seconds) for seconds in (10, 30, 120, 600, 1800, 3600))
 """Between two tries to deliver a notification. The last pause repeats."""
 
+MOST_BELIEVED_SECONDS: Final = 10.0
+"""A look that seems to have taken longer slept with its machine: it must not rest for hours."""
+
 LEAST_SHARE: Final = 10
 """A look that once took 4 s on a busy machine does not justify a wait of 80 s: the pause is the longest one, or 10
 times as long as the look, where looking always takes that long."""
@@ -89,6 +92,7 @@ def pause_after(took_seconds: float, *, share: float, longest: float, shortest: 
 
     `longest` is raised if it is less than `LEAST_SHARE` times `took_seconds`.
     """
+    took_seconds = min(took_seconds, MOST_BELIEVED_SECONDS)
     return max(shortest, min(share * took_seconds, max(longest, LEAST_SHARE * took_seconds)))
 
 

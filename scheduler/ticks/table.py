@@ -63,13 +63,13 @@ class Tick:
 class Ticks:
     """One tick of each kind, with its memory, and what several of them share.
 
-    `before`: ticks that these replace, because the wall clock was put back: they remember moments of the old one.
+    `before`: ticks that these replace, because what they remember of times has become wrong.
     """
 
     def __init__(self, before: "Ticks | None" = None) -> None:
-        self.rush = before.rush if before else Rush()
-        self.pulse = before.pulse if before else Pulse()
-        self.wall_clock = before.wall_clock if before else WallClock()
+        self.rush: Rush = before.rush if before else Rush()
+        self.pulse: Pulse = before.pulse if before else Pulse()
+        self.wall_clock: WallClock = before.wall_clock if before else WallClock()
         self.first_look = FirstLook()
         self.notices = NoticesTick()
         self._replies = RepliesTick()

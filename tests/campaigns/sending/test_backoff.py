@@ -54,6 +54,8 @@ def test_the_pause_after_failed_connections_doubles_to_a_minute(failures: int, s
         # a look of `run`, and a count of receipts: 5 s on a slow machine are no reason to wait 100 s
         *((20, 5, 0.2, took, pause) for took, pause in ((0, 0.2), (0.1, 2), (0.3, 5), (0.5, 5), (1, 10), (5, 50))),
         (20, 5, 0, 0, 0),
+        # the machine slept for an hour in the middle of a look
+        (20, 5, 0.2, 3_600, 100),
     ],
 )
 def test_a_look_that_took_long_once_is_followed_by_no_pause_of_minutes(

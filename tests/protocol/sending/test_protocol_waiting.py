@@ -1,12 +1,14 @@
 """Waiting for the throttle or the window: it never counts as an attempt, and nothing is sent too early."""
 
-from datetime import timedelta
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 
 import pytest
 
 from campaigns.lifecycle import BatchState, RunState
 from scheduler.loop import Clockwork
 from scheduler.rush import MANY, REST_SECONDS, Rush
+from scheduler.ticks.every import Every
 from scheduler.ticks.following.finish import FinishTick
 from scheduler.ticks.sending.drain import AHEAD_A_RUN
 from scheduler.ticks.sending.missed import late
@@ -14,6 +16,7 @@ from scheduler.ticks.sending.start import START_AHEAD
 from scheduler.ticks.table import Tick
 from tests.protocol.world.harness import Installation, exactly_once
 from tests.prove.world.stage import wait_until
+from worker.runtime import Runtime
 from worker.sending.dispatch import Dispatched
 from worker.store.sending.queue import EMPTIED_AFTER, ENQUEUE_AHEAD, STALE
 
@@ -195,5 +198,32 @@ def test_what_can_wait_does_so_while_many_begin(bench: Installation) -> None:
         assert not wait_until(lambda: bench.run(run_id).state is not RunState.RUNNING, 0.2)
         bench.clock.advance(REST_SECONDS)
         assert wait_until(lambda: bench.run(run_id).state is RunState.SETTLING, 10)
+    finally:
+        clockwork.stop()
+
+
+def test_after_a_sleep_ticks_have_forgotten_how_long_to_rest(bench: Installation) -> None:
+    # given a look that slept for an hour with its machine, and rests for hours
+    def ticks() -> tuple[Tick, ...]:
+        look = Every()
+
+        def work(runtime: Runtime, now: datetime) -> Mapping[str, int]:
+            began = runtime.clock.elapsed_seconds()
+            if not look.is_due(began):
+                return {}
+            looks.append(now)
+            if len(looks) == 1:
+                bench.clock.advance(timedelta(hours=1))
+            look.rest(began, 10 * (runtime.clock.elapsed_seconds() - began))
+            return {"looks": 1}
+
+        return (Tick("look", 0.05, work),)
+
+    looks: list[datetime] = []
+    clockwork = Clockwork(bench.runtime, ticks(), Rush(), renew=ticks)
+    clockwork.start()
+    try:
+        # then it is made anew, and looks again
+        assert wait_until(lambda: len(looks) > 1, 30)
     finally:
         clockwork.stop()
