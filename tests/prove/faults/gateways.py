@@ -16,7 +16,7 @@ from worker.sandbox.exchange import RequestKind
 from worker.sandbox.faults.plan import FaultPlan, FaultRule
 from worker.store.engine import Store
 from worker.store.events import EventName
-from worker.store.models import Event
+from worker.store.tables import events
 
 LOST_REPLIES: Final = FaultPlan(1, (FaultRule((RequestKind.SEND,), 1.0, {"drop_after": 1.0}, until_request=2),))
 """The replies to the last two requests to the old gateway are lost: nobody can ever ask what became of them."""
@@ -66,6 +66,6 @@ class GatewayReinstalled(Fault):
 def moved_by(database_url: str) -> int:
     """By how much the IDs of the old gateway were moved."""
     with closing(Store(database_url)) as store, store.read() as session:
-        query = sa.select(Event.detail).where(Event.name == EventName.ACCOUNT_NEW_GATEWAY)  # type: ignore[call-overload]
+        query = sa.select(events.c.detail).where(events.c.name == EventName.ACCOUNT_NEW_GATEWAY)
         [detail] = session.execute(query).scalars().all()
     return int(detail["moved_by"])

@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -44,7 +45,7 @@ def tried(folder: Path, seed: int, *, removed: bool) -> tuple[Findings, Replayed
             schedulers.append(stage.start("scheduler", "--json", victim=victim))
             time.sleep(2)  # the first one leads
         for scheduler in schedulers:
-            if not wait_until(lambda each=scheduler: is_stopped(each), LEASE_SECONDS):  # type: ignore[misc]
+            if not wait_until(partial(is_stopped, scheduler), LEASE_SECONDS):
                 raise RuntimeError("a scheduler did not come to a verdict")
         for scheduler in schedulers:
             os.kill(scheduler.pid or 0, signal.SIGCONT)

@@ -91,7 +91,8 @@ class World:
     def sql(self, statement: str, **values: Any) -> None:
         """Change something behind the program's back."""
         with self.store.write() as session:
-            assert session.execute(sa.text(statement), values).rowcount, statement  # type: ignore[attr-defined]
+            done = session.execute(sa.text(statement), values)
+            assert done.rowcount, statement  # type: ignore[attr-defined]  # a CursorResult, which the stubs hide
 
     def at_gateway(self, change: Callable[[list[dict[str, Any]]], object]) -> None:
         """Change the gateway's own record of its messages, which has a line for each."""
