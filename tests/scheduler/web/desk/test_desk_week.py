@@ -1,5 +1,6 @@
 """A page that is open for a week: thousands of renewals, by a clock that is fast."""
 
+import time
 from typing import Any, Final
 
 import pytest
@@ -34,12 +35,23 @@ async (times) => {
 """The server's own part comes many times, as if each time something had changed."""
 
 
-def used(devtools: CDPSession) -> dict[str, Any]:
-    """What the page holds once everything that it no longer needs is gone."""
-    for _ in range(3):
+def used(devtools: CDPSession, within: dict[str, Any] | None = None) -> dict[str, Any]:
+    """What the page holds, collected until that is no more than `within` allows, or for 10 s at most.
+
+    One collection may leave the part that was parsed last: a document and its 500 nodes, for as long as Chromium
+    likes. A leak is still there after 10 s, 3,000 times over.
+    """
+    until = time.monotonic() + 10
+    while True:
         devtools.send("HeapProfiler.collectGarbage")
-    counts = devtools.send("Memory.getDOMCounters")
-    return {**counts, "bytes": devtools.send("Runtime.getHeapUsage")["usedSize"]}
+        held = {
+            **devtools.send("Memory.getDOMCounters"),
+            "bytes": devtools.send("Runtime.getHeapUsage")["usedSize"],
+        }
+        allowed = within or {"documents": 1}
+        if all(held[name] <= most for name, most in allowed.items()) or time.monotonic() > until:
+            return held
+        time.sleep(0.1)
 
 
 @pytest.mark.long
@@ -55,11 +67,15 @@ def test_a_page_that_is_open_for_a_week_holds_no_more_than_after_a_minute(desk: 
     before = used(devtools)
     page.evaluate(RENEWED, 3_000)
     # then
-    after = used(devtools)
+    allowed = {
+        "documents": before["documents"],
+        "nodes": before["nodes"] + 50,
+        "jsEventListeners": before["jsEventListeners"] + 5,
+        "bytes": before["bytes"] + MOST_MORE_BYTES,
+    }
+    after = used(devtools, allowed)
     print(f"3,000 renewals: {before} before, {after} after")  # noqa: T201  what was measured
-    assert after["nodes"] <= before["nodes"] + 50, (before, after)
-    assert after["jsEventListeners"] <= before["jsEventListeners"] + 5, (before, after)
-    assert after["bytes"] - before["bytes"] < MOST_MORE_BYTES, (before, after)
+    assert all(after[name] <= most for name, most in allowed.items()), (before, after)
     assert page.evaluate("sources.length") == 1
     # and while it is hidden, it follows nothing; once it is seen, it does again
     page.evaluate("Object.defineProperty(document, 'hidden', {get: () => window.isHidden ?? true})")
