@@ -242,6 +242,12 @@ RULES: Final = (
         "lower it, or raise total",
     ),
     Rule(
+        ("devices", "stick"),
+        lambda case: case.sticks_to_nothing,
+        "has no phones to choose from: `use` names none",
+        "name the phones in `use`, or remove it: everything goes by the gateway's primary phone",
+    ),
+    Rule(
         ("schedule", "repeat", "until"),
         lambda case: case.until is not None and case.start is not None and case.until < case.start,
         "is before the start",

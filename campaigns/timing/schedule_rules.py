@@ -36,6 +36,7 @@ class ScheduleRules:
         self.has_holdout = bool(definition.holdout)
         self.has_steps = bool(definition.steps)
         self.needs_approval = definition.approval
+        self.sticks_to_nothing = definition.devices.stick is not None and not definition.devices.use
         self.is_local = self.schedule.local_time is LocalTime.RECIPIENT
 
     @property

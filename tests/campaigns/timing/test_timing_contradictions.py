@@ -45,6 +45,7 @@ CASES = [
         "several texts there",
         id="steps and remind",
     ),
+    pytest.param("start: now", FILE + "\ndevices: {stick: recipient}", "devices.stick", "names none", id="no phones"),
     pytest.param("start: now", LIST + CAP, "frequency_cap", "cannot be used with a contact list", id="cap and a list"),
     pytest.param("start: now", LIST + "\nencoding: gsm", "encoding", "sent as it is written", id="encoding and a list"),
     pytest.param("by: gateway", FILE, "by", "needs a start", id="handed over, without a start"),
