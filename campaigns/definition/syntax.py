@@ -8,6 +8,7 @@ import yaml
 
 # Part of the parser's message (the C and Python parsers agree in these parts) -> what to say, what to do.
 INDENTATION: Final = ("the indentation does not fit the lines above", "line it up with the keys beside it")
+LIST_INDENTATION: Final = ("the indentation does not fit the list above", "line it up with the items above")
 STRAY: Final = ("something follows the closing quote or bracket", "put such a text on the lines after `key: >-`")
 STRANGE_START: Final = ("a value cannot start with this character", "put the value in quotes")
 BACKSLASH: Final = ("there is a backslash in double quotes", "use single quotes instead")
@@ -19,7 +20,7 @@ SENTENCES: Final = (
     ("expected escape sequence", *BACKSLASH),
     ("expected <block end>", *INDENTATION),
     ("did not find expected key", *INDENTATION),
-    ("did not find expected '-'", "the indentation does not fit the list above", "line it up with the items above"),
+    ("did not find expected '-'", *LIST_INDENTATION),
     ("expected ',' or ']'", "a list that was opened with [ is not closed", "separate items by commas and end with ]"),
     (
         "expected ',' or '}'",
@@ -45,6 +46,9 @@ NO_COLON: Final = re.compile("[\uff1a\ufe55]|:[\u00a0\u1680\u2000-\u200b\u202f\u
 # For these, the opening place is more helpful than the end of the file.
 NEVER_CLOSED: Final = ("unexpected end of stream", "expected ',' or")
 
+
+COMMENTED_KEY: Final = re.compile(r"\s*#[ #]*\w+:\s*(#.*)?")
+"""A key whose mapping stands on the lines below, commented out."""
 
 ESCAPE: Final = re.compile(r"\\(?:u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8}))")
 """A character code in double quotes."""
@@ -83,6 +87,8 @@ def explain(error: yaml.MarkedYAMLError, lines: Sequence[str]) -> tuple[int, int
                 break
         if (problem, hint) == INDENTATION and source[:column].strip():
             problem, hint = STRAY
+        elif (problem, hint) in (INDENTATION, LIST_INDENTATION) and (above := _commented_key(lines, line)):
+            hint = f"line {above} holds the key that it belongs under: remove the # there as well"
     if "quoted scalar" in message:
         pass  # it is in straight quotes already, whatever else is in the line
     elif re.search(f": +[{QUOTES}]", source):
@@ -90,6 +96,15 @@ def explain(error: yaml.MarkedYAMLError, lines: Sequence[str]) -> tuple[int, int
     elif "{{" in source:
         hint = "put a text that holds {{ }} in quotes, or on the lines after `message: >-`"
     return line + 1, column + 1, problem, hint
+
+
+def _commented_key(lines: Sequence[str], line: int) -> int:
+    """Return which of the comments right above a line (from 0) is a key without a value, counted from 1; 0: none."""
+    while line and lines[line - 1].lstrip().startswith("#"):
+        if COMMENTED_KEY.fullmatch(lines[line - 1].rstrip()):
+            return line
+        line -= 1
+    return 0
 
 
 def _no_character(escape: re.Match[str], following: re.Match[str] | None) -> tuple[str, str]:

@@ -89,6 +89,8 @@ def problems_of(folder: Path, content: str | bytes, defaults: str | None = None)
         ("message: {{ name }} hello\n", "1:11", "message", "there is a bracket where a key should be"),
         ("audience:\n  - file: a.csv\n message: x\n", "3:2", "", "the indentation does not fit"),
         ("message: |\n    one\n  two\n", "3:3", "", "the indentation does not fit"),
+        ("message: x\n# throughput:  # of texts\n#   rate: 1/second\n  daily: 5\n", "4:3", "", "(line 2 holds the key"),
+        ("audience:\n  - file: a\n# throughput:\n  daily: 5\n", "4:3", "", "the list above (line 3 holds the key"),
         ("campaign: sale\n---\ncampaign: two\n", "2:1", "", "a second document starts here"),
         ("a: " + "[" * 30, "1:23", "a" + "[0]" * 19, "more than 20 levels deep"),
         (HEAD + "kind: &k marketing\n", "4:7", "kind", "the anchor &k is not allowed"),
