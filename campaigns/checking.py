@@ -147,7 +147,7 @@ class _Check:
                     where, who = f"in {shown(source.file)}", f"{shown(source.file)} does not have"
                 else:
                     table, problem = EARLIER, campaign_problem(self.document, path, source, self.earlier)
-                    where, who = f"in campaign {source.campaign}", f"the people of {source.campaign} do not have"
+                    where, who = "for people of an earlier campaign", f"the people of {source.campaign} do not have"
                 has_recipients |= table.has_rows or problem is not None
                 columns, number = table.columns, field_name(source.number) if isinstance(source, FileSource) else NUMBER
                 if problem:

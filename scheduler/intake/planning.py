@@ -23,13 +23,13 @@ from campaigns.planning.figures import summary_json
 from campaigns.planning.planner import Plan, Suppressed, plan_recipients
 from campaigns.planning.repeats import WITHIN, AlreadyTold, ToldBefore, literal_as_seen
 from campaigns.problems import CampaignFileError, Problem
-from campaigns.steps.figures import money_warnings
 from campaigns.steps.figures import placed as placed_steps
 from campaigns.take_up import Taken
 from campaigns.timing.placing import Placer
 from scheduler.intake.earlier import earlier_in
 from scheduler.intake.month_so_far import month_so_far
 from scheduler.intake.outcome import QuotaSpent, count_people, note_submitted
+from scheduler.intake.plan_warnings import plan_warnings
 from worker import tracing
 from worker.limits.batch_limits import gates, limits_of
 from worker.limits.bills import pricing_of
@@ -152,8 +152,7 @@ def _plan_run(
     problem = problem or plan_problem(runtime.prices.current(), budgets, definition, summary.cost)
     if problem:
         raise _failed(runtime, run_id, definition, Problem(source, 1, 1, "audience", problem), submitted)
-    warnings = (*money_warnings(summary.cost, summary.steps, budgets), *so_far.warnings(definition))
-    summary = replace(summary, warnings=(*summary.warnings, *warnings))
+    summary = replace(summary, warnings=plan_warnings(definition, summary, budgets, so_far))
     if summary.audience >= LARGE:
         runtime.store.renew_statistics()
     shared, phones = gates(ceilings, zone, definition, so_far.used, now)

@@ -15,8 +15,10 @@ from scheduler.actions.submitting import read_files, submit
 from scheduler.exits import Exit
 from scheduler.inbox.foreign import require_own
 from scheduler.intake.outcome import EditRefused
+from scheduler.intake.plan_warnings import unpriced
 from scheduler.processes.progress import Progress
 from scheduler.processes.run_to_end import Outcome, OwnRuns, account_stop, bring_to_end, own_runs
+from worker.limits.money import money_budgets
 from worker.settings.settings import Settings
 
 
@@ -53,7 +55,9 @@ def _submit_all(
         run = done.run
         own.add(run, is_planned=done.taken is Taken.PLANNED)
         if done.taken is Taken.PLANNED:
-            for warning in run.plan_summary.get("warnings", ()):
+            budgets = money_budgets(own.runtime.ceilings.current(), own.runtime.settings.zone, definition)
+            now = unpriced(own.runtime.prices, budgets, definition)
+            for warning in (*run.plan_summary.get("warnings", ()), *now):
                 told(f"{run.campaign}: {warning}")
         elif done.taken is Taken.OVER:
             told(f"{run.campaign} is already {run.state.value}; nothing is sent")

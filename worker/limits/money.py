@@ -15,7 +15,7 @@ def money_budgets(ceilings: Ceilings, zone: ZoneInfo, definition: Definition) ->
     return list(budgets_of(definition, ceilings.money_daily, ceilings.money_monthly, zone))
 
 
-def no_budget_can_be_kept(prices: PricesInForce, budgets: list[MoneyBudget], definition: Definition) -> str:
+def no_budget_can_be_kept(prices: PricesInForce, budgets: Sequence[MoneyBudget], definition: Definition) -> str:
     """Return why nothing may be sent under these budgets, as one sentence; empty: they can be kept."""
     if not budgets:
         return ""

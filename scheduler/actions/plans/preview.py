@@ -21,20 +21,19 @@ from campaigns.planning.figures import PlanSummary
 from campaigns.planning.planner import plan_recipients
 from campaigns.planning.reminders import plan_reminders
 from campaigns.problems import CampaignFileError, Problem
-from campaigns.steps.figures import money_warnings
 from campaigns.steps.figures import placed as placed_steps
-from campaigns.steps.following import unfollowed_steps
 from campaigns.timing.placing import Placer
 from campaigns.timing.recurrence import SEARCH, recurrence_of
 from scheduler.actions.plans.known import KnownPeople, known_people
 from scheduler.actions.plans.offsets import Offsets, ReminderOffset
+from scheduler.intake.plan_warnings import plan_warnings, unpriced
 from scheduler.intake.planning import too_late_to_hand_over
 from scheduler.intake.taking import read_file
 from worker.limits.batch_limits import LimitScope, gates, limits_of, routes
 from worker.limits.bills import pricing_of
-from worker.limits.limits_in_force import Ceilings, PricesInForce
+from worker.limits.limits_in_force import Ceilings
 from worker.limits.live_prices import LivePrices
-from worker.limits.money import money_budgets, no_budget_can_be_kept, plan_problem
+from worker.limits.money import money_budgets, plan_problem
 from worker.settings.settings import Settings
 
 RUNS: Final = 3
@@ -134,12 +133,9 @@ def preview(definition: Definition, settings: Settings, *, source: str, now: dat
         plan.summary,
         warnings=(
             *people.warnings,
-            *plan.summary.warnings,
-            *money_warnings(cost, plan.summary.steps, budgets),
-            *people.so_far.warnings(definition),
-            *_unpriced(prices, budgets, definition),
+            *plan_warnings(definition, plan.summary, budgets, people.so_far),
+            *unpriced(prices, budgets, definition),
             *_missed_start(definition, now),
-            *(f"step {definition.steps[place].name} {says}" for place, says in unfollowed_steps(definition)),
         ),
     )
     shared, phones = gates(ceilings, settings.zone, definition, people.so_far.used, now)
@@ -160,11 +156,6 @@ def preview(definition: Definition, settings: Settings, *, source: str, now: dat
         offsets.found,
         tuple(budgets),
     )
-
-
-def _unpriced(prices: PricesInForce, budgets: list[MoneyBudget], definition: Definition) -> list[str]:
-    """Warn about prices that cannot be read, and about a budget that nothing can be sent under without them."""
-    return list(filter(None, [no_budget_can_be_kept(prices, budgets, definition) or prices.problem()]))
 
 
 def _missed_start(definition: Definition, now: datetime) -> list[str]:

@@ -72,7 +72,7 @@ def show_one(entry: RunProgress, zone: ZoneInfo) -> None:
     print_facts(
         [
             ("file", entry.run.source),
-            ("rehearsal", rehearsal_words(entry.run)),
+            ("gateway", rehearsal_words(entry.run)),
             ("approved", approved_words(entry, zone)),
             ("saved", saved_words(entry.run)),
             ("spent", spent_words(entry)),

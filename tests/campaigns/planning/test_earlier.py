@@ -140,7 +140,7 @@ def test_a_field_with_a_default_is_a_warning(write: Write) -> None:
     warnings: list[Any] = []
     checked(write("  campaign: spring", message="Hi {{ name | default('you') }}"), warnings=warnings)
 
-    assert "no column name in campaign spring: everybody there gets the default" in warnings[0].problem
+    assert "no column name for people of an earlier campaign: everybody there gets the default" in warnings[0].problem
 
 
 def test_a_campaign_cannot_be_its_own_audience(write: Write) -> None:

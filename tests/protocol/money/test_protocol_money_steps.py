@@ -22,7 +22,8 @@ def test_a_plan_says_what_it_costs_with_its_steps(make: Make, capsys: pytest.Cap
     (bench.folder / "sale.csv").write_text(f"number\n{ANNA}\n{BEN}\n")
     path = bench.folder / "sale.yaml"
     path.write_text(
-        "campaign: sale\nmessage: Ciao\naudience: {file: sale.csv}\nthroughput: {budget: {total: 0.15 EUR}}\nsteps:\n"
+        "campaign: sale\nmessage: Ciao\naudience: {file: sale.csv}\nthroughput: {budget: {total: 0.15 EUR}}\n"
+        "follow: {until: 1h}\nsteps:\n"
         "  - {name: one, after: 1d, message: One}\n  - {name: two, after: 1d, only_if: delivered, message: Two}\n"
     )
     seen = plan(path, bench.settings, rehearsal=False, now=bench.clock.now())
@@ -43,7 +44,8 @@ def test_a_plan_says_what_it_costs_with_its_steps(make: Make, capsys: pytest.Cap
     # What the run was planned with says it, too.
     run_id = bench.drop(path.read_text()).run_id
     run = bench.run(run_id)
-    assert warning in run.plan_summary["warnings"]
+    assert any("step two asks whether the text before was delivered" in each for each in shown["warnings"])
+    assert run.plan_summary["warnings"] == shown["warnings"]
     assert run.plan_summary["with_steps"] == shown["with_steps"]
     status = status_text("", RunStatus(run, {}, "", seen.definition.schedule, None), bench.clock.now())
     assert "Cost: 0.10 EUR at most, 0.30 with its steps" in status.splitlines()

@@ -51,7 +51,10 @@ def status(
     output: AsOutput = None,
     json: AsJson = False,
 ) -> None:
-    """Show how far campaigns have got, what they wait for, and why."""
+    """Show how far campaigns have got, what they wait for, and why.
+
+    Rehearsals, sent with --sandbox, are shown as well, and are named as such.
+    """
     from campaigns.clock import SystemClock
     from scheduler.actions.opening import NOTHING_YET, report_store, required
     from scheduler.actions.reading.alerts import read_alerts

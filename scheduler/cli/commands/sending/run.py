@@ -52,7 +52,7 @@ def run(
             settings,
             this_user(),
             sandbox=gateway,
-            told=lambda line: console.print(line, highlight=False),
+            told=lambda line: console.print(line, highlight=False, markup=False, soft_wrap=True),
             shown=live.show,
         )
     _report(outcome, as_json=json)
