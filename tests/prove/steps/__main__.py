@@ -51,7 +51,7 @@ def main(arguments: Sequence[str]) -> int:
         f"{seen['people']:,} people, {seen['broken']:,} with a broken promise; {seen['sent']:,} texts of steps, "
         f"{seen['kept_out']:,} left out by a condition ({seen['at_the_intent']:,} of them when their text was due), "
         f"{seen['too_late']:,} answers while the request was on its way, {seen['opted_out']:,} who had opted out, "
-        f"{seen['other']:,} failed or cancelled; {seen['kills']:,} kills, "
+        f"{seen['capped']:,} over a cap, {seen['other']:,} failed or cancelled; {seen['kills']:,} kills, "
         f"{seen['takeovers']:,} take-overs, {seen['meanwhile']:,} replies and receipts between or in transactions; "
         f"{time.monotonic() - began:.0f} seconds\n"
     )

@@ -12,7 +12,8 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from tests.protocol.world.scripted_gateway import RECEIVED, Stored
-from tests.prove.steps.ledger import Entry, read_book
+from tests.prove.steps.caps import over_cap
+from tests.prove.steps.ledger import Entry, Row, read_book
 from tests.prove.steps.playing import Play
 from tests.prove.steps.worlds import ROME, ROOT, StepPlan
 from worker.store.kept.phones import phones_unlike_rows
@@ -36,20 +37,6 @@ HAS_IT: Final = frozenset({"accepted", "sent", "delivered", "failed", "expired",
 """States that a text which the gateway has may be in."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """A row of the campaign's own run, of one of its steps, or of what was sent again of them."""
-
-    id: int
-    run: int
-    step: str
-    number: str
-    state: str
-    reason: str
-    accepted_at: datetime | None
-    gateway_id: int | None
-
-
 @dataclass(slots=True)
 class StepVerdicts:
     """What a world showed. `sent`: texts of steps; `kept_out`: people whom a condition kept out, by when it was known.
@@ -64,6 +51,7 @@ class StepVerdicts:
     kept_out: int = 0
     at_the_intent: int = 0
     opted_out: int = 0
+    capped: int = 0
     other: int = 0
     too_late: int = 0
 
@@ -80,25 +68,25 @@ class StepsJudge:
             if message.status != RECEIVED:
                 self.messages[message.number, _step_of(message.text)].append(message)
         self.rows = {row.id: row for row in self._read_rows()}
-        self.chains: dict[tuple[str, str], list[_Row]] = defaultdict(list)
+        self.chains: dict[tuple[str, str], list[Row]] = defaultdict(list)
         for row in self.rows.values():
             self.chains[row.number, row.step].append(row)
         self.found = StepVerdicts([])
         with play.store.read() as session:
             self.written_at = {row.id: row.received_at for row in session.execute(sa.select(replies))}
 
-    def _read_rows(self) -> Iterator[_Row]:
+    def _read_rows(self) -> Iterator[Row]:
         with self.play.store.read() as session:
             steps: dict[int, str] = {}
             for run in session.execute(sa.select(runs).order_by(runs.c.id)):
                 steps[run.id] = self._step_of_run(run, steps)
-            columns = [recipients.c[name] for name in _Row.__dataclass_fields__ if name not in {"step", "run"}]
+            columns = [recipients.c[name] for name in Row.__dataclass_fields__ if name not in {"step", "run"}]
             # The second row of a number stands for nobody.
             query = sa.select(recipients.c.run_id, *columns).where(recipients.c.occurrence == 0)
             for row in session.execute(query.order_by(recipients.c.id)):
                 values = dict(row._mapping)
                 run_id = values.pop("run_id")
-                yield _Row(run=run_id, step=steps[run_id], **values | {"state": str(values["state"])})
+                yield Row(run=run_id, step=steps[run_id], **values | {"state": str(values["state"])})
 
     def _step_of_run(self, run: Any, steps: Mapping[int, str]) -> str:
         if run.parent_id is not None:
@@ -116,6 +104,7 @@ class StepsJudge:
             for number in self.world.numbers:
                 problems += self._of_person(step, number)
         problems += self._intents()
+        problems += over_cap(self.play, self.book, self.rows)
         problems += self._told()
         return self.found
 
@@ -179,7 +168,7 @@ class StepsJudge:
         if self.world.window is not None and not self.world.window[0] <= wall.time() < self.world.window[1]:
             yield f"{name}: was sent at {wall:%H:%M}, outside of its hours"
 
-    def _not_sent(self, step: StepPlan, name: str, rows: list[_Row], before: list[_Row]) -> Iterator[str]:
+    def _not_sent(self, step: StepPlan, name: str, rows: list[Row], before: list[Row]) -> Iterator[str]:
         """Whoever did not get it must have a reason that was true when the row got it."""
         row = rows[0]
         moved = self._last_move(row)
@@ -193,6 +182,8 @@ class StepsJudge:
             self.found.opted_out += 1
             if not self._facts(moved, row).intersection({"opted_out"}):
                 yield f"{name}: is suppressed, and had not opted out"
+        elif row.state == "capped" and before:  # whether that was right is judged with the caps
+            self.found.capped += 1
         elif row.state == "cancelled" and before:
             self.found.other += 1
             if not self.play.was_cancelled:
@@ -212,7 +203,7 @@ class StepsJudge:
         before = names[: names.index(step.name)]
         return any(row.state == "held" for name in before for row in self.chains[number, name])
 
-    def _kept_out(self, step: StepPlan, name: str, row: _Row, moved: Entry) -> Iterator[str]:
+    def _kept_out(self, step: StepPlan, name: str, row: Row, moved: Entry) -> Iterator[str]:
         """The condition was false at that moment; and if that was early, it was still when the text was due."""
         self.found.kept_out += 1
         if step.holds(self._facts(moved, row)):
@@ -228,7 +219,7 @@ class StepsJudge:
         else:
             self.found.at_the_intent += 1
 
-    def _last_move(self, row: _Row) -> Entry:
+    def _last_move(self, row: Row) -> Entry:
         return [entry for entry in self.book if entry.what == "text" and entry.row_id == row.id][-1]
 
     def _intents(self) -> Iterator[str]:
@@ -250,7 +241,7 @@ class StepsJudge:
             noted = session.scalars(sa.select(events.c.detail).where(events.c.name == "step.answered"))
             told = {row_id for detail in noted for row_id in detail["recipients"]}
         not_after = {step.name for step in self.world.steps if "replied" in step.unless}
-        on_its_way: dict[str, _Row] = {}
+        on_its_way: dict[str, Row] = {}
         for entry in self.book:
             row = self.rows.get(entry.row_id) if entry.what == "text" else None
             if row is not None and row.step in not_after:
@@ -265,7 +256,7 @@ class StepsJudge:
 
     # What was true when something was committed.
 
-    def _facts(self, moment: Entry, row: _Row) -> frozenset[str]:
+    def _facts(self, moment: Entry, row: Row) -> frozenset[str]:
         """Return what was true of a person right before that, by the commits until then."""
         step = next(step for step in self.world.steps if step.name == row.step)
         before = {each.id: each for each in self.chains[row.number, self._before(step)]}

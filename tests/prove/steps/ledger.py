@@ -5,6 +5,7 @@ On SQLite one transaction follows the other. PostgreSQL keeps the moment of each
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 import sqlalchemy as sa
@@ -21,6 +22,7 @@ _NOTED: Final = {
     "moved": ("AFTER UPDATE OF state ON recipient", _MOVED),
     "wrote": ("AFTER INSERT ON inbound", "'wrote', new.id, new.number, '-', new.meaning"),
     "left": ("AFTER INSERT ON suppression", _LEFT),
+    "asked": ("AFTER INSERT ON attempt", "'asked', new.id, '', '-', 'asked'"),
     "came_back": ("AFTER UPDATE OF ended_at ON suppression", _LEFT),
 }
 """What is written down, and when, by the name of its trigger."""
@@ -41,7 +43,11 @@ def _statements(*, is_sqlite: bool) -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Something that was committed. `what`: a `text` moved, somebody `wrote`, `left` (opted out) or came `back`."""
+    """Something that was committed.
+
+    `what`: a `text` moved, somebody `wrote`, `left` (opted out) or came `back`; or a request for the texts moved right
+    before was `asked` for (`row_id`: its attempt).
+    """
 
     seq: int
     what: str
@@ -49,6 +55,20 @@ class Entry:
     number: str
     was: str
     becomes: str
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of the campaign's own run, of one of its steps, or of what was sent again of them."""
+
+    id: int
+    run: int
+    step: str
+    number: str
+    state: str
+    reason: str
+    accepted_at: datetime | None
+    gateway_id: int | None
 
 
 def keep_book(store: Store) -> None:

@@ -14,6 +14,7 @@ AFTER: Final = {
     name: timedelta(minutes=minutes)
     for name, minutes in (("10m", 10), ("45m", 45), ("3h", 180), ("11h", 660), ("1d", 1440), ("30h", 1800))
 }
+PERIODS: Final = {"1h": timedelta(hours=1), "12h": timedelta(hours=12), "2d": timedelta(days=2)}
 WORDS: Final = ("yes please", "who is this?", "ok", "STOP", "HELP", "START", "please stop writing to me")
 NAME: Final = "sale"
 ROOT: Final = ""
@@ -36,6 +37,22 @@ class StepPlan:
     def holds(self, facts: frozenset[str]) -> bool:
         """Return whether somebody of whom just these conditions are true gets it."""
         return not facts.intersection(self.unless) and facts.issuperset(self.only_if)
+
+
+@dataclass(frozen=True, slots=True)
+class CapPlan:
+    """A frequency cap: at most this many texts to a person in any period of `per`; the others wait (`defer`) or not."""
+
+    messages: int
+    per: str
+    otherwise: str
+
+    @property
+    def period(self) -> timedelta:
+        return PERIODS[self.per]
+
+    def __str__(self) -> str:
+        return f"{{messages: {self.messages}, per: {self.per}, otherwise: {self.otherwise}}}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +89,7 @@ class StepsWorld:
     wrote: tuple[tuple[timedelta, str, str], ...]
     acts: tuple[tuple[timedelta, str], ...]
     chance: Chance
+    cap: CapPlan | None = None
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -80,8 +98,9 @@ class StepsWorld:
 
     @property
     def lasts(self) -> timedelta:
-        """How long it takes at most, with a closed window before each text, and what is followed at the end."""
-        return sum((step.pause + timedelta(days=1) for step in self.steps), timedelta(days=4))
+        """How long it takes at most, with a closed window and the cap before each text, and following at the end."""
+        more = timedelta(days=1) + (self.cap.period if self.cap else timedelta())
+        return sum((step.pause + more for step in self.steps), timedelta(days=4))
 
     @property
     def file(self) -> str:
@@ -96,6 +115,7 @@ class StepsWorld:
             f"follow: {{until: {self.follow}{', retry_failed: {times: 2, after: 20m}' if self.retries else ''}}}",
             *([f"holdout: {self.holdout}"] if self.holdout else []),
             *(["approval: true"] if self.approval else []),
+            *([f"frequency_cap: {self.cap}"] if self.cap else []),
             "steps:",
         ]
         for step in self.steps:
@@ -155,7 +175,14 @@ def random_world(seed: int) -> StepsWorld:
             kills=random.choice([0, 0, 1, 3]),
             takeovers=random.choice([0, 0, 1]),
         ),
+        cap=_cap(Random(f"cap {seed}")),
     )
+
+
+def _cap(random: Random) -> CapPlan | None:
+    if random.random() < 0.65:
+        return None
+    return CapPlan(random.choice([1, 1, 2, 3]), random.choice(list(PERIODS)), random.choice(["skip", "defer"]))
 
 
 def _step(random: Random, place: int) -> StepPlan:
