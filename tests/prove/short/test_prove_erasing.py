@@ -26,6 +26,9 @@ def test_the_erased_are_found_nowhere_and_their_opt_outs_hold(tmp_path: Path, as
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    "as_fleet", [pytest.param(False, id="sqlite"), pytest.param(True, id="fleet", marks=pytest.mark.proof)]
+)
 @pytest.mark.parametrize("edge", ["before_commit", pytest.param("committed", marks=pytest.mark.proof)])
 @pytest.mark.parametrize(
     ("point", "by_age"),
@@ -40,8 +43,8 @@ def test_the_erased_are_found_nowhere_and_their_opt_outs_hold(tmp_path: Path, as
     ],
 )
 def test_a_kill_while_people_are_erased_leaves_nobody_half_erased(
-    tmp_path: Path, point: str, by_age: bool, edge: str
+    tmp_path: Path, point: str, by_age: bool, edge: str, as_fleet: bool
 ) -> None:
-    with backed(as_fleet=False) as backing:
+    with backed(as_fleet=as_fleet) as backing:
         outcome = prove(Trial(250, by_age), tmp_path / "here", backing, crash=f"{point}:{edge}:1")
     assert outcome.is_kept, "\n".join(outcome.lines())
