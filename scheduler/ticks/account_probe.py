@@ -39,6 +39,7 @@ def probe(runtime: Runtime, now: datetime) -> dict[str, int]:
     if not account.is_paused or not is_due:
         return {"resumed": 0}
     problem = account_problem(runtime)
+    now = runtime.clock.now()  # it may have been put back by hours while the gateway was asked
     with runtime.store.write("probe") as session:
         if problem:
             accounts.note_probe(session, account.id, now + probe_after(account.probes), reason=problem)

@@ -37,7 +37,7 @@ class UnsubscribeTick:
                 get_logger().warning(
                     "contact.unsubscribe_failed", list=task.list_id, number=mask(task.number), problem=str(error)
                 )
-                next_try_at = now + unsubscribe_after(task.tries)
+                next_try_at = runtime.clock.now() + unsubscribe_after(task.tries)
                 with runtime.store.write("unsubscribe_failed") as session:
                     unsubscriptions.record_failed(session, task.id, str(error), next_try_at=next_try_at)
                 # Whatever is wrong may also affect the others: they stay due, and are not tried at once.

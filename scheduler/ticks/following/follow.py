@@ -130,7 +130,7 @@ class FollowTick:
             self.walks.gathering_since = None
             first_poll_seconds = runtime.settings.first_poll_seconds
             self.look.rest(ended, rest_once_read(ended - began, first_poll_seconds=first_poll_seconds))
-        _schedule(runtime, _next_polls(runtime, due, now), reads)
+        _schedule(runtime, _next_polls(runtime, due), reads)
         return {"groups": len(due), "moved": moved, "reads": reads.total()}
 
     def _worth_a_walk(self, runtime: Runtime, due: Sequence[Group]) -> list[Group] | None:
@@ -269,10 +269,15 @@ def _shifts(session: Session, runtime: Runtime, due: Sequence[Group]) -> list[ti
     return [each.ahead for each in clocks if each.until >= since] or [timedelta(0)]
 
 
-def _next_polls(runtime: Runtime, due: Sequence[Group], now: datetime) -> list[tuple[Group, datetime | None]]:
-    """Return when to look at each group next; None once all of its messages have reached their end."""
+def _next_polls(runtime: Runtime, due: Sequence[Group]) -> list[tuple[Group, datetime | None]]:
+    """Return when to look at each group next; None once all of its messages have reached their end.
+
+    From now on, and not from when the reads began: a clock that was put back by hours meanwhile has moved the pauses
+    that were stored, and these would be due after those hours.
+    """
     with runtime.store.read() as session:
         still_open = receipts.open_groups(session, [group.id for group in due])
+    now = runtime.clock.now()
     first, longest = runtime.settings.first_poll_seconds, runtime.settings.max_poll_seconds
     return [
         (group, now + poll_after(group.polls, first_seconds=first, longest_seconds=longest))

@@ -76,6 +76,7 @@ def _look_again(runtime: Runtime, windows: WindowMemory, missed: Doubt, now: dat
     ]
     found = match(people, candidates, attributed=attributed)
     is_late = bool(found.found) and not is_unclear
+    now = runtime.clock.now()  # it may have been put back by hours during the reads
     with runtime.store.write("watch") as session:
         doubts.schedule_watch(session, missed, now=now, settle=settle)
         if is_late:

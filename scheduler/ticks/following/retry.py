@@ -73,6 +73,7 @@ def _send_again(runtime: Runtime, due: Sequence[DueRetry], now: datetime) -> int
     by_run: dict[int, list[DueRetry]] = defaultdict(list)
     for entry in due:
         by_run[entry.run_id].append(entry)
+    now = runtime.clock.now()  # it may have been put back by hours during the reads
     with runtime.store.write("retry") as session:
         receipts.count_reads(session, reads)  # the run before its groups, as when it ends: else the two deadlock
         return sum(_begin(runtime, session, run_id, entries, read, now) for run_id, entries in sorted(by_run.items()))
@@ -159,10 +160,12 @@ def _look(runtime: Runtime, now: datetime) -> int:
             return 0  # all of them stay due
         if message is not None:
             shown.append(message)
+    now = runtime.clock.now()  # as above
     with runtime.store.write("retry_watch") as session:
         receipts.count_reads(session, reads)  # first, as above
         for watched in due:
             left = LOOKS[watched.looks + 1 :]
-            failed_text_watch.schedule_look(session, watched, max(watched.began_at + left[0], now) if left else None)
+            next_look_at = min(max(watched.began_at + left[0], now), now + left[0]) if left else None
+            failed_text_watch.schedule_look(session, watched, next_look_at)
     store_receipts(runtime, shown)
     return len(due)

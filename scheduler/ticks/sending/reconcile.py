@@ -88,20 +88,21 @@ class ReconcileTick:
 
 def _put_off(runtime: Runtime, doubt: Doubt, error: Exception, now: datetime) -> None:
     """Look at the others first: what failed for this one would fail again at once, and repeat all of its reads."""
-    settle = timedelta(seconds=runtime.settings.settle_seconds)
+    ended = runtime.clock.now()
     evidence = {
         **doubt.evidence,
-        "looks": [*_looks_to_keep(doubt), LookUp(now, complete=False, found=0, control=None).to_json()],
+        "looks": [*_looks_to_keep(doubt, now, ended), LookUp(ended, complete=False, found=0, control=None).to_json()],
         doubts.UNREAD: f"looking it up failed on this side ({type(error).__name__}); the log says where.",
     }
     with runtime.store.write("doubt_put_off") as session:
-        until = now + backoff_after(doubt.checks + 1, _rng, settle=settle)
+        until = ended + backoff_after(doubt.checks + 1, _rng, settle=timedelta(seconds=runtime.settings.settle_seconds))
         doubts.postpone_check(session, doubt.attempt_id, until=until, evidence=evidence)
 
 
-def _looks_to_keep(doubt: Doubt) -> list[dict[str, object]]:
+def _looks_to_keep(doubt: Doubt, began: datetime, ended: datetime) -> list[dict[str, object]]:
     """Keep only the last failed look: a gateway that is away overnight must not fill the database."""
-    return [look for look in doubt.evidence.get("looks", []) if LookUp.from_json(look).complete]
+    looks = doubt.evidence.get("looks", []) if ended >= began else []  # after a clock put back, they seem too late
+    return [look for look in looks if LookUp.from_json(look).complete]
 
 
 def _look_up(runtime: Runtime, windows: WindowMemory, doubt: Doubt, now: datetime) -> bool:
@@ -126,8 +127,9 @@ def _look_up(runtime: Runtime, windows: WindowMemory, doubt: Doubt, now: datetim
             control, reads = known.gateway_id in older.shown, reads + older.reads
     if control and len(found.found) < len(sought.recipients):
         control = shows_neighbours(runtime, near, seen)
-    look = LookUp(now, seen.complete, len(found.found), control)
-    history = [*map(LookUp.from_json, _looks_to_keep(doubt)), look]
+    ended = runtime.clock.now()
+    look = LookUp(min(now, ended), seen.complete, len(found.found), control)
+    history = [*map(LookUp.from_json, _looks_to_keep(doubt, now, ended)), look]
     ending = Ending(doubt.outcome)
     policy = runtime.definitions.get(doubt.definition_id).follow.on_unknown
     concluded = verdict(
@@ -147,7 +149,7 @@ def _look_up(runtime: Runtime, windows: WindowMemory, doubt: Doubt, now: datetim
     }
     conclusion = _Conclusion(doubt, sought, found, seen, concluded, policy, evidence)
     with runtime.store.write("verdict") as session:
-        decision = _record(runtime, session, conclusion, now)
+        decision = _record(runtime, session, conclusion, ended)
         # Last: every intent of the run waits for the transaction that writes its row, and every reply for the
         # account's.
         receipts.count_reads(session, {doubt.run_id: reads})
@@ -156,8 +158,8 @@ def _look_up(runtime: Runtime, windows: WindowMemory, doubt: Doubt, now: datetim
         # A command that works on its own runs ends by itself, and says why.
         if seen.problem and now >= doubt.send_by + settle and runtime.only_runs is None:
             reason = f"requests in doubt cannot be looked up, because the gateway cannot be read: {seen.problem}"
-            until = now + PROBE_LATER
-            accounts.pause_account(session, doubt.account_id, PausedBy.GATEWAY, reason, now=now, probe_at=until)
+            until = ended + PROBE_LATER
+            accounts.pause_account(session, doubt.account_id, PausedBy.GATEWAY, reason, now=ended, probe_at=until)
     if decision is not None:
         count_settled(runtime, doubt, sought, decision, seen)
         get_logger().info(
@@ -209,7 +211,7 @@ def _record(runtime: Runtime, session: Session, conclusion: _Conclusion, now: da
     doubt, concluded, evidence = conclusion.doubt, conclusion.verdict, conclusion.evidence
     settle = timedelta(seconds=runtime.settings.settle_seconds)
     if concluded is Verdict.WAIT:
-        until = next_look(now, send_by=doubt.send_by, settle=settle)
+        until = min(now + settle, next_look(now, send_by=doubt.send_by, settle=settle))
         if not conclusion.seen.complete and now >= doubt.send_by + settle:  # it may be away for hours
             until = now + blind_look_after(until - now, doubt.checks - len(SWEEPS), settle=settle)
         doubts.postpone_check(session, doubt.attempt_id, until=until, evidence=evidence)

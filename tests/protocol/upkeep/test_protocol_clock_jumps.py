@@ -4,15 +4,23 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import sqlalchemy as sa
 
 from campaigns.lifecycle import RecipientState
+from campaigns.protocol.verdicts import Verdict
 from tests.protocol.world.harness import SETTLED, Installation, exactly_once
-from tests.protocol.world.scripted_gateway import Answers, Send, Stores
+from tests.protocol.world.scripted_gateway import LISTS, LOST, Answers, Send, Stores
+from worker.store.models import AttemptState
+from worker.store.people import suppressions
+from worker.store.people.suppressions import Entry
 from worker.store.runs import runs
+from worker.store.runs.clock_jumps import PAUSES
+from worker.store.tables import attempts
 
 pytestmark = pytest.mark.long
 
 HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
 TEN = "recipients: [" + ", ".join(f"{{number: '+39333{place:07}'}}" for place in range(10)) + "]"
 
 
@@ -166,3 +174,71 @@ def test_a_request_in_doubt_and_receipts_keep_their_pace_over_a_jump(
     # then everybody got one text, within minutes
     assert exactly_once(bench, run_id)
     assert bench.clock.elapsed_seconds() - began < 30 * 60
+
+
+def test_following_ends_in_time_after_the_clock_was_put_back(bench: Installation) -> None:
+    # given a run that has sent everything, and gets no receipt
+    run_id = bench.campaign(1, more="follow: {until: 1h}\n")
+    bench.pass_time(30)
+    assert bench.run(run_id).sent_at is not None
+
+    bench.clock.jump(-5 * DAY)
+    bench.pass_time(timedelta(hours=1, minutes=5), step=300)
+
+    assert bench.run(run_id).finished_at is not None
+
+
+def with_something_to_ask(bench: Installation, tick: str) -> None:
+    """Bring about what makes this tick ask the gateway, now or within the hour."""
+    if tick == "unsubscribe":
+        with bench.store.write() as session:
+            opt_out = Entry(LISTS[7][0], "", "asked by phone", "command", bench.clock.now())
+            suppressions.suppress(session, [opt_out], now=bench.clock.now())
+        bench.drop("campaign: sale\nmessage: Hi all\naudience:\n  - contact_list: 7\n")
+        bench.gateway.lists_are_closed = True
+    else:
+        bench.campaign(1, name="control", first=10)  # what a look must show, to prove that something is missing
+        bench.send()
+        more = "devices: {use: [1, 2]}\nfollow: {until: 1h, retry_failed: {times: 2, after: 5m}}\n"
+        bench.campaign(2, more=more)
+    if tick in {"reconcile", "watch"}:
+        bench.gateway.script.append(LOST)
+    if tick == "probe":
+        bench.gateway.script.append(Send(Answers.NO_CREDITS, Stores.NONE))
+        bench.gateway.credits = 0
+    bench.send()
+    if tick == "retry":
+        for message in bench.gateway.stored:
+            message.status, message.result_code = "Failed", 4
+    if tick in {"probe", "retry"}:
+        bench.pass_time(30)
+    if tick == "watch":
+        bench.until(lambda: len(bench.gateway.sends) > 2)
+
+
+@pytest.mark.parametrize("tick", ["follow", "reconcile", "watch", "retry", "probe", "unsubscribe"])
+def test_what_is_stored_after_the_clock_was_put_back_is_not_due_by_the_later_one(
+    bench: Installation, tick: str
+) -> None:
+    # given a tick whose request is on its way while the clock is put back, and that is noticed
+    def put_back() -> None:
+        bench.clock.jump(-5 * DAY)
+        bench.gateway.jump(-5 * DAY)
+        bench.call("rescue")
+
+    bench.call("rescue")
+    with_something_to_ask(bench, tick)
+    bench.gateway.meanwhile = put_back
+    for _ in range(360):
+        if bench.gateway.meanwhile is not None:
+            bench.clock.advance(10)
+            bench.call(tick)
+    assert bench.gateway.meanwhile is None
+
+    # then nothing waits for the five days to pass again
+    is_looked_up = sa.or_(attempts.c.state != AttemptState.CLOSED, attempts.c.outcome == Verdict.MISSED.value)
+    moments = [sa.select(sa.func.max(table.c[name])) for table, name in PAUSES]
+    with bench.store.read() as session:
+        latest = [session.scalar(query) for query in moments]
+        latest.append(session.scalar(sa.select(sa.func.max(attempts.c.next_check_at)).where(is_looked_up)))
+    assert max(moment for moment in latest if moment is not None) < bench.clock.now() + DAY

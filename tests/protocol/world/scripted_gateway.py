@@ -104,7 +104,8 @@ class ScriptedGateway(httpx.BaseTransport):
     """Takes the place of the network below the client.
 
     Sends use up `script`, one entry each; then everything is `usual`. `largest` people fit into one request, and one
-    with a number of `poison` is refused. `before_read` runs once, when the next read has arrived.
+    with a number of `poison` is refused. `before_read` runs once, when the next read has arrived, and `meanwhile` when
+    the next request of any kind has.
     Messages become visible to reads `lag` after they were stored. Without `has_groups`, requests have no group.
     """
 
@@ -115,6 +116,7 @@ class ScriptedGateway(httpx.BaseTransport):
     lag: timedelta = timedelta(0)
     reads: Reads = Reads.TRUE
     before_read: Callable[[], object] | None = None
+    meanwhile: Callable[[], object] | None = None
     has_groups: bool = True
     behind: timedelta = timedelta(0)  # of its own clock, for dates and windows
     compares_schedule: bool = False  # the windows of reads, for messages that have one
@@ -190,6 +192,9 @@ class ScriptedGateway(httpx.BaseTransport):
     # The HTTP side.
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
+        if (meanwhile := self.meanwhile) is not None:
+            self.meanwhile = None
+            meanwhile()
         form = dict(parse_qsl(request.content.decode(), keep_blank_values=True))
         if request.url.path.endswith("read-messages.php"):
             (self.asked_for_replies if form.get("status") == RECEIVED else self.asked).append(form)

@@ -59,6 +59,7 @@ def move_pauses(session: Session, by: timedelta, *, now: datetime, without_start
         return
     for table, name in PAUSES:
         _move(session, table, name, by, table.c[name] > now)
+    _move(session, runs, "sent_at", by, runs.c.sent_at > now, runs.c.finished_at.is_(None))  # following ends after it
     _move_what_was_due(session, by, now=now, run_ids=without_start)
     waits = batches.c.state.in_([BatchState.PLANNED, BatchState.QUEUED]), batches.c.waits_for.not_in(_OWN_TIME)
     _move(session, batches, "not_before", by, *waits, batches.c.not_before > now, least=batches.c.moment)
