@@ -1,12 +1,13 @@
 """Waiting for the throttle or the window: it never counts as an attempt, and nothing is sent too early."""
 
+import threading
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 import pytest
 
 from campaigns.lifecycle import BatchState, RunState
-from scheduler.loop import Clockwork
+from scheduler.loop import Clockwork, Repeatedly
 from scheduler.rush import MANY, REST_SECONDS, Rush
 from scheduler.ticks.every import Every
 from scheduler.ticks.following.finish import FinishTick
@@ -16,6 +17,7 @@ from scheduler.ticks.sending.start import START_AHEAD
 from scheduler.ticks.table import Tick
 from tests.protocol.world.harness import Installation, exactly_once
 from tests.prove.world.stage import wait_until
+from tests.support.clocks import START
 from worker.runtime import Runtime
 from worker.sending.dispatch import Dispatched
 from worker.store.sending.queue import EMPTIED_AFTER, ENQUEUE_AHEAD, STALE
@@ -227,3 +229,39 @@ def test_after_a_sleep_ticks_have_forgotten_how_long_to_rest(bench: Installation
         assert wait_until(lambda: len(looks) > 1, 30)
     finally:
         clockwork.stop()
+
+
+def test_a_tick_that_slept_does_not_keep_the_new_ones_from_work(bench: Installation) -> None:
+    # given a look that ends after the ticks were made anew, and found nothing to do
+    renewed = threading.Event()
+
+    def ticks() -> tuple[Tick, ...]:
+        def work(_: Runtime, now: datetime) -> Mapping[str, int]:
+            looks.append(now)
+            if len(looks) == 1:
+                bench.clock.advance(timedelta(hours=1))
+                assert renewed.wait(30)
+            return {"idle": 1}
+
+        return (Tick("look", 0.05, work, for_work=True),)
+
+    def renew() -> tuple[Tick, ...]:
+        renewed.set()
+        return ticks()
+
+    looks: list[datetime] = []
+    clockwork = Clockwork(bench.runtime, ticks(), Rush(), renew=renew)
+    clockwork.start()
+    try:
+        # then the new one looks, and not only the old one
+        assert wait_until(lambda: len(looks) > 1, 30)
+    finally:
+        clockwork.stop()
+
+
+@pytest.mark.parametrize("missed", [timedelta(0), timedelta(seconds=0.1), timedelta(weeks=1), timedelta(days=18_000)])
+def test_calls_that_were_missed_are_passed_over_in_one_step(missed: timedelta) -> None:
+    step, now = timedelta(seconds=0.1), START + missed
+    ahead = Repeatedly(step.total_seconds).get_next_fire_time(START, now) - now
+    assert timedelta(0) < ahead <= step
+    assert not (missed + ahead) % step
