@@ -1,10 +1,13 @@
 """How moments and states are shown: to programs in UTC, to people in a zone's local time and in words."""
 
 from datetime import UTC, datetime
-from typing import overload
+from typing import Final, overload
 from zoneinfo import ZoneInfo
 
 from campaigns.counting import amount
+
+TOO_FAR: Final = "more than a year later"
+"""The last text of a forecast that does not end within a year."""
 
 
 @overload
@@ -21,6 +24,15 @@ def utc(moment: datetime | None) -> str | None:
 def shown_time(moment: datetime, zone: ZoneInfo, *, seconds: bool = False) -> str:
     """Return a moment in a zone's local time: `Tue 2026-12-01 09:00 (Europe/Rome)`."""
     return f"{moment.astimezone(zone):{'%a %Y-%m-%d %H:%M:%S' if seconds else '%a %Y-%m-%d %H:%M'}} ({zone.key})"
+
+
+def span_words(first: datetime, last: datetime | None, zone: ZoneInfo) -> str:
+    """Return a span in a zone's local time: `from Tue 2026-12-01 09:00 to Tue 2026-12-01 10:00 (Europe/Rome)`.
+
+    If both moments are the same minute, that one alone. `last` None: more than a year later.
+    """
+    begins, ends = shown_time(first, zone), shown_time(last, zone) if last else TOO_FAR
+    return begins if begins == ends else f"from {begins.removesuffix(f' ({zone.key})') if last else begins} to {ends}"
 
 
 def state_words(state: str) -> str:

@@ -185,12 +185,16 @@ def money_warnings(
         return
     whole = with_steps(0, cost, steps)
     for budget in budgets:
-        if budget.within is Within.ALL and cost.most <= budget.amount.millionths < whole.certain:
-            costs = MoneyAmount(whole.certain, cost.currency)
-            yield (
-                f"with the steps that everybody gets it costs {costs}, but {budget.whose} is {budget.amount}: when "
-                "that is spent, the campaign is paused before everybody has them"
-            )
+        most = whole.cost[1] if whole.cost else 0
+        if budget.within is not Within.ALL or not cost.most <= budget.amount.millionths < most:
+            continue
+        is_certain = budget.amount.millionths < whole.certain
+        costs = MoneyAmount(whole.certain if is_certain else most, cost.currency)
+        who = "the steps that everybody gets it costs" if is_certain else "all of its steps it costs up to"
+        yield (
+            f"with {who} {costs}, but {budget.whose} is {budget.amount}: when that is spent, the campaign is paused "
+            "before everybody has them"
+        )
 
 
 @dataclass(slots=True)

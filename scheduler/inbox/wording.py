@@ -11,7 +11,7 @@ from campaigns.counting import amount
 from campaigns.definition import Schedule
 from campaigns.definition.schedule import LocalTime
 from campaigns.definition.windows import Window
-from campaigns.display import shown_time
+from campaigns.display import shown_time, span_words
 from campaigns.lifecycle import RecipientState, RunState
 from campaigns.planning.approval import command
 from campaigns.timing.sending_hours import hours_of
@@ -133,8 +133,7 @@ def _timing(status: RunStatus) -> Iterator[str]:
     zone, expected = status.schedule.zone, status.run.plan_summary.get("forecast")
     if expected is not None and status.run.planned_at is not None:
         first, last = (expected[name] and datetime.fromisoformat(expected[name]) for name in FORECAST)
-        until = shown_time(last, zone) if last else "more than a year later"
-        yield f"Forecast: texts leave from {shown_time(first, zone)} to {until}"
+        yield f"Forecast: texts leave {span_words(first, last, zone)}"
     if cost := status.run.plan_summary.get("cost"):
         without = f", and people without a price: {cost['unpriced']:,}" if cost["unpriced"] else ""
         whole = status.run.plan_summary.get("with_steps", {}).get("cost")
@@ -142,7 +141,7 @@ def _timing(status: RunStatus) -> Iterator[str]:
         yield f"Cost: {cost['most']} {cost['currency']} at most{steps}{without}"
     if status.happened is not None:
         first, last = status.happened
-        yield f"Happened: texts left from {shown_time(first, zone)} to {shown_time(last, zone)}"
+        yield f"Happened: texts left {span_words(first, last, zone)}"
 
 
 def _state(status: RunStatus, now: datetime) -> str:

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from campaigns.counting import amount
 from campaigns.definition import Definition, DeviceMode
-from campaigns.display import phone_words, shown_time, target_words, utc
+from campaigns.display import phone_words, shown_time, span_words, target_words, utc
 from campaigns.forecast import Forecast, PhoneShare
 from campaigns.lifecycle import RecipientState
 from campaigns.planning.approval import command, is_needed, to_approve
@@ -198,15 +198,15 @@ def preview_json(seen: Preview, *, full: bool = True) -> PlanPreview:
     return shown
 
 
-def step_line(step: StepSummary, zone: ZoneInfo) -> str:
-    """Return who may get a step, and when: `nudge: 0 to 120 texts, unless replied, from Fri ... to Fri ...`."""
+def step_lines(step: StepSummary, zone: ZoneInfo) -> Iterator[str]:
+    """Yield who may get a step, what it takes, and when it goes: `nudge: 0 to 120 texts, unless replied`.
+
+    It goes later where limits and budgets are taken up by the campaign's own text: a forecast does not know how many
+    people get a step.
+    """
     who = f"{step.least:,} to {amount(step.most, 'text')}" if step.least < step.most else amount(step.most, "text")
     conditions = [f"{key} {' or '.join(names)}" for key, names in (("unless", step.unless),) if names]
     conditions += [f"only if {' and '.join(step.only_if)}"] if step.only_if else []
-    when = f"{step.after} after the text before"
-    if step.first_send_at is not None:
-        until = shown_time(step.last_send_at, zone) if step.last_send_at else "more than a year later"
-        when += f": from {shown_time(step.first_send_at, zone)} to {until}"
     cost = ""
     if step.cost is not None:
         cost = f"{step.cost}" if step.least == step.most else f"at most {step.cost}"
@@ -214,7 +214,11 @@ def step_line(step: StepSummary, zone: ZoneInfo) -> str:
     if set(step.encodings) - {"GSM-7"}:
         encodings = (f"{amount(count, 'text')} {encoding}" for encoding, count in step.encodings.items())
         texts += f" ({', '.join(encodings)})"
-    return ", ".join(filter(None, (f"{step.name}: {who}", *conditions, texts, cost, when)))
+    yield ", ".join((f"{step.name}: {who}", *conditions))
+    yield f"  {', '.join(filter(None, (texts, cost)))}"
+    yield f"  {step.after} after the text before"
+    if step.first_send_at is not None:
+        yield f"  {span_words(step.first_send_at, step.last_send_at, zone)} at the earliest"
 
 
 def _phone_json(phone: PhoneShare) -> PlannedPhone:

@@ -1,13 +1,12 @@
 """What `campaigns capacity` prints."""
 
 from campaigns.counting import amount
+from campaigns.display import TOO_FAR
 from campaigns.values.durations import format_duration
 from scheduler.actions.plans.capacity import Capacity
 from scheduler.actions.plans.facts import device_words, rate_words
 from scheduler.cli.rendering.output import local_time, print_facts, print_table, say
 from scheduler.cli.rendering.plan import money_facts
-
-TOO_FAR = "more than a year later"
 
 
 def print_capacity(found: Capacity) -> None:

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from campaigns.display import shown_time, state_words
+from campaigns.display import TOO_FAR, shown_time, state_words
 from campaigns.printable import printable
 
 STYLES: Final[Mapping[str, str]] = {
@@ -109,7 +109,9 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, numer
         table.add_column(heading, justify="right" if heading in numeric else "left")
     for row in rows:
         table.add_row(*(Text(shown(cell).replace("\n", " "), STYLES.get(cell.replace(" ", "_"), "")) for cell in row))
-    console.print(table)
+    with console.capture() as printed:
+        console.print(table)
+    typer.echo("\n".join(line.rstrip() for line in printed.get().splitlines()))
 
 
 def print_facts(facts: Iterable[tuple[str, str]]) -> None:
@@ -159,7 +161,7 @@ def _span(times: Mapping[str, str | None] | None) -> str:
         return ""
     first, last = _to_the_second(times["first_send_at"]), _to_the_second(times["last_send_at"])
     day = f"{first[:10]} "
-    return f"{first.removesuffix(' UTC')} to {last.removeprefix(day) or 'more than a year later'}"
+    return first if first == last else f"{first.removesuffix(' UTC')} to {last.removeprefix(day) or TOO_FAR}"
 
 
 def _cost(cost: Mapping[str, Any] | None) -> str:

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from campaigns.counting import amount
 from campaigns.definition.models import OverCap as WhenOver
 from campaigns.definition.schedule import Otherwise
-from campaigns.display import saving_words
+from campaigns.display import TOO_FAR, saving_words, span_words
 from campaigns.forecast import Day, Forecast
 from campaigns.message.segments import segmentation
 from campaigns.money.amounts import decimal_of
@@ -24,7 +24,7 @@ from scheduler.actions.plans.facts import (
     phone_lines,
     rate_words,
     replacements,
-    step_line,
+    step_lines,
 )
 from scheduler.actions.plans.offsets import ReminderOffset
 from scheduler.actions.plans.preview import Preview
@@ -47,9 +47,6 @@ PREFIXES: Final = 10
 """How many prefixes are shown with what they cost; `--json` has more."""
 
 
-TOO_FAR: Final = "more than a year later"
-
-
 def print_preview(seen: Preview) -> None:
     """Print the facts for people."""
     definition, summary = seen.definition, seen.summary
@@ -64,7 +61,7 @@ def print_preview(seen: Preview) -> None:
             *_timing(seen),
             ("cost", _cost(seen)),
             *money_facts(seen),
-            ("steps", "\n".join(step_line(step, definition.schedule.zone) for step in summary.steps)),
+            ("steps", "\n".join(line for step in summary.steps for line in step_lines(step, definition.schedule.zone))),
             *_replaced(summary),
             *(("UCS-2 because", _because(entry)) for entry in forcing_characters(summary)),
             *(
@@ -152,10 +149,10 @@ def _timing(seen: Preview) -> list[tuple[str, str]]:
 def _handed_over(seen: Preview, estimate: Forecast, start: datetime) -> list[tuple[str, str]]:
     """Return the times of a campaign whose start the gateway keeps, and what that means."""
     zone, last = seen.definition.schedule.zone, estimate.last_send_at
-    until = local_time(last, zone) or f"{TOO_FAR}: raise the rate"
+    raise_it = "" if last else ": raise the rate"
     followed = start + seen.definition.follow.until
     return [
-        ("handed over", f"from {local_time(estimate.first_send_at, zone)} until {until}"),
+        ("handed over", f"{span_words(estimate.first_send_at, last, zone)}{raise_it}"),
         ("limited by", estimate.limit_words),
         ("sent", f"{local_time(start, zone)}, by the gateway's clock, as fast as its phones can"),
         ("please note", "what the gateway has is sent: no pause, cancel, edit or STOP takes it back"),
@@ -232,7 +229,7 @@ def _by_zone(estimate: Forecast) -> Iterator[str]:
 
 def _offset_words(offset: ReminderOffset, zone: ZoneInfo) -> str:
     """Return for people how many texts leave, from when to when, and how many were missed."""
-    when = f", from {local_time(offset.first, zone)} to {local_time(offset.last, zone)}" if offset.people else ""
+    when = f", {span_words(offset.first, offset.last, zone)}" if offset.first else ""
     missed = f"; {offset.missed:,} missed" if offset.missed else ""
     return f"{offset.label}: {amount(offset.people, 'text')}{when}{missed}"
 

@@ -17,13 +17,22 @@ from tests.protocol.steps.test_protocol_steps import ANNA, BEN
 from tests.protocol.world.money_bench import Make
 
 
-def test_a_plan_says_what_it_costs_with_its_steps(make: Make, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("total", "warned"),
+    [
+        ("0.15", "with the steps that everybody gets it costs 0.20 EUR, but throughput.budget.total is 0.15"),
+        ("0.25", "with all of its steps it costs up to 0.30 EUR, but throughput.budget.total is 0.25"),
+    ],
+)
+def test_a_plan_says_what_it_costs_with_its_steps(
+    make: Make, capsys: pytest.CaptureFixture[str], total: str, warned: str
+) -> None:
     bench = make()
     (bench.folder / "sale.csv").write_text(f"number\n{ANNA}\n{BEN}\n")
     path = bench.folder / "sale.yaml"
     path.write_text(
-        "campaign: sale\nmessage: Ciao\naudience: {file: sale.csv}\nthroughput: {budget: {total: 0.15 EUR}}\n"
-        "follow: {until: 1h}\nsteps:\n"
+        "campaign: sale\nmessage: Ciao\naudience: {file: sale.csv}\n"
+        f"throughput: {{budget: {{total: {total} EUR}}}}\nfollow: {{until: 1h}}\nsteps:\n"
         "  - {name: one, after: 1d, message: One}\n  - {name: two, after: 1d, only_if: delivered, message: Two}\n"
     )
     seen = plan(path, bench.settings, rehearsal=False, now=bench.clock.now())
@@ -34,9 +43,7 @@ def test_a_plan_says_what_it_costs_with_its_steps(make: Make, capsys: pytest.Cap
         "cost": {"currency": "EUR", "least": "0.20", "most": "0.30"},
     }
     [warning] = [each for each in shown["warnings"] if "EUR" in each]
-    assert warning.startswith(
-        "with the steps that everybody gets it costs 0.20 EUR, but throughput.budget.total is 0.15"
-    )
+    assert warning.startswith(warned)
     print_preview(seen)
     printed = capsys.readouterr().out
     assert "segments: 2 (2 texts GSM-7); 4 to 6 with its steps" in printed

@@ -10,7 +10,7 @@ import pytest
 from campaigns.audience.earlier import EarlierPeople
 from campaigns.lifecycle import RecipientState, RunState
 from campaigns.phone_numbers.masking import mask
-from scheduler.actions.plans.facts import preview_json, step_line
+from scheduler.actions.plans.facts import preview_json, step_lines
 from scheduler.actions.plans.preview import plan
 from scheduler.actions.reading.runs import read_at_work, read_runs
 from scheduler.cli.rendering.plan import print_preview
@@ -109,7 +109,12 @@ def test_a_plan_says_the_most_and_the_least(bench: Installation) -> None:
     one, two = preview_json(seen)["steps"]
     assert (one["recipients"], two["recipients"]) == ({"most": 2, "least": 2}, {"most": 2, "least": 0})
     assert (one["first_send_at"], two["first_send_at"]) == ("2026-12-11T09:00:00Z", "2026-12-12T09:00:00Z")
-    assert step_line(seen.summary.steps[1], UTC).startswith("two: 0 to 2 texts, only if delivered")
+    assert list(step_lines(seen.summary.steps[1], UTC)) == [
+        "two: 0 to 2 texts, only if delivered",
+        "  2 segments",
+        "  1d after the text before",
+        "  Sat 2026-12-12 09:00 (UTC) at the earliest",
+    ]
 
 
 def test_a_plan_shows_the_texts_of_steps(bench: Installation, capsys: pytest.CaptureFixture[str]) -> None:

@@ -107,8 +107,8 @@ SETTLING = "spring-sale: everything is sent; delivery reports are awaited until"
             [
                 "spring-sale: completed",
                 f"Finished: Tue 2026-12-01 10:00 {ROME}",
-                f"Forecast: texts leave from Tue 2026-12-01 10:00 {ROME} to Tue 2026-12-01 10:00 {ROME}",
-                f"Happened: texts left from Tue 2026-12-01 10:00 {ROME} to Tue 2026-12-01 10:00 {ROME}",
+                f"Forecast: texts leave Tue 2026-12-01 10:00 {ROME}",
+                f"Happened: texts left Tue 2026-12-01 10:00 {ROME}",
                 "2 delivered (arrived)",
             ],
         ),

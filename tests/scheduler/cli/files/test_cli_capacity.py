@@ -70,6 +70,7 @@ def test_the_smallest_change_of_each_kind_that_would_be_enough(run: Run, file: P
     shown = run("capacity", str(file), "--by", BY).stdout
     assert "It is not done by Tue 2099-12-01 18:00 (Europe/Rome). Each of these alone would be enough:" in shown
     assert "daily 10:00 to 13:30" in shown
+    assert all(line == line.rstrip() for line in shown.splitlines())
     assert "It is done by Thu 2099-12-03" in run("capacity", str(file), "--by", "2099-12-03 18:00").stdout
 
 
