@@ -1,13 +1,15 @@
 """Reads a campaign file and the team's defaults into a `Definition`, and reports every problem at once."""
 
 import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from pydantic import ValidationError
 
-from campaigns.definition.document import Document, merged
+from campaigns.definition.document import Document, KeyPath, merged
 from campaigns.definition.loader import load_document
 from campaigns.definition.models import Definition
 from campaigns.definition.wording import problem_of
@@ -72,6 +74,37 @@ def read_definition(path: Path, *, timezone: str, region: str | None, inbox: Pat
     if problems or definition is None:
         return Reading(document, folder, None, tuple(sorted(problems)), more)
     return Reading(document, folder, definition.in_folder(folder), ())
+
+
+@contextmanager
+def at_keys(path: Path, inbox: Path | None = None) -> Iterator[None]:
+    """Give the problems of the file at `path` that are raised in the block, and only name a key, the place of that key.
+
+    `inbox` is as in `read_definition`. What the file has no key for, such as a setting, stays where it is.
+    """
+    try:
+        yield
+    except CampaignFileError as error:
+        raise CampaignFileError(placed(error.problems, path, inbox), error.more) from error
+
+
+def placed(problems: Iterable[Problem], path: Path, inbox: Path | None = None) -> tuple[Problem, ...]:
+    """Return problems as `at_keys` does."""
+    found = tuple(problems)
+    try:
+        document = read_definition(path, timezone="UTC", region=None, inbox=inbox).document if found else None
+    except CampaignFileError:  # it was replaced meanwhile
+        document = None
+    return tuple(_at_key(each, document, path) for each in found) if document else found
+
+
+def _at_key(problem: Problem, document: Document, path: Path) -> Problem:
+    key: KeyPath = tuple(problem.path.split("."))
+    if (problem.line, problem.column) != (1, 1) or not problem.path or document.value(key) is None:
+        return problem
+    place = document.value_place(key)
+    file = problem.file if Path(place.file).name == path.name else place.file
+    return replace(problem, file=file, line=place.line, column=place.column)
 
 
 def _defaults(path: Path, folder: Path) -> Document:

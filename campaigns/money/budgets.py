@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from campaigns.calendar.periods import Period, day_of, month_of
@@ -24,6 +24,13 @@ ALWAYS: Final[Period] = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 12, 31,
 """The period of a budget for all that a campaign spends."""
 
 
+class Objection(NamedTuple):
+    """Why a plan could never be sent, in a sentence. `path`: the key of the file that it is about; '': none."""
+
+    path: str
+    problem: str
+
+
 @dataclass(frozen=True, slots=True)
 class MoneyBudget:
     """At most this amount in each day or month of `zone`, or in all. `of_campaign`: by one campaign, else by all."""
@@ -41,6 +48,11 @@ class MoneyBudget:
 
     def __str__(self) -> str:
         return f"{self.amount} {'in all' if self.within is Within.ALL else f'a {self.within}'}"
+
+    @property
+    def path(self) -> str:
+        """The key of the campaign file, dotted; '' for one that a setting names."""
+        return self.whose if self.of_campaign else ""
 
     @property
     def whose(self) -> str:
@@ -71,12 +83,13 @@ def budgets_of(
             yield MoneyBudget(amount, within, of_zone, of_campaign)
 
 
-def mixed_currencies(budgets: Sequence[MoneyBudget], currency: str) -> str:
-    """Return the problem if a budget is in another currency than the prices, as one sentence; otherwise ''."""
+def mixed_currencies(budgets: Sequence[MoneyBudget], currency: str) -> Objection | None:
+    """Return the problem if a budget is in another currency than the prices."""
     for budget in budgets:
         if budget.amount.currency != currency:
-            return (
+            return Objection(
+                budget.path,
                 f"{budget.whose} is in {budget.amount.currency}, but the prices (CAMPAIGNS_PRICES) are in {currency}; "
-                "use one currency"
+                "use one currency",
             )
-    return ""
+    return None

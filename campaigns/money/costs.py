@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from campaigns.counting import amount
 from campaigns.money.amounts import MoneyAmount, decimal_of
-from campaigns.money.budgets import MoneyBudget, Within
+from campaigns.money.budgets import MoneyBudget, Objection, Within
 from campaigns.money.prices import Prices, Tariff
 
 NO_PRICE: Final = "there is no price for its number (CAMPAIGNS_PRICES), and a budget is in force"
@@ -147,15 +147,16 @@ class CostTally:
         )
 
 
-def unaffordable(cost: PlanCost, budgets: Iterable[MoneyBudget]) -> str:
-    """Return the problem if one text costs more than a whole budget, and so could never go; otherwise ''."""
+def unaffordable(cost: PlanCost, budgets: Iterable[MoneyBudget]) -> Objection | None:
+    """Return the problem if one text costs more than a whole budget, and so could never go."""
     smallest = min(budgets, key=lambda budget: budget.amount.millionths, default=None)
     if smallest is None or cost.dearest_text <= smallest.amount.millionths:
-        return ""
+        return None
     costs = MoneyAmount(cost.dearest_text, cost.currency)
-    return (
+    return Objection(
+        smallest.path,
         f"the dearest text costs {costs}, but {smallest.whose} is {smallest}: it could never go out; shorten the "
-        "message, or raise the budget"
+        "message, or raise the budget",
     )
 
 

@@ -16,7 +16,7 @@ from scheduler.actions.refusals import Refusal, Refused
 from scheduler.receipts.storing import store_receipts
 from worker.gateway import MessageStatus, ReplyTooLong
 from worker.gateway.results import Message
-from worker.limits.batch_limits import limits_of
+from worker.limits.planned_limits import limits_of
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.store.engine import Store

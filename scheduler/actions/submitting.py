@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 
 from campaigns.definition import Definition
+from campaigns.definition.reading import placed
 from campaigns.problems import CampaignFileError, Problem
 from campaigns.take_up import Taken
 from scheduler.actions.acting import Actor, asked_by
@@ -41,7 +42,7 @@ def read_files(paths: Sequence[Path], settings: Settings, *, now: datetime) -> l
         if definition.schedule.repeat is not None:
             problem = "makes more than one run, and `run` is for one"
             hint = "put the file into the inbox of a service: campaigns up"
-            problems.append(Problem(path.name, 1, 1, "schedule.repeat", problem, hint))
+            problems += placed([Problem(path.name, 1, 1, "schedule.repeat", problem, hint)], path)
         definitions.append((path, definition))
     if problems:
         raise CampaignFileError(problems, more)

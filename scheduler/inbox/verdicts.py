@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from campaigns.definition.reading import at_keys
 from campaigns.lifecycle import RunState
 from campaigns.problems import CampaignFileError
 from campaigns.take_up import Taken, may_extend
@@ -82,7 +83,8 @@ def judge(
                 )
             return FileVerdict(None, notice, is_open=True)
         written_at = datetime.fromtimestamp(look.own[1] / 1e9, UTC) if look.own else None
-        intake = take_up(runtime, definition, source=inbox.name(path), dropped_at=written_at)
+        with at_keys(path, inbox.folder):
+            intake = take_up(runtime, definition, source=inbox.name(path), dropped_at=written_at)
     except EditRefused as refused:
         found = _find_run(runtime, slug)
         return FileVerdict(found.id if found else run_id, f"{refused}.", copies=copies)

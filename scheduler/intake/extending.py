@@ -22,7 +22,7 @@ from campaigns.take_up import Taken
 from campaigns.timing.placing import Placer
 from scheduler.intake.outcome import count_people, has_quota, note_submitted
 from scheduler.intake.planning import pricing_now, suppressed_in
-from worker.limits.batch_limits import limits_of
+from worker.limits.planned_limits import limits_of
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.store.locks import lock_run

@@ -11,11 +11,12 @@ from campaigns.access import Actor
 from campaigns.audience import AudienceProblem
 from campaigns.audience.earlier import EarlierCampaigns
 from campaigns.definition import Definition, Kind
-from campaigns.definition.schedule import LocalTime, Schedule
+from campaigns.definition.schedule import LocalTime
 from campaigns.forecast import Agenda, forecast
 from campaigns.lifecycle import RecipientState
 from campaigns.message.refusals import TemplateProblem
 from campaigns.message.segments import segmentation
+from campaigns.money.budgets import Objection
 from campaigns.money.costs import Pricing
 from campaigns.planning.approval import Approvable, is_needed, to_approve
 from campaigns.planning.batching import CHUNK_ROWS, BatchLimits, into_batches
@@ -28,13 +29,15 @@ from campaigns.take_up import Taken
 from campaigns.timing.placing import Placer
 from scheduler.intake.earlier import earlier_in
 from scheduler.intake.month_so_far import month_so_far
+from scheduler.intake.objections import objections, too_late_to_hand_over
 from scheduler.intake.outcome import QuotaSpent, count_people, note_submitted
 from scheduler.intake.plan_warnings import plan_warnings
 from worker import tracing
-from worker.limits.batch_limits import gates, limits_of
+from worker.limits.batch_limits import gates
 from worker.limits.bills import pricing_of
 from worker.limits.limits_in_force import Ceilings
-from worker.limits.money import money_budgets, plan_problem
+from worker.limits.money import money_budgets
+from worker.limits.planned_limits import limits_of
 from worker.logs import get_logger
 from worker.memory import give_back
 from worker.runtime import Runtime
@@ -122,9 +125,8 @@ def _plan_run(
 ) -> int:
     """Return the size of the audience."""
     now = runtime.clock.now()
-    if problem := too_late_to_hand_over(definition.schedule, now):
-        found = Problem(source, 1, 1, "schedule.start", problem)
-        raise _failed(runtime, run_id, definition, found, submitted)
+    if problem := too_late_to_hand_over(definition.schedule, now):  # before a large table is read
+        raise _failed(runtime, run_id, definition, Problem(source, 1, 1, "schedule.start", problem), submitted)
     for path, problem, hint in runtime.settings.policy.broken_by(definition):  # rules newer than what was stored
         raise _failed(
             runtime, run_id, definition, Problem(source, 1, 1, ".".join(map(str, path)), problem, hint), submitted
@@ -148,10 +150,17 @@ def _plan_run(
     except AudienceProblem as error:
         problem = str(error)
     summary, budgets = plan.summary, money_budgets(ceilings, zone, definition)
-    problem = problem or limits.unkept or limits.too_dear(plan.longest_text)
-    problem = problem or plan_problem(runtime.prices.current(), budgets, definition, summary.cost)
-    if problem:
-        raise _failed(runtime, run_id, definition, Problem(source, 1, 1, "audience", problem), submitted)
+    found = objections(
+        definition,
+        limits,
+        budgets,
+        runtime.prices.current(),
+        longest_text=plan.longest_text,
+        cost=summary.cost,
+        now=now,
+    )
+    if objection := Objection("audience", problem) if problem else next(found, None):
+        raise _failed(runtime, run_id, definition, Problem(source, 1, 1, *objection), submitted)
     summary = replace(summary, warnings=plan_warnings(definition, summary, budgets, so_far))
     if summary.audience >= LARGE:
         runtime.store.renew_statistics()
@@ -210,16 +219,6 @@ def _failed(
                 session, submitted.by, definition, run_id, Taken.PLANNED, plan_hash="", source=source, now=now
             )
     return CampaignFileError([found])
-
-
-def too_late_to_hand_over(schedule: Schedule, now: datetime) -> str:
-    """Return the problem if the gateway is to hold a start that has passed; else ''."""
-    start = schedule.at_gateway
-    if start is None or start > now:
-        return ""
-    return (
-        "the start has passed, and the gateway can only be handed texts for the future; move it, or write by: service"
-    )
 
 
 def suppressed_in(store: Store, kind: Kind) -> Suppressed | None:

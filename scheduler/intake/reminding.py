@@ -28,7 +28,7 @@ from campaigns.take_up import NO_DATE, PLAN, decide
 from scheduler.intake.earlier import earlier_in
 from scheduler.intake.outcome import Intake, accepted, note_submitted, run_of
 from scheduler.intake.planning import suppressed_in
-from worker.limits.batch_limits import limits_of
+from worker.limits.planned_limits import limits_of
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.store.bulk import in_parts

@@ -8,6 +8,7 @@ from pydantic import SecretStr
 from campaigns.clock import SystemClock
 from campaigns.counting import amount
 from campaigns.definition import Definition
+from campaigns.definition.reading import at_keys
 from campaigns.lifecycle import RunState
 from campaigns.take_up import EditCode, Refuse, Taken
 from scheduler.actions.acting import Actor
@@ -51,7 +52,8 @@ def _submit_all(
     own: OwnRuns, actor: Actor, files: Sequence[tuple[Path, Definition]], told: Callable[[str], None]
 ) -> None:
     for path, definition in files:
-        done = submit(own.runtime, actor, definition, source=path.name)
+        with at_keys(path):
+            done = submit(own.runtime, actor, definition, source=path.name)
         run = done.run
         own.add(run, is_planned=done.taken is Taken.PLANNED)
         if done.taken is Taken.PLANNED:

@@ -7,9 +7,10 @@ from itertools import islice
 
 from campaigns.money.budgets import MoneyBudget
 from worker import metrics
-from worker.limits.batch_limits import Limits, LimitScope, routes
+from worker.limits.batch_limits import Limits, routes
 from worker.limits.bills import limit_of
 from worker.limits.money import money_budgets
+from worker.limits.planned_limits import LimitScope
 from worker.runtime import Runtime
 from worker.store.money.spending import SpendingLimit, spent_of
 from worker.store.reports.facts import Begun

@@ -1,21 +1,18 @@
 """Which limits a batch must keep on each route that it can take, and how much one request may hold under them."""
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
-from operator import attrgetter
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from campaigns.calendar.periods import PeopleBudget, PeriodBudget, day_of, month_of
+from campaigns.calendar.periods import PeopleBudget, PeriodBudget, month_of
 from campaigns.definition import Definition, DeviceMode, Rate
 from campaigns.forecast import Gate
-from campaigns.message.segments import segmentation
 from campaigns.money.budgets import MoneyBudget, Within, budgets_of
-from campaigns.planning.batching import BatchLimits, batch_limits
 from worker.limits.limits_in_force import Ceilings
-from worker.settings.settings import Settings
+from worker.limits.planned_limits import LIST_OF_UNKNOWN_PEOPLE as LIST_OF_UNKNOWN_PEOPLE
+from worker.limits.planned_limits import LimitScope, allowances
 from worker.store.people.device_people import ANY_DEVICE as ANY_DEVICE
 from worker.store.people.device_people import device_key
 from worker.throttle import Budget, Limit, RateLimit
@@ -24,68 +21,12 @@ PRIMARY_DEVICE: Final = "primary"
 """The level of requests that name no device: the gateway uses its primary one."""
 
 
-class LimitScope(StrEnum):
-    """What a limit applies to: the beginning of its key."""
-
-    ACCOUNT = "account"  # account:FINGERPRINT
-    RUN = "run"  # run:ID
-    DEVICE = "device"  # device:FINGERPRINT:TARGET
-
-
 @dataclass(frozen=True, slots=True)
 class Route:
     """One way to send a batch: the devices named in the request, and the level that limits them."""
 
     targets: tuple[str, ...]
     level_key: str
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedLimits:
-    """The limits of a campaign at planning time, by its file and the settings. `request`: what one request may hold.
-
-    `unkept`: why it can never be sent under them, or "".
-
-    They leave out what a person sets while it runs: see `Ceilings`.
-    """
-
-    rates: tuple[Rate, ...]
-    budgets: tuple[tuple[LimitScope, PeriodBudget], ...]
-    request: BatchLimits
-    unkept: str = ""
-
-    def too_dear(self, text: str) -> str:
-        """Return the problem if this text costs more than a whole period's budget and could never go; otherwise ''."""
-        cost = segmentation(text).segments if text else 0
-        smallest = min((budget for _, budget in self.budgets), key=attrgetter("segments"), default=None)
-        if smallest is None or cost <= smallest.segments:
-            return ""
-        return (
-            f"the longest text costs {cost} segments, but at most {smallest} may be sent: it could never go out; "
-            "shorten the message, or raise throughput.daily, throughput.monthly or the ceiling in the settings"
-        )
-
-
-def limits_of(definition: Definition, settings: Settings) -> PlannedLimits:
-    """Return the limits by which a campaign is planned."""
-    given = (definition.throughput.rate, settings.rate, settings.device_rate)
-    rates = tuple(rate for rate in given if rate is not None)
-    budgets = tuple(allowances(Ceilings.from_settings(settings), settings.zone, definition))
-    segments = [budget.segments for _, budget in budgets]
-    is_unkept = definition.contact_list is not None and settings.device_people_monthly is not None
-    request = batch_limits(rates, definition.throughput.batch_size, segments)
-    return PlannedLimits(
-        rates,
-        budgets,
-        replace(request, ranking=definition.devices.ranking),
-        LIST_OF_UNKNOWN_PEOPLE if is_unkept else "",
-    )
-
-
-LIST_OF_UNKNOWN_PEOPLE: Final = (
-    "CAMPAIGNS_DEVICE_PEOPLE_MONTHLY limits how many people each phone may text, and only the gateway knows who is on "
-    "a contact list: name the people in a table"
-)
 
 
 def gates(
@@ -139,22 +80,6 @@ def routes(
         return [Route((), PRIMARY_DEVICE)]
     turn = first % len(targets)
     return [Route((target,), target) for target in targets[turn:] + targets[:turn]]
-
-
-def allowances(ceilings: Ceilings, zone: ZoneInfo, definition: Definition) -> Iterator[tuple[LimitScope, PeriodBudget]]:
-    """Yield the budgets that apply to a campaign. Those over all campaigns are for days and months of `zone`."""
-    own = definition.schedule.zone
-    daily = ceilings.campaign_daily.get(definition.campaign, definition.throughput.daily)
-    for scope, segments, period_of, of_zone in (
-        (LimitScope.ACCOUNT, ceilings.account_daily, day_of, zone),
-        (LimitScope.ACCOUNT, ceilings.account_monthly, month_of, zone),
-        (LimitScope.RUN, daily, day_of, own),
-        (LimitScope.RUN, definition.throughput.monthly, month_of, own),
-        (LimitScope.DEVICE, ceilings.device_daily, day_of, zone),
-        (LimitScope.DEVICE, ceilings.device_monthly, month_of, zone),
-    ):
-        if segments is not None:
-            yield scope, PeriodBudget(segments, period_of, of_zone)
 
 
 def rates(ceilings: Ceilings, definition: Definition, route: Route) -> Iterator[tuple[LimitScope, Rate]]:

@@ -5,7 +5,8 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from worker.limits.batch_limits import ANY_DEVICE, PRIMARY_DEVICE, LimitScope
+from worker.limits.batch_limits import ANY_DEVICE, PRIMARY_DEVICE
+from worker.limits.planned_limits import LimitScope
 from worker.store.engine import Store
 from worker.store.sending import grants
 from worker.throttle import Granted, Limit, RateLimit

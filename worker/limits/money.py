@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from zoneinfo import ZoneInfo
 
 from campaigns.definition import Definition
-from campaigns.money.budgets import MoneyBudget, budgets_of, mixed_currencies
+from campaigns.money.budgets import MoneyBudget, Objection, budgets_of, mixed_currencies
 from campaigns.money.costs import PlanCost, unaffordable
 from campaigns.money.prices import Prices
 from worker.limits.limits_in_force import Ceilings, PricesInForce
@@ -28,20 +28,21 @@ def no_budget_can_be_kept(prices: PricesInForce, budgets: Sequence[MoneyBudget],
         )
     if definition.contact_list is not None:
         return contact_list_problem(budgets[0])
-    return mixed_currencies(budgets, found.currency)
+    mixed = mixed_currencies(budgets, found.currency)
+    return mixed.problem if mixed else ""
 
 
 def plan_problem(
     prices: Prices | None, budgets: Sequence[MoneyBudget], definition: Definition, cost: PlanCost | None
-) -> str:
-    """Return why a plan could never be sent under these budgets, as one sentence; otherwise ''.
+) -> Objection | None:
+    """Return why a plan could never be sent under these budgets. `cost` None: it is not known.
 
     Prices that cannot be read now are no reason: sending waits for them.
     """
     if budgets and definition.contact_list is not None:
-        return contact_list_problem(budgets[0])
-    problem = mixed_currencies(budgets, prices.currency) if prices is not None else ""
-    return problem or (unaffordable(cost, budgets) if cost is not None else "")
+        return Objection("audience", contact_list_problem(budgets[0]))
+    mixed = mixed_currencies(budgets, prices.currency) if prices is not None else None
+    return mixed or (unaffordable(cost, budgets) if cost is not None else None)
 
 
 def contact_list_problem(budget: MoneyBudget) -> str:

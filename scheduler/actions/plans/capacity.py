@@ -11,6 +11,7 @@ from typing import Final
 
 from campaigns.definition import Definition
 from campaigns.definition.models import TextEncoding
+from campaigns.definition.reading import at_keys
 from campaigns.definition.schedule import Schedule, parse_start
 from campaigns.forecast import Forecast
 from campaigns.forecast.trials import PeopleInOrder, Recorder, smallest
@@ -70,7 +71,8 @@ def capacity(
     _refuse_endless(definition)
     until = _moment(by, definition.schedule, now) if by is not None else None
     with known_people(file, definition, settings, rehearsal=rehearsal, now=now) as known:
-        seen = preview(definition, settings, source=str(file), now=now, people=known)
+        with at_keys(file):
+            seen = preview(definition, settings, source=str(file), now=now, people=known)
         if until is not None and most is not None and _texts(seen.forecast) > most:
             sentence = (
                 f"changes are tried here for up to {most:,} texts; for more, ask for them with: campaigns capacity"

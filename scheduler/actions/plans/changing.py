@@ -14,9 +14,10 @@ from campaigns.money.amounts import MILLIONTHS, MoneyAmount
 from campaigns.money.prices import Prices
 from campaigns.values.durations import format_duration
 from scheduler.intake.month_so_far import MonthSoFar
-from worker.limits.batch_limits import gates, limits_of
+from worker.limits.batch_limits import gates
 from worker.limits.bills import pricing_of
 from worker.limits.limits_in_force import Ceilings
+from worker.limits.planned_limits import limits_of
 from worker.settings.settings import PREFIX, Settings
 
 MORE_PHONES: Final = 99

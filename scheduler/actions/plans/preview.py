@@ -11,14 +11,16 @@ from campaigns.audience import AudienceProblem
 from campaigns.calendar.periods import PeriodBudget
 from campaigns.counting import amount
 from campaigns.definition import Definition, Rate
+from campaigns.definition.reading import at_keys
 from campaigns.display import shown_time
 from campaigns.forecast import Forecast, forecast
 from campaigns.lifecycle import RecipientState
 from campaigns.message.segments import segmentation
-from campaigns.money.budgets import MoneyBudget
+from campaigns.money.budgets import MoneyBudget, Objection
+from campaigns.money.costs import Pricing
 from campaigns.planning.batching import BatchLimits, into_batches
 from campaigns.planning.figures import PlanSummary
-from campaigns.planning.planner import plan_recipients
+from campaigns.planning.planner import Plan, plan_recipients
 from campaigns.planning.reminders import plan_reminders
 from campaigns.problems import CampaignFileError, Problem
 from campaigns.steps.figures import placed as placed_steps
@@ -26,14 +28,15 @@ from campaigns.timing.placing import Placer
 from campaigns.timing.recurrence import SEARCH, recurrence_of
 from scheduler.actions.plans.known import KnownPeople, known_people
 from scheduler.actions.plans.offsets import Offsets, ReminderOffset
+from scheduler.intake.objections import objections
 from scheduler.intake.plan_warnings import plan_warnings, unpriced
-from scheduler.intake.planning import too_late_to_hand_over
 from scheduler.intake.taking import read_file
-from worker.limits.batch_limits import LimitScope, gates, limits_of, routes
+from worker.limits.batch_limits import gates, routes
 from worker.limits.bills import pricing_of
 from worker.limits.limits_in_force import Ceilings
 from worker.limits.live_prices import LivePrices
-from worker.limits.money import money_budgets, plan_problem
+from worker.limits.money import money_budgets
+from worker.limits.planned_limits import LimitScope, limits_of
 from worker.settings.settings import Settings
 
 RUNS: Final = 3
@@ -74,7 +77,7 @@ def plan(file: Path, settings: Settings, *, rehearsal: bool, now: datetime) -> P
     Raises `CampaignFileError`, and `StoreError` for a database that cannot be read.
     """
     definition = read_file(file, settings, now=now)
-    with known_people(file, definition, settings, rehearsal=rehearsal, now=now) as people:
+    with known_people(file, definition, settings, rehearsal=rehearsal, now=now) as people, at_keys(file):
         return preview(definition, settings, source=str(file), now=now, people=people)
 
 
@@ -85,16 +88,7 @@ def preview(definition: Definition, settings: Settings, *, source: str, now: dat
     placer = Placer(definition.schedule, now, firing=runs[0] if runs else None)
     prices, ceilings = LivePrices(settings.prices), Ceilings.from_settings(settings)
     pricing = pricing_of(prices.current(), ceilings, settings.zone, definition, now)
-    plan = plan_recipients(
-        definition,
-        placer=placer,
-        suppressed=people.suppressed,
-        already_told=people.already_told,
-        earlier=people.earlier,
-        pricing=pricing,
-    )
-    if definition.schedule.remind is not None:
-        plan = plan_reminders(definition, now, suppressed=people.suppressed, earlier=people.earlier, pricing=pricing)
+    plan = plan_of(definition, placer, people, pricing, now)
     offsets = Offsets()
     limits = limits_of(definition, settings)
     requests, reasons, agenda = 0, dict[RecipientState, list[str]](), people.so_far.agenda(definition, pricing)
@@ -120,11 +114,11 @@ def preview(definition: Definition, settings: Settings, *, source: str, now: dat
     except AudienceProblem as error:
         problem = str(error)
     budgets, cost = money_budgets(ceilings, settings.zone, definition), plan.summary.cost
-    problem = problem or too_late_to_hand_over(definition.schedule, now) or limits.unkept
-    problem = problem or limits.too_dear(plan.longest_text)
-    problem = problem or plan_problem(prices.current(), budgets, definition, cost)
-    if problem:
-        raise CampaignFileError([Problem(source, 1, 1, "audience", problem)])
+    found = objections(
+        definition, limits, budgets, prices.current(), longest_text=plan.longest_text, cost=cost, now=now
+    )
+    if objection := Objection("audience", problem) if problem else next(found, None):
+        raise CampaignFileError([Problem(source, 1, 1, *objection)])
     if definition.contact_list is not None:
         requests, placed = 1, placer.everybody()  # one request; only the gateway knows for how many
         if placed.departure is not None and placed.state is RecipientState.PENDING:
@@ -155,6 +149,22 @@ def preview(definition: Definition, settings: Settings, *, source: str, now: dat
         capped if people.over_cap is not None else None,
         offsets.found,
         tuple(budgets),
+    )
+
+
+def plan_of(
+    definition: Definition, placer: Placer, people: KnownPeople, pricing: Pricing | None, now: datetime
+) -> Plan:
+    """Return the plan, or the reminders, of a campaign as of `now`. Nothing is read before it is iterated."""
+    if definition.schedule.remind is not None:
+        return plan_reminders(definition, now, suppressed=people.suppressed, earlier=people.earlier, pricing=pricing)
+    return plan_recipients(
+        definition,
+        placer=placer,
+        suppressed=people.suppressed,
+        already_told=people.already_told,
+        earlier=people.earlier,
+        pricing=pricing,
     )
 
 

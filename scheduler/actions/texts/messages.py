@@ -28,7 +28,7 @@ from scheduler.actions.acting import Actor, ActorKind, acting, audited, nothing_
 from scheduler.actions.numbers import normalised
 from scheduler.actions.refusals import Refusal, Refused
 from scheduler.report.people import Chapter, tell
-from worker.limits.batch_limits import limits_of
+from worker.limits.planned_limits import limits_of
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.store.access import quotas

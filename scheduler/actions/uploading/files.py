@@ -11,6 +11,7 @@ from sqlmodel import Session
 
 from campaigns.codes import RunType
 from campaigns.definition import Definition
+from campaigns.definition.reading import at_keys
 from campaigns.planning.tables import NOT_THERE
 from campaigns.problems import CampaignFileError, Problem
 from campaigns.take_up import Taken, TakeUp
@@ -87,7 +88,8 @@ def submit_upload(runtime: Runtime, actor: Actor, campaign: str, upload: Upload,
             return known
         _refuse_if_in_inbox(runtime, campaign, key)
         require_own(runtime, upload.path.with_name(f"{campaign}.yaml"), campaign)
-        done = submit(runtime, actor, definition, source=f"{SOURCE}{campaign}.yaml")
+        with at_keys(upload.path, upload.path.parent):
+            done = submit(runtime, actor, definition, source=f"{SOURCE}{campaign}.yaml")
     upload.keep_as(upload.path.with_name(f"{campaign}.yaml"))
     with runtime.store.write("upload_remember") as session:
         inbox_files.remember_file(session, key, fingerprint=form, run_id=done.run.id, problem="", now=now)

@@ -17,7 +17,7 @@ from campaigns.following.results import PROVEN_NOT_SENT
 from scheduler.receipts.storing import store_receipts
 from worker.gateway import GatewayError, MessageStatus
 from worker.gateway.results import Message
-from worker.limits.batch_limits import limits_of
+from worker.limits.planned_limits import limits_of
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.store.events import EventName, record_event

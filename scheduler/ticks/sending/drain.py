@@ -18,8 +18,9 @@ from campaigns.sending.sharing import Contender, Portion, Room, Turns
 from campaigns.timing.sending_hours import hours_of
 from scheduler.rush import Rush
 from scheduler.ticks.every import RESTS, Every, Quiet
-from worker.limits.batch_limits import allowances, routes
+from worker.limits.batch_limits import routes
 from worker.limits.limits_in_force import Ceilings
+from worker.limits.planned_limits import allowances
 from worker.runtime import Runtime
 from worker.store.runs import run_ends
 from worker.store.sending import queue

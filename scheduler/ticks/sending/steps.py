@@ -13,7 +13,7 @@ from campaigns.sending.backoff import pause_after
 from campaigns.steps.turns import Turn, turn_of
 from campaigns.timing.moments import Timetable
 from scheduler.ticks.every import Quiet
-from worker.limits.batch_limits import limits_of
+from worker.limits.planned_limits import limits_of
 from worker.logs import get_logger
 from worker.runtime import Runtime
 from worker.store.steps import releasing

@@ -100,3 +100,51 @@ def test_a_start_that_has_passed_cannot_be_handed_over(run: Run, campaign_file: 
     campaign_file.write_text(f"campaign: sale\n{TABLE}schedule: {{start: 2020-01-01 09:00, by: gateway}}\n")
 
     assert "the start has passed" in run("plan", campaign_file.name).stderr
+
+
+PRICES = "prefix,price,currency\n39,0.05,EUR\n"
+BUDGETS = [
+    (
+        "throughput: {budget: {daily: 0.04 EUR}}",
+        {},
+        "4:30: throughput.budget.daily: ",
+        "the dearest text costs 0.05 EUR",
+    ),
+    (
+        "throughput:\n  budget: {total: 9 USD}",
+        {},
+        "5:19: throughput.budget.total: ",
+        "but the prices (CAMPAIGNS_PRICES)",
+    ),
+    ("", {"BUDGET_DAILY": "0.04 EUR"}, "1:1: ", "but CAMPAIGNS_BUDGET_DAILY is 0.04 EUR a day"),
+    (
+        "throughput: {daily: 1}\nsteps: []\nencoding: as_is",
+        {},
+        "4:21: throughput.daily: ",
+        "costs 2 segments, but at most 1",
+    ),
+]
+
+
+@pytest.mark.parametrize(("more", "settings", "place", "why"), BUDGETS, ids=[why for *_, why in BUDGETS])
+def test_what_a_plan_is_refused_for_is_an_error_of_the_check_at_the_same_key(
+    run: Run,
+    campaign_file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    more: str,
+    settings: dict[str, str],
+    place: str,
+    why: str,
+) -> None:
+    text = "x" * 161 if "segments" in why else "Hello"
+    campaign_file.write_text(f"campaign: sale\n{TABLE.replace('Hello', text)}{more}\n")
+    campaign_file.with_name("prices.csv").write_text(PRICES)
+    for name, value in {"PRICES": "prices.csv", **settings}.items():
+        monkeypatch.setenv(f"CAMPAIGNS_{name}", value)
+
+    checked, planned = run("check", campaign_file.name), run("plan", campaign_file.name)
+
+    assert checked.stderr.startswith(f"{campaign_file.name}:{place}")
+    assert why in checked.stderr
+    assert planned.stderr == checked.stderr
+    assert (planned.exit_code, checked.exit_code) == (2, 2)
