@@ -1,15 +1,18 @@
 """A machine whose clock is changed, or that slept: what was missed stays missed, and nothing is repeated."""
 
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
 from campaigns.lifecycle import RecipientState
 from campaigns.protocol.verdicts import Verdict
-from tests.protocol.world.harness import SETTLED, Installation, exactly_once
+from tests.protocol.world.harness import SEND_BY, SETTLED, Installation, exactly_once
 from tests.protocol.world.scripted_gateway import LISTS, LOST, Answers, Send, Stores
+from worker.store.engine import Store
 from worker.store.models import AttemptState
 from worker.store.people import suppressions
 from worker.store.people.suppressions import Entry
@@ -174,6 +177,44 @@ def test_a_request_in_doubt_and_receipts_keep_their_pace_over_a_jump(
     # then everybody got one text, within minutes
     assert exactly_once(bench, run_id)
     assert bench.clock.elapsed_seconds() - began < 30 * 60
+
+
+@pytest.mark.parametrize("jump", [5 * HOUR, -5 * HOUR], ids=["forward", "back"])
+def test_a_request_made_before_a_jump_is_noticed_keeps_its_time(bench: Installation, jump: timedelta) -> None:
+    # given requests in doubt, one from before a jump of the clock, and one from after it
+    run_id = bench.campaign(2, per_request=1)
+    bench.clock.advance(DAY)
+    bench.enqueue()
+    bench.call("rescue")
+    bench.gateway.script += [LOST, LOST]
+    before, after = bench.queue.jobs
+    bench.dispatcher.dispatch(before)
+    bench.clock.jump(jump)
+    bench.clock.advance(1)
+    bench.dispatcher.dispatch(after)
+
+    # when the jump is noticed
+    bench.call("rescue")
+
+    # then both are given the same time to show up
+    ages = [bench.clock.now() - attempt.send_by + SEND_BY for attempt in bench.attempts(run_id)]
+    assert ages == [timedelta(seconds=1), timedelta(0)]
+
+
+def test_a_jump_that_could_not_be_stored_is_found_again(bench: Installation, tmp_path: Path) -> None:
+    # given a database that cannot be written when the clock was put back
+    run_id = bench.campaign(1)
+    bench.send()
+    bench.call("rescue")
+    bench.clock.jump(-5 * DAY)
+    bench.gateway.jump(-5 * DAY)
+    empty = Store(f"sqlite:///{tmp_path / 'empty.db'}")
+    with pytest.raises(sa.exc.OperationalError):
+        bench.ticks.wall_clock.look(replace(bench.runtime, store=empty), bench.clock.now())
+    empty.close()
+
+    # then the next look moves what waits
+    bench.finish(run_id)
 
 
 def test_following_ends_in_time_after_the_clock_was_put_back(bench: Installation) -> None:

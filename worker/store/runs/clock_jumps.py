@@ -40,16 +40,27 @@ def begun_when_dropped(session: Session) -> list[tuple[int, int]]:
     ]
 
 
-def move_pauses(session: Session, by: timedelta, *, now: datetime, without_start: Collection[int] = ()) -> None:
+def move_pauses(
+    session: Session,
+    by: timedelta,
+    *,
+    now: datetime,
+    by_new_clock: tuple[datetime, datetime],
+    without_start: Collection[int] = (),
+) -> None:
     """Move pauses: the clock shows `now`, and jumped by `by`. `without_start`: runs that began when they were dropped.
+
+    `by_new_clock`: the first and the last `send_by` that requests may have that were made after the jump, and before it
+    was noticed. These stay: moved forward, one in doubt waited for those hours, and moved back it could be believed
+    absent at once. One that happens to be as old is believed absent later than it might be, which does no harm.
 
     A request in doubt keeps the time that it is given to show up: after a jump forward it would be believed absent too
     early, and after a jump back it would keep others waiting that much longer. Anything else that is due early is
     harmless: it is only looked at.
     """
-    in_doubt = attempts.c.state != AttemptState.CLOSED
-    _move(session, attempts, "send_by", by, in_doubt)
+    in_doubt = sa.and_(attempts.c.state != AttemptState.CLOSED, ~attempts.c.send_by.between(*by_new_clock))
     _move(session, attempts, "next_check_at", by, sa.or_(in_doubt, attempts.c.outcome == Verdict.MISSED.value))
+    _move(session, attempts, "send_by", by, in_doubt)  # last: it says which ones
     looked = sa.select(attempts.c.id, attempts.c.evidence).where(attempts.c.state == AttemptState.UNKNOWN)
     for id_, evidence in session.execute(looked).all():
         # What was seen by the old clock is not one of the looks that prove something after the settling time.
