@@ -47,6 +47,7 @@ from campaigns.planning.tables import (
     nothing_known,
     read_table,
     unknown_in_condition,
+    unseen_values,
     unusable_numbers,
     valid_sources,
 )
@@ -215,6 +216,7 @@ class _Check:
                 where, place = number, self.document.value_place(number)
             return NO_TABLE, place.problem(where, error.problem, error.hint)
         self.warnings += [place.problem(where, warning) for warning in table.warnings]
+        self.warnings += unseen_values(self.document, path, table.unseen)
         return table, None
 
     def _unknown_fields(self, text: "_Text", who: str, known: tuple[str, ...], number: str) -> Iterator[Problem]:

@@ -1,7 +1,7 @@
 """Conditions about a row, in the language of messages: `country == "IT" and points | int > 100`."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any, Final, cast
 
@@ -15,7 +15,7 @@ from campaigns.message.expressions import Exact
 from campaigns.message.filters import RenderError
 from campaigns.message.refusals import TemplateProblem, is_word
 from campaigns.message.segments import is_blank
-from campaigns.message.templates import CANNOT, Pieces, RowContext, check_nodes, joined, sandboxed
+from campaigns.message.templates import CANNOT, Pieces, RowContext, check_nodes, field_name, joined, sandboxed
 from campaigns.message.vocabulary import ANYTHING, YES_OR_NO, Vocabulary
 from campaigns.timing.dates import DayOrder
 
@@ -31,16 +31,27 @@ _EITHER: Final = 'write country == "IT" or country == "FR"'
 class RowCondition:
     """A compiled condition. `fields` are the names that it uses, `rule` is what it says, on one line and not too long.
 
+    `sought`: fields that may say anything, each with a text that it is compared with.
+
     An empty cell is an empty text. What needs a number or a date of it fails, unless it has a default.
     """
 
-    __slots__ = ("_order", "_pieces", "fields", "rule")
+    __slots__ = ("_order", "_pieces", "fields", "rule", "sought")
 
-    def __init__(self, pieces: Pieces, *, fields: frozenset[str], rule: str, order: DayOrder | None) -> None:
+    def __init__(
+        self,
+        pieces: Pieces,
+        *,
+        fields: frozenset[str],
+        rule: str,
+        order: DayOrder | None,
+        sought: frozenset[tuple[str, str]],
+    ) -> None:
         self._pieces = pieces
         self._order = order
         self.fields = fields
         self.rule = rule
+        self.sought = sought
 
     def holds(self, fields: Mapping[str, str]) -> bool:
         """Return whether it is true of a row. Raises `RenderError` if it cannot be computed; no cell is shown."""
@@ -83,6 +94,7 @@ def compile_condition(source: str, order: DayOrder | None = None, vocabulary: Vo
         if not fields:
             hint = "write columns without quotes, and texts in quotes"
             raise TemplateProblem("uses no column, so it is the same for every row", 1, hint)
+        sought = frozenset(_sought(tree, vocabulary))
         pieces = environment.from_string(Exact().visit(tree)).root_render_func
     except TemplateSyntaxError as error:
         too_early = re.search("unexpected '?end of", error.message or "")
@@ -92,7 +104,7 @@ def compile_condition(source: str, order: DayOrder | None = None, vocabulary: Vo
         raise TemplateProblem("is too complex to be understood", 1, "use fewer brackets and shorter numbers") from error
     rule = _PHONE_NUMBER.sub("…", " ".join(source.split()))
     rule = rule if len(rule) <= _SHOWN else f"{rule[: _SHOWN - 1]}…"
-    return RowCondition(cast("Pieces", pieces), fields=fields, rule=rule, order=order)
+    return RowCondition(cast("Pieces", pieces), fields=fields, rule=rule, order=order, sought=sought)
 
 
 def _parsed(source: str, environment: SandboxedEnvironment) -> nodes.Expr:
@@ -139,6 +151,17 @@ def _truth(node: nodes.Expr, vocabulary: Vocabulary) -> nodes.Expr:
         case _:
             raise TemplateProblem("is not a comparison", node.lineno, _EXAMPLE)
     return node
+
+
+def _sought(tree: nodes.Template, vocabulary: Vocabulary) -> Iterator[tuple[str, str]]:
+    """Yield what a field has to be, or not to be. What fields of the `vocabulary` can say is known without the rows."""
+    for comparison in tree.find_all(nodes.Compare):
+        operand = comparison.ops[0]
+        for field, value in ((comparison.expr, operand.expr), (operand.expr, comparison.expr)):
+            if isinstance(field, nodes.Name) and isinstance(value, nodes.Const) and operand.op in ("eq", "ne"):
+                text = value.value
+                if isinstance(text, str) and not is_blank(text) and vocabulary.is_open(field):
+                    yield field_name(field.name), text
 
 
 def _check_in(tree: nodes.Template) -> None:

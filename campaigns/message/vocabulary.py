@@ -31,6 +31,10 @@ class Vocabulary:
         """Return whether this is a field that says yes or no."""
         return self._words(node) == YES_OR_NO
 
+    def is_open(self, field: nodes.Name) -> bool:
+        """Return whether nothing is known of what this field can say."""
+        return not self._words(field) and not self._is_moment(field)
+
     def compared(self, comparison: nodes.Compare) -> nodes.Expr:
         """Return a comparison as it is computed. Raises `TemplateProblem` if it compares with what a field never says.
 

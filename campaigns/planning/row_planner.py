@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from itertools import islice
 from typing import Final, NamedTuple
 
 from campaigns.audience import AudienceRow, inline_rows
@@ -12,6 +13,7 @@ from campaigns.lifecycle import RecipientState
 from campaigns.message.conditions import RowCondition, compile_condition
 from campaigns.message.filters import RenderError
 from campaigns.message.segments import Segmentation
+from campaigns.message.sought_values import SoughtValues
 from campaigns.message.templates import field_name
 from campaigns.message.texts import Texts
 from campaigns.phone_numbers.numbers import InvalidNumber, Normaliser
@@ -21,6 +23,7 @@ from campaigns.planning.figures import LeftOut
 from campaigns.planning.opened import excluded_numbers, open_table, warn_of_columns
 from campaigns.planning.planned import PlannedRecipient, StepText
 from campaigns.planning.tables import vocabulary_of
+from campaigns.problems import MOST_PROBLEMS
 from campaigns.timing.departures import Placement
 from campaigns.timing.placing import Placer
 from campaigns.timing.zones import InvalidZone
@@ -73,6 +76,7 @@ class RowPlanner:
         # The row of a number, packed as line * sources + source.
         self._seen = FirstRows()
         self._conditions = [self._condition(source) for source in definition.audience]
+        self._sought = [SoughtValues(condition.sought if condition else ()) for condition in self._conditions]
         self._left_out = Counter[int]()  # rows by the index of their source
         self._names: list[str] = []
         self._ordinal = 0
@@ -104,6 +108,8 @@ class RowPlanner:
                 case ContactListSource():
                     self._names.append(f"contact list {source.contact_list}")
                     self._warnings.append(f"only the gateway knows who is in {self._names[-1]}, until it has sent")
+            unseen = islice(self._sought[index].unseen(self._names[index]), MOST_PROBLEMS)
+            self._warnings.extend(f"`where` {says}" for says in unseen)
 
     def left_out(self) -> tuple[LeftOut, ...]:
         """Return what the conditions of the sources so far left out."""
@@ -126,6 +132,7 @@ class RowPlanner:
         condition = self._conditions[index]
         if condition is None:
             return None
+        self._sought[index].look(row.fields)
         try:
             if condition.holds(row.fields):
                 return None

@@ -1,7 +1,7 @@
 """What can be known about the tables of a campaign file before it is planned."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from campaigns.audience import AudienceProblem, open_source, read_to_end
+from campaigns.audience import AudienceProblem, inline_rows, open_source, read_to_end
 from campaigns.audience.earlier import FIELDS, VOCABULARY
 from campaigns.definition.document import Data, Document, KeyPath
 from campaigns.definition.models import TextEncoding
@@ -20,19 +20,21 @@ from campaigns.definition.sources import (
     CampaignSource,
     ContactListSource,
     ExcludedFile,
+    FileSource,
     InlineSource,
     Source,
 )
 from campaigns.message.conditions import compile_condition
 from campaigns.message.placeholders import unknown_fields
 from campaigns.message.refusals import TemplateProblem
+from campaigns.message.sought_values import SoughtValues
 from campaigns.message.templates import field_name
 from campaigns.message.text_places import line_that_fails, place_in_text, place_of_name
 from campaigns.message.vocabulary import ANYTHING, Vocabulary
 from campaigns.opening import named_in
 from campaigns.phone_numbers.numbers import InvalidNumber, Normaliser
 from campaigns.planning.opened import excluded_numbers
-from campaigns.problems import Problem
+from campaigns.problems import MOST_PROBLEMS, Problem
 from campaigns.timing.appointments import CANCELLED_COLUMN
 from campaigns.timing.zones import ZONE_COLUMN
 from campaigns.values.scalars import MOST_COMPARED, nearest, shown
@@ -40,11 +42,15 @@ from campaigns.values.scalars import MOST_COMPARED, nearest, shown
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table: its columns by their names in templates, whether it has rows, and its warnings."""
+    """A table: its columns by their names in templates, whether it has rows, and its warnings.
+
+    `unseen`: what its condition compares with and no row has, in words.
+    """
 
     columns: tuple[str, ...]
     has_rows: bool
     warnings: tuple[str, ...] = ()
+    unseen: tuple[str, ...] = ()
 
 
 NOT_THERE: Final = "put it beside the campaign file, or correct the name"
@@ -76,11 +82,33 @@ def read_table(
     """
     reader = open_source(_inside(folder, source.file), number_column=source.number, fields=fields, folder=folder)
     warnings: list[str] = []
+    values = _values_of(source)
     if excluding:
         has_rows = sum(1 for _ in excluded_numbers(source.file, reader, excluding, Counter(), warnings)) > 0
+    elif values.are_sought:
+        has_rows = False
+        for row in reader:
+            has_rows = True
+            values.look(row.fields)
     else:
         has_rows = read_to_end(reader)
-    return Table(reader.columns, has_rows, (*reader.warnings, *warnings))
+    return Table(reader.columns, has_rows, (*reader.warnings, *warnings), tuple(values.unseen(source.file)))
+
+
+def _values_of(source: ExcludedFile | InlineSource) -> SoughtValues:
+    """Return the values that the condition of a source looks for; none if it is wrong, which is said elsewhere."""
+    where = source.where if isinstance(source, FileSource | InlineSource) else None
+    try:
+        return SoughtValues(compile_condition(where).sought if where else ())
+    except TemplateProblem:
+        return SoughtValues(())
+
+
+def unseen_values(document: Document, path: KeyPath, found: Iterable[str]) -> Iterator[Problem]:
+    """Yield what the condition of the source at `path` looks for and was `found` in no row."""
+    where = (*path, "where")
+    for problem in islice(found, MOST_PROBLEMS):
+        yield document.value_place(where).problem(where, problem, "write it as the rows do, if they mean the same")
 
 
 _Kind = TypeVar("_Kind")
@@ -124,7 +152,7 @@ def vocabulary_of(source: Source) -> Vocabulary:
 def unusable_numbers(
     document: Document, path: KeyPath, source: InlineSource, normaliser: Normaliser
 ) -> Iterator[Problem]:
-    """Yield the recipients in the file at `path` who get nothing.
+    """Yield the recipients in the file at `path` who get nothing, and what their condition looks for in vain.
 
     Of tables the plan says it; who writes a number here looks at it once more, and mostly at nothing else.
     """
@@ -135,6 +163,10 @@ def unusable_numbers(
             where = (*path, "recipients", index, NUMBER)
             problem, hint = f"this recipient gets nothing: {error}", "write the number with + and the country code"
             yield document.value_place(where).problem(where, problem, hint)
+    values = _values_of(source)
+    for each in inline_rows(source.recipients):
+        values.look(each.fields)
+    yield from unseen_values(document, path, values.unseen("recipients"))
 
 
 def unknown_in_condition(

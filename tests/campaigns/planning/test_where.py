@@ -23,7 +23,7 @@ from campaigns.planning.planned import PlannedRecipient
 from campaigns.planning.planner import plan_recipients
 from campaigns.planning.reminders import plan_reminders
 from campaigns.planning.replanning import EarlierRow, compare_reminders
-from campaigns.problems import CampaignFileError
+from campaigns.problems import CampaignFileError, Problem
 
 ANNA, BEA, CARLO, DORA = "+393331234567", "+393337654321", "+393330000001", "+393330000002"
 NOW = datetime(2026, 12, 1, 9, tzinfo=UTC)
@@ -209,6 +209,29 @@ def test_the_hash_of_a_file_without_a_rule_is_what_it_was(write: Write) -> None:
     assert in_groups == "bdb0972c 33601ebd 49ce39fa 3b194ff2 eb484b4f 8e395ace bcdb9488 c7c54034"
     assert ruled.content_hash != plain.content_hash
     assert Definition.model_validate_json(ruled.model_dump_json()).content_hash == ruled.content_hash
+
+
+@pytest.mark.parametrize(
+    ("where", "says"),
+    [
+        ("country == 'it'", "compares country with 'it', which nobody in people.csv has (there is 'IT', 'FR')"),
+        ("not (country != 'It')", "compares country with 'It', which nobody in people.csv has (there is 'IT', 'FR')"),
+        ("points == '150.0' or name == 'x'", "compares name with 'x', which nobody in people.csv has"),  # no names
+        ("points == '150.0'", "compares points with '150.0', which nobody in people.csv has (there is '150')"),
+        (f"number == '{ANNA[:-1]}'", None),  # it could be somebody's number
+        ("country == 'IT' or points == ''", None),
+        ("points | int(0) == 7", None),
+    ],
+)
+def test_a_value_that_no_row_has_is_warned_of(write: Write, where: str, says: str | None) -> None:
+    path, warnings = write(f'audience: {{file: people.csv, where: "{where}"}}', people=PEOPLE), list[Problem]()
+    check_file(path, timezone="UTC", region=None, now=NOW, warnings=warnings)
+    plan = plan_recipients(checked(path))
+    list(plan)
+
+    told = [warning.problem for warning in warnings]
+    assert told[:1] == ([says] if says else [])
+    assert list(plan.summary.warnings) == [f"`where` {each}" for each in told]
 
 
 NUMBERS = [ANNA, BEA, CARLO, DORA, "333 1234567", "1", ""]
