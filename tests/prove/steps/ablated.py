@@ -21,7 +21,9 @@ def needing(seed: int) -> StepsWorld:
     """A world in which phones report while requests are made: nobody is to get a step who has the text before."""
     world = random_world(seed)
     steps = tuple(replace(step, unless=("delivered",), only_if=()) for step in world.steps)
-    return replace(world, steps=steps, acts=(), retries=False, cap=None, chance=Chance(0, 0.7, 0, 0, only_at=POINTS))
+    return replace(
+        world, steps=steps, acts=(), retries=False, cap=None, money=None, chance=Chance(0, 0.7, 0, 0, only_at=POINTS)
+    )
 
 
 @contextmanager

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from tests.protocol.world.scripted_gateway import RECEIVED, Stored
 from tests.prove.steps.caps import over_cap
 from tests.prove.steps.ledger import Entry, Row, read_book
+from tests.prove.steps.money import over_budget
 from tests.prove.steps.playing import Play
 from tests.prove.steps.worlds import ROME, ROOT, StepPlan
 from worker.store.kept.phones import phones_unlike_rows
@@ -104,7 +105,7 @@ class StepsJudge:
             for number in self.world.numbers:
                 problems += self._of_person(step, number)
         problems += self._intents()
-        problems += over_cap(self.play, self.book, self.rows)
+        problems += [*over_cap(self.play, self.book, self.rows), *over_budget(self.play)]
         problems += self._told()
         return self.found
 

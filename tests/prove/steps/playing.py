@@ -8,6 +8,7 @@ import threading
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -50,6 +51,9 @@ AHEAD: Final = timedelta(minutes=5)
 """How long before their moment people of a step get their request, so that something may happen in between."""
 
 NONE: Final = timedelta()
+PLENTY: Final = 100_000
+"""What a campaign may cost in all once that is raised, in cents."""
+
 MORE: Final = 4
 """While a request is on its way, something happens this many times as often as between two transactions."""
 
@@ -68,11 +72,16 @@ class Play:
 
     def __init__(self, world: StepsWorld, folder: Path, store: Store) -> None:
         self.world, self.store, self.clock = world, store, FakeClock(BEGIN)
-        self.bench = Installation(folder, store, self.clock, **world.settings)
+        self._settings = dict(world.settings)
+        if world.money is not None:
+            self._settings["prices"] = folder / "prices.csv"
+            self._settings["prices"].write_text(world.prices)
+        self.bench = Installation(folder, store, self.clock, **self._settings)
         self.random = Random(world.seed)
         self.moments: list[tuple[int, datetime]] = []
         self.kills = self.takeovers = self.meanwhile = 0
         self.was_cancelled = False
+        self.raised_at: datetime | None = None
         self._older: list[Installation] = []
         self._fates: dict[int, list[tuple[datetime, str]]] = {}
         self._threads: list[threading.Thread] = []
@@ -132,6 +141,8 @@ class Play:
             yield BEGIN + after, partial(self._write, number, text)
         for after, act in world.acts:
             yield BEGIN + after, getattr(self, f"_{act}")
+        if world.money is not None and world.money.total is not None:
+            yield BEGIN + world.money.ends, self._cancel if world.money.is_cancelled else self._raise
         if world.later:
             at = BEGIN + self.random.choice([timedelta(seconds=1), timedelta(minutes=7), timedelta(hours=5)])
             yield at, lambda: self._drop(len(world.numbers))
@@ -142,7 +153,9 @@ class Play:
         self.bench.gateway.receive(number, text)
 
     def _drop(self, people: int) -> None:
-        world = self.world
+        self._people, world = people, self.world
+        if self.raised_at is not None and world.money is not None:
+            world = replace(world, money=replace(world.money, total=PLENTY))
         (self.bench.folder / f"{NAME}.csv").write_text(world.table(world.numbers[:people]))
         with suppress(Refused):
             self.bench.drop(world.file, NAME)
@@ -167,6 +180,11 @@ class Play:
         with suppress(Refused):
             control.cancel(self.store, SOMEBODY, NAME, now=self.clock.now())
             self.was_cancelled = True
+
+    def _raise(self) -> None:
+        self.raised_at = self.clock.now()
+        self._drop(self._people)
+        self._resume()
 
     def _resend(self) -> None:
         with self.store.read() as session:
@@ -291,7 +309,7 @@ class Play:
 
     def _start(self, jobs: list[int]) -> None:
         before, self._is_busy = self.bench, True
-        self.bench = Installation(before.folder, self.store, self.clock, before.gateway, **self.world.settings)
+        self.bench = Installation(before.folder, self.store, self.clock, before.gateway, **self._settings)
         self.bench.queue.jobs += jobs
         self._is_busy = False
 

@@ -7,6 +7,8 @@ from random import Random
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from campaigns.money.amounts import parse_amount
+
 BEGIN: Final = datetime(2026, 12, 1, 9, 0, tzinfo=UTC)
 ROME: Final = ZoneInfo("Europe/Rome")
 CONDITIONS: Final = ("replied", "delivered", "failed", "opted_out")
@@ -16,6 +18,8 @@ AFTER: Final = {
 }
 PERIODS: Final = {"1h": timedelta(hours=1), "12h": timedelta(hours=12), "2d": timedelta(days=2)}
 WORDS: Final = ("yes please", "who is this?", "ok", "STOP", "HELP", "START", "please stop writing to me")
+CHEAP: Final = 10
+DEAR: Final = 25
 NAME: Final = "sale"
 ROOT: Final = ""
 """The name of the campaign's own text, among those of its steps."""
@@ -56,6 +60,24 @@ class CapPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class MoneyPlan:
+    """Budgets, in cents: of the campaign in all, and a day in Rome; of the installation a day (UTC).
+
+    `ends`: when an operator raises what the campaign may cost in all so that it holds for everybody, or cancels it.
+    """
+
+    total: int | None
+    daily: int | None
+    common: int | None
+    ends: timedelta
+    is_cancelled: bool
+
+    def __str__(self) -> str:
+        kept = (("total", self.total), ("daily", self.daily))
+        return ", ".join(f"{key}: {cents / 100:.2f} EUR" for key, cents in kept if cents is not None)
+
+
+@dataclass(frozen=True, slots=True)
 class Chance:
     """How likely each disturbance is. `meanwhile`: something is stored between any two transactions.
 
@@ -90,28 +112,33 @@ class StepsWorld:
     acts: tuple[tuple[timedelta, str], ...]
     chance: Chance
     cap: CapPlan | None = None
+    money: MoneyPlan | None = None
 
     @property
     def settings(self) -> dict[str, Any]:
         first = (60, 1_500, 3_000)[self.seed % 3]
-        return {"first_poll_seconds": first, "max_poll_seconds": 14_400, "reply_poll_seconds": 300}
+        common = self.money.common if self.money else None
+        budget = {} if common is None else {"budget_daily": parse_amount(f"{common / 100:.2f} EUR")}
+        return {"first_poll_seconds": first, "max_poll_seconds": 14_400, "reply_poll_seconds": 300, **budget}
 
     @property
     def lasts(self) -> timedelta:
-        """How long it takes at most, with a closed window and the cap before each text, and following at the end."""
+        """How long it takes at most, with a closed window, the cap and budgets before each text, and following."""
         more = timedelta(days=1) + (self.cap.period if self.cap else timedelta())
-        return sum((step.pause + more for step in self.steps), timedelta(days=4))
+        days = len(self.numbers) * (1 + len(self.steps)) if self.money else 0  # one text a day
+        return sum((step.pause + more for step in self.steps), timedelta(days=4 + days))
 
     @property
     def file(self) -> str:
         window = ", window: {{from: '{:%H:%M}', to: '{:%H:%M}'}}".format(*self.window) if self.window else ""
+        budget = f", budget: {{{self.money}}}" if self.money and str(self.money) else ""
         lines = [
             f"campaign: {NAME}",
             f"kind: {self.kind}",
             *self._messages(),
             f"audience: {{file: {NAME}.csv}}",
             f"schedule: {{timezone: Europe/Rome{window}}}",
-            f"throughput: {{batch_size: {self.batch_size}{self.rate and f', rate: {self.rate}'}}}",
+            f"throughput: {{batch_size: {self.batch_size}{self.rate and f', rate: {self.rate}'}{budget}}}",
             f"follow: {{until: {self.follow}{', retry_failed: {times: 2, after: 20m}' if self.retries else ''}}}",
             *([f"holdout: {self.holdout}"] if self.holdout else []),
             *(["approval: true"] if self.approval else []),
@@ -126,6 +153,16 @@ class StepsWorld:
                     lines.append(f"    {key}: {conditions[0] if one else list(conditions)}".replace("'", ""))
             lines.append(f"    message: '{text_of(step.name)}'")
         return "\n".join(lines) + "\n"
+
+    def price(self, number: str) -> int:
+        """Return what a text to this number costs, in cents: the first one is dearer."""
+        return DEAR if number == self.numbers[0] else CHEAP
+
+    @property
+    def prices(self) -> str:
+        """The file of prices."""
+        prices = (("+39", CHEAP), (self.numbers[0], DEAR))
+        return "\n".join(["prefix,price,currency", *(f"{prefix},{cents / 100:.2f},EUR" for prefix, cents in prices)])
 
     def _messages(self) -> Sequence[str]:
         if not self.variants:
@@ -175,7 +212,8 @@ def random_world(seed: int) -> StepsWorld:
             kills=random.choice([0, 0, 1, 3]),
             takeovers=random.choice([0, 0, 1]),
         ),
-        cap=_cap(Random(f"cap {seed}")),
+        cap=_cap(Random(f"caps {seed}")),
+        money=_money(Random(f"cents {seed}"), len(numbers) * CHEAP, steps),
     )
 
 
@@ -218,3 +256,15 @@ def _moment(random: Random, steps: Sequence[StepPlan]) -> timedelta:
     if random.random() < 0.4:
         return due * random.random() + timedelta(minutes=random.uniform(0, 60))
     return max(timedelta(seconds=30), due + timedelta(minutes=random.uniform(-5, 30)))
+
+
+def _money(random: Random, once: int, steps: Sequence[StepPlan]) -> MoneyPlan | None:
+    """Budgets in a third of the worlds; `once`: what a text to everybody costs."""
+    if random.random() < 0.65:
+        return None
+    has_total, has_daily, has_common = random.choice([(1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 0), (0, 1, 1), (1, 1, 1)])
+    total = random.randint(DEAR, DEAR + once * len(steps)) if has_total else None
+    daily = random.randint(DEAR, min(DEAR + once, total or DEAR + once)) if has_daily else None
+    common = random.randint(DEAR, DEAR + once) if has_common else None
+    ends = timedelta(days=1) + _moment(random, steps)
+    return MoneyPlan(total, daily, common, ends, is_cancelled=random.random() < 0.3)
