@@ -18,6 +18,7 @@ from worker.store.people import suppressions
 from worker.store.people.suppressions import Entry
 from worker.store.runs import runs
 from worker.store.runs.clock_jumps import PAUSES
+from worker.store.sending.account_limits import PERSON, RECEIPTS, ceilings_of, set_ceiling
 from worker.store.tables import attempts
 
 pytestmark = pytest.mark.long
@@ -215,6 +216,35 @@ def test_a_jump_that_could_not_be_stored_is_found_again(bench: Installation, tmp
 
     # then the next look moves what waits
     bench.finish(run_id)
+
+
+def test_a_lost_job_is_noticed_after_the_clock_was_put_back(bench: Installation) -> None:
+    # given a queue that was emptied before that
+    run_id = bench.campaign(1)
+    bench.clock.advance(DAY)
+    bench.call("rescue")
+    bench.enqueue()
+    bench.queue.jobs.clear()
+
+    bench.clock.jump(-5 * HOUR)
+
+    bench.finish(run_id)
+
+
+def test_a_phone_that_was_slowed_down_is_no_longer_slow_after_the_clock_was_put_back(bench: Installation) -> None:
+    bench.call("rescue")
+    now, until = bench.clock.now(), bench.clock.now() + HOUR
+    with bench.store.write() as session:
+        for source in (RECEIPTS, PERSON):
+            set_ceiling(session, bench.runtime.account_id, "device:1", source, now=now, rate="1/minute", until=until)
+
+    bench.clock.jump(-5 * DAY)
+    bench.call("rescue")
+
+    # then it is slow for the rest of its hour; what a person set ends when that person said
+    with bench.store.read() as session:
+        ends = {row.source: row.until for row in ceilings_of(session, bench.runtime.account_id)}
+    assert ends == {RECEIPTS: until - 5 * DAY, PERSON: until}
 
 
 def test_following_ends_in_time_after_the_clock_was_put_back(bench: Installation) -> None:

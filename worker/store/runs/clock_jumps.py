@@ -15,8 +15,9 @@ from campaigns.codes import WaitsFor
 from campaigns.lifecycle import BatchState
 from campaigns.protocol.verdicts import Verdict
 from worker.store.models import AttemptState
+from worker.store.sending.account_limits import RECEIPTS
 from worker.store.sending.doubts import UNREAD
-from worker.store.tables import accounts, attempts, batches, groups, notices, retries, runs, unsubscriptions
+from worker.store.tables import accounts, attempts, batches, ceilings, groups, notices, retries, runs, unsubscriptions
 
 PAUSES: Final = (
     (groups, "next_poll_at"),
@@ -71,6 +72,9 @@ def move_pauses(
     for table, name in PAUSES:
         _move(session, table, name, by, table.c[name] > now)
     _move(session, runs, "sent_at", by, runs.c.sent_at > now, runs.c.finished_at.is_(None))  # following ends after it
+    _move(session, ceilings, "until", by, ceilings.c.source == RECEIPTS, ceilings.c.until > now)
+    # By the later clock it has no age, and a lost job would be noticed once that has passed.
+    _move(session, batches, "queued_at", by, batches.c.state == BatchState.QUEUED, batches.c.queued_at > now)
     _move_what_was_due(session, by, now=now, run_ids=without_start)
     waits = batches.c.state.in_([BatchState.PLANNED, BatchState.QUEUED]), batches.c.waits_for.not_in(_OWN_TIME)
     _move(session, batches, "not_before", by, *waits, batches.c.not_before > now, least=batches.c.moment)
