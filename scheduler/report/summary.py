@@ -170,11 +170,15 @@ def spent_words(seen: RunProgress) -> str:
     elif planned and run.finished_at is None:
         words += f" of {planned['most']} planned"
     words += _unpriced_words(books.unpriced)
-    later = [of_run for _, of_run in seen.steps]
+    return "; ".join(filter(None, (words, with_steps_words(books, [of_run for _, of_run in seen.steps], currency))))
+
+
+def with_steps_words(books: Books, later: Sequence[Books], currency: str) -> str:
+    """Return what a run and its steps (`later`) cost so far, in words; empty if no step has cost anything."""
     if not any(of_run.cost or of_run.unpriced for of_run in later):
-        return words
+        return ""
     whole = cost_words(books.cost + sum(each.cost for each in later), 0, currency)
-    return f"{words}; {whole} with its steps{_unpriced_words(sum(each.unpriced for each in later))}"
+    return f"{whole} with its steps{_unpriced_words(sum(each.unpriced for each in later))}"
 
 
 def cost_words(cost: int, unpriced: int, currency: str) -> str:

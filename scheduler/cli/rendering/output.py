@@ -133,8 +133,8 @@ def print_counts(recipients: Mapping[str, int]) -> None:
     )
 
 
-def print_run(summary: Mapping[str, Any]) -> None:
-    """Print one run, from the object of `scheduler.report.summary.run_summary`."""
+def print_run(summary: Mapping[str, Any], *, with_steps: str = "") -> None:
+    """Print one run, from an object of `report.summary.run_summary`. `with_steps`: what it costs with them."""
     requests = summary["requests"]
     state = state_words(summary["state"])
     print_facts(
@@ -147,7 +147,7 @@ def print_run(summary: Mapping[str, Any]) -> None:
             ("forecast", _span(summary.get("forecast"))),
             ("happened", _span(summary.get("happened"))),
             ("segments", f"{summary['segments']:,}"),
-            ("cost", _cost(summary.get("cost"))),
+            ("cost", "; ".join(filter(None, (_cost(summary.get("cost")), with_steps)))),
             ("requests", f"{requests['send']:,} to send, {requests['read']:,} to read receipts"),
         ]
     )

@@ -9,9 +9,13 @@ from scheduler.actions.plans.capacity import capacity
 from scheduler.actions.plans.facts import capacity_json, preview_json
 from scheduler.actions.plans.preview import plan
 from scheduler.actions.reading.runs import read_runs
+from scheduler.cli.commands.sending.run import print_outcome
 from scheduler.cli.rendering.capacity import print_capacity
 from scheduler.cli.rendering.plan import print_preview
+from scheduler.exits import Exit
 from scheduler.inbox.wording import RunStatus, status_text
+from scheduler.processes.progress import look
+from scheduler.processes.run_to_end import Outcome
 from scheduler.report.summary import spent_words
 from tests.protocol.steps.test_protocol_steps import ANNA, BEN
 from tests.protocol.world.money_bench import Make
@@ -58,7 +62,7 @@ def test_a_plan_says_what_it_costs_with_its_steps(
     assert "Cost: 0.10 EUR at most, 0.30 with its steps" in status.splitlines()
 
 
-def test_what_a_campaign_has_cost_is_told_with_its_steps(make: Make) -> None:
+def test_what_a_campaign_has_cost_is_told_with_its_steps(make: Make, capsys: pytest.CaptureFixture[str]) -> None:
     bench = make()
     run_id = bench.campaign(2, more="steps:\n  - {name: one, after: 1h, message: One}\n")
     bench.pass_time(30)
@@ -69,6 +73,10 @@ def test_what_a_campaign_has_cost_is_told_with_its_steps(make: Make) -> None:
     bench.until(lambda: bench.run(run_id).finished_at is not None)
     [seen] = read_runs(bench.store, "sale", now=bench.clock.now())
     assert spent_words(seen) == "0.10 EUR; 0.20 EUR with its steps"
+    ids = {run_id, *(run.id for run, _ in seen.steps)}
+    print_outcome(Outcome(Exit.DONE, look(bench.runtime, ids)), as_json=False)
+    costs = [line.split(maxsplit=1)[1] for line in capsys.readouterr().out.splitlines() if line.startswith("cost ")]
+    assert costs == ["0.10 EUR; 0.20 EUR with its steps", "0.10 EUR"]
 
 
 @pytest.mark.parametrize("account", [False, True])
