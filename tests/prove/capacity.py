@@ -18,11 +18,13 @@ from typing import Final, NamedTuple
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
+from campaigns.lifecycle import RunState
 from campaigns.problems import CampaignFileError
 from scheduler.actions.plans.capacity import Solution, Study
 from scheduler.actions.plans.changing import Setup
 from scheduler.actions.plans.known import known_people
 from scheduler.actions.plans.preview import preview
+from scheduler.actions.plans.unpaid import is_over_total
 from scheduler.intake.taking import read_file, take_up
 from tests.protocol.world.harness import Installation
 from tests.protocol.world.money_bench import PRICES
@@ -35,6 +37,7 @@ from worker.logs import configure_logs
 from worker.settings.settings import Settings
 from worker.store.engine import Store
 from worker.store.migrate import migrate
+from worker.store.runs.runs import list_runs
 
 COSTLY: Final = "\u2019" * 71
 """A text of two segments, of one with `encoding: gsm`."""
@@ -64,7 +67,9 @@ def run(setup: Setup, scenario: Scenario, store: Store, folder: Path) -> Ran:
         for _ in range(4_000):
             work(bench)
             due = next_due(bench)
-            if due is None:
+            with store.read() as session:
+                is_stopped = bool(list_runs(session, [RunState.PAUSED]))  # its total budget is spent
+            if due is None or is_stopped:
                 sent = bench.gateway.stored
                 return Ran(len(sent), max((message.at for message in sent), default=None))
             bench.clock.advance(max(due - bench.clock.now(), GRAIN))
@@ -77,14 +82,16 @@ def run(setup: Setup, scenario: Scenario, store: Store, folder: Path) -> Ran:
 class Case:
     """One campaign, and the moment by which it is to end."""
 
-    def __init__(self, scenario: Scenario, share: float, store: Store, folder: Path, seen: Counter[str]) -> None:
+    def __init__(
+        self, scenario: Scenario, share: float, total: int | None, store: Store, folder: Path, seen: Counter[str]
+    ) -> None:
         self.scenario = scenario
         self.seen = seen
         self.store = store
         self.folder = folder
         (folder / "sale.csv").write_text(scenario.table.replace(LONG, COSTLY))
         path = folder / "sale.yaml"
-        path.write_text(scenario.file)
+        path.write_text(scenario.file if total is None else with_total(scenario.file, total))
         (folder / "prices.csv").write_text(PRICES)
         given = {"device_rate": None, "prices": folder / "prices.csv"} | scenario.settings
         self.settings = Settings(database_url=store.url.render_as_string(), timezone="UTC", **given)
@@ -99,11 +106,11 @@ class Case:
 
     def _until(self, share: float) -> datetime | None:
         found = self.forecast
-        if (
-            found is None
-            or found.last_send_at is None
-            or found.last_send_at - found.first_send_at < timedelta(minutes=1)
-        ):
+        if found is None or found.last_send_at is None:
+            return None
+        if is_over_total(found, self.study.base.definition):  # only money is missing
+            return found.last_send_at + timedelta(days=1)
+        if found.last_send_at - found.first_send_at < timedelta(minutes=1):
             return None
         return found.first_send_at + share * (found.last_send_at - found.first_send_at)
 
@@ -114,7 +121,7 @@ class Case:
         if self.until is None:
             return
         self.seen["late"] += 1
-        before = self._ran(self.study.base)
+        before = self._ran(without_total(self.study.base))
         for solution in self.solutions:
             key = solution.option.key
             self.seen.update({"changes": 1, key: 1})
@@ -141,6 +148,21 @@ class Case:
         return run(setup, self.scenario, self.store, self.folder)
 
 
+def without_total(setup: Setup) -> Setup:
+    """The same campaign, with any money it may need in all."""
+    throughput = setup.definition.throughput
+    budget = throughput.budget.model_copy(update={"total": None}) if throughput.budget else None
+    return setup.defined(throughput=throughput.model_copy(update={"budget": budget}))
+
+
+def with_total(file: str, cents: int) -> str:
+    """A campaign that may cost so many cents in all."""
+    total = f"total: {cents / 100:.2f} EUR"
+    if "budget: {" in file:
+        return file.replace("budget: {", f"budget: {{{total}, ")
+    return file.replace("throughput: {", f"throughput: {{budget: {{{total}}}, ")
+
+
 def exact(scenario: Scenario) -> Scenario:
     """A scenario of which the forecast is exact: phones with limits of their own send texts of one length."""
     if not scenario.phone_daily and not scenario.phone_rate:
@@ -148,12 +170,12 @@ def exact(scenario: Scenario) -> Scenario:
     return replace(scenario, people=tuple(replace(person, is_long=False) for person in scenario.people))
 
 
-def problems_of(scenario: Scenario, share: float, store: Store, seen: Counter[str]) -> list[str]:
+def problems_of(scenario: Scenario, share: float, store: Store, seen: Counter[str], total: int | None) -> list[str]:
     """Return what `capacity` says of a campaign and that is not so."""
     with TemporaryDirectory(prefix="capacity-") as name:
         folder = Path(name).resolve()
         try:
-            case = Case(exact(scenario), share, store, folder, seen)
+            case = Case(exact(scenario), share, total, store, folder, seen)
         except CampaignFileError:  # a window that never opens, and the like
             seen["refused"] += 1
             return []
@@ -161,6 +183,8 @@ def problems_of(scenario: Scenario, share: float, store: Store, seen: Counter[st
 
 
 shares = st.floats(0.05, 0.95)
+totals = st.none() | st.integers(10, 100)
+"""Cents, of texts that cost 5 or 10."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -184,15 +208,17 @@ def main(arguments: Sequence[str]) -> int:
             phases=[Phase.generate],
             suppress_health_check=list(HealthCheck),
         )
-        @given(scenario=scenarios(with_phones=True, with_money=True), share=shares)
-        def judge(scenario: Scenario, share: float) -> None:
+        @given(scenario=scenarios(with_phones=True, with_money=True), share=shares, total=totals)
+        def judge(scenario: Scenario, share: float, total: int | None) -> None:
             before = Counter(seen)
-            problems = problems_of(scenario, share, store, seen)
+            problems = problems_of(scenario, share, store, seen, total)
             confirmed = {key: seen[key] - before[key] for key in ("changes", "smaller")}
             record.add({"campaigns": 1, **confirmed}, broken=len(problems))
             seen.update(campaigns=1, wrong=bool(problems))
             if problems:
-                sys.stdout.write("\n".join(["", repr(scenario), f"share {share}", scenario.file, *problems, ""]))
+                sys.stdout.write(
+                    "\n".join(["", repr(scenario), f"share {share}, total {total}", scenario.file, *problems, ""])
+                )
                 sys.stdout.flush()
 
         judge()

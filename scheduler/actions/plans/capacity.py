@@ -13,13 +13,13 @@ from campaigns.definition import Definition
 from campaigns.definition.models import TextEncoding
 from campaigns.definition.reading import at_keys
 from campaigns.definition.schedule import Schedule, parse_start
-from campaigns.forecast import Forecast
 from campaigns.forecast.trials import PeopleInOrder, Recorder, smallest
 from campaigns.planning.planner import plan_recipients
 from campaigns.planning.splitting import Split
 from scheduler.actions.plans.changing import Option, Setup, options
 from scheduler.actions.plans.known import KnownPeople, known_people
 from scheduler.actions.plans.preview import Preview, preview
+from scheduler.actions.plans.unpaid import Unpaid, is_over_total, texts_of, unpaid
 from scheduler.actions.refusals import Refusal, Refused
 from scheduler.intake.taking import read_file
 from worker.limits.batch_limits import routes
@@ -46,12 +46,15 @@ class Change:
 class Capacity:
     """What a plan takes. `changes` are those that make it end by `by`; none are needed if it does already.
 
-    `takes`: from the first text to the last; None: more than a year. `disk_bytes`: in the database, roughly.
+    `takes`: from the first text to the last, at `last_send_at`; None: more than a year, or never, since some are
+    `unpaid`. `disk_bytes`: in the database, roughly.
     """
 
     seen: Preview
     phones: int
     texts: int
+    unpaid: Unpaid | None
+    last_send_at: datetime | None
     takes: timedelta | None
     disk_bytes: int
     by: datetime | None
@@ -73,18 +76,21 @@ def capacity(
     with known_people(file, definition, settings, rehearsal=rehearsal, now=now) as known:
         with at_keys(file):
             seen = preview(definition, settings, source=str(file), now=now, people=known)
-        if until is not None and most is not None and _texts(seen.forecast) > most:
+        if until is not None and most is not None and texts_of(seen.forecast) > most:
             sentence = (
                 f"changes are tried here for up to {most:,} texts; for more, ask for them with: campaigns capacity"
             )
             raise Refused(Refusal.INVALID, sentence)
         study = Study(seen, settings, known, now)
-        last, texts = seen.forecast.last_send_at if seen.forecast else None, _texts(seen.forecast)
-        is_in_time = until is None or texts == 0 or (last is not None and last <= until)
+        lost = unpaid(seen.forecast, definition, list(seen.money), LivePrices(settings.prices))
+        last, texts = seen.forecast.last_send_at if seen.forecast and not lost else None, texts_of(seen.forecast)
+        is_in_time = texts == 0 or (lost is None and (until is None or (last is not None and last <= until)))
         return Capacity(
             seen,
             phones=len(routes(definition, first=0)),
             texts=texts,
+            unpaid=lost,
+            last_send_at=last,
             takes=last - seen.forecast.first_send_at if seen.forecast and last else None,
             disk_bytes=seen.summary.audience * _row_bytes(settings) + study.base.people.text_bytes,
             by=until,
@@ -121,11 +127,6 @@ def _moment(text: str, schedule: Schedule, now: datetime) -> datetime:
     return moment
 
 
-def _texts(found: Forecast | None) -> int:
-    """Return how many texts would leave."""
-    return sum(day.texts for day in found.days) if found else 0
-
-
 def _row_bytes(settings: Settings) -> int:
     return SQLITE_BYTES if settings.database_url.startswith("sqlite") else POSTGRESQL_BYTES
 
@@ -149,7 +150,7 @@ class Study:
         self._known = known
         self._now = now
         self._firing = seen.runs[0] if seen.runs else None
-        self._texts = _texts(seen.forecast)
+        self._texts = texts_of(seen.forecast)
         cuts = seen.summary.cuts
         self._split = Split(cuts) if cuts else None  # of who is placed in time, which a recorder does not know
         self._has_ucs2 = bool(seen.summary.encodings.get("UCS-2"))
@@ -171,10 +172,11 @@ class Study:
                     yield Solution(option, steps, setup, needed, last)
 
     def ends(self, setup: Setup, until: datetime) -> datetime | None:
-        """Return when its last text would leave, if that is in time and nobody gets less for it."""
+        """Return when its last text would leave, if that is in time, is paid for, and nobody gets less for it."""
         tried = setup.forecast(self._now, self._firing)
-        last = tried.last_send_at if tried else None
-        return last if last is not None and last <= until and _texts(tried) >= self._texts else None
+        if tried is None or tried.last_send_at is None or is_over_total(tried, setup.definition):
+            return None
+        return tried.last_send_at if tried.last_send_at <= until and texts_of(tried) >= self._texts else None
 
     def _people(self, definition: Definition) -> PeopleInOrder:
         recorder = Recorder(definition.schedule, self._now)

@@ -7,6 +7,7 @@ from itertools import count, islice
 from typing import Any, Final
 
 from campaigns.definition import Definition, DeviceMode, Rate, Target
+from campaigns.definition.models import CampaignBudget
 from campaigns.definition.schedule import Keeper
 from campaigns.forecast import Forecast, forecast
 from campaigns.forecast.trials import PeopleInOrder
@@ -17,6 +18,7 @@ from scheduler.intake.month_so_far import MonthSoFar
 from worker.limits.batch_limits import gates
 from worker.limits.bills import pricing_of
 from worker.limits.limits_in_force import Ceilings
+from worker.limits.money import money_budgets
 from worker.limits.planned_limits import limits_of
 from worker.settings.settings import PREFIX, Settings
 
@@ -59,10 +61,13 @@ class Setup:
         return replace(self, definition=self.definition.model_copy(update=values))
 
     def forecast(self, now: datetime, firing: datetime | None) -> Forecast | None:
-        """Return when its texts would leave; None: no text would, or somebody would get none for want of a price."""
+        """Return when its texts would leave, whatever they cost in all; None: somebody would get none for want of a
+        price, or no text would leave."""
         definition, ceilings = self.definition, Ceilings.from_settings(self.settings)
         limits = limits_of(definition, self.settings).request
         pricing = pricing_of(self.prices, ceilings, self.settings.zone, definition, now)
+        if pricing is None and money_budgets(ceilings, self.settings.zone, definition):
+            return None
         agenda = self.so_far.agenda(definition, pricing)
         self.people.fill(agenda, definition.schedule, limits, now, firing=firing)
         if pricing and pricing.needs_price and agenda.unpriced:
@@ -189,19 +194,20 @@ def _limits_in_file(base: Setup) -> Iterator[Option]:
 
 
 def _budget_in_file(base: Setup) -> Iterator[Option]:
-    """What the campaign may cost a day; what it may cost in all delays nothing."""
+    """What the campaign may cost a day, and in all."""
     throughput = base.definition.throughput
     budget = throughput.budget
-    daily = budget.daily if budget else None
-    if budget is None or daily is None:
-        return
+    for name in ("daily", "total"):
+        limit: MoneyAmount | None = getattr(budget, name, None)
+        if budget is None or limit is None:
+            continue
 
-    def after(more: int) -> Tried:
-        raised = _raised(daily, more)
-        changed = throughput.model_copy(update={"budget": budget.model_copy(update={"daily": raised})})
-        return base.defined(throughput=changed), str(raised)
+        def after(more: int, name: str = name, limit: MoneyAmount = limit, budget: CampaignBudget = budget) -> Tried:
+            raised = _raised(limit, more)
+            changed = throughput.model_copy(update={"budget": budget.model_copy(update={name: raised})})
+            return base.defined(throughput=changed), str(raised)
 
-    yield Option("throughput.budget.daily", str(daily), _room(daily), after, is_limit=True)
+        yield Option(f"throughput.budget.{name}", str(limit), _room(limit), after, is_limit=True)
 
 
 def _limits_in_settings(base: Setup) -> Iterator[Option]:

@@ -28,7 +28,11 @@ class CapacityShape(TypedDict):
     cost: NotRequired[PlanCostShape]
     first_send_at: Moment | None
     last_send_at: Moment | None
-    seconds: Annotated[int | None, Field(description="From the first text to the last; null: more than a year.")]
+    unsent: Annotated[int, Field(description="Texts that no budget of money pays for, or that need prices.")]
+    unsent_because: str | None
+    seconds: Annotated[
+        int | None, Field(description="From the first text to the last; null: more than a year, or never.")
+    ]
     limited_by: str | None
     disk_bytes: int
     by: Moment | None

@@ -6,7 +6,7 @@ from campaigns.values.durations import format_duration
 from scheduler.actions.plans.capacity import Capacity
 from scheduler.actions.plans.facts import device_words, rate_words
 from scheduler.cli.rendering.output import local_time, print_facts, print_table, say
-from scheduler.cli.rendering.plan import money_facts
+from scheduler.cli.rendering.plan import late_words, money_facts
 
 
 def print_capacity(found: Capacity) -> None:
@@ -15,6 +15,8 @@ def print_capacity(found: Capacity) -> None:
     estimate, segments = seen.forecast, seen.summary.segments
     each = f": {-(-segments // found.phones):,} segments each" if found.phones > 1 else ""
     takes = format_duration(found.takes) if found.takes else ""
+    lost = found.unpaid
+    is_unsent = lost is not None and lost.texts == found.texts
     print_facts(
         [
             ("campaign", seen.definition.campaign),
@@ -23,10 +25,12 @@ def print_capacity(found: Capacity) -> None:
             ("texts", f"{found.texts:,}"),
             ("cost", f"segments: {segments:,}"),
             *money_facts(seen),
-            ("first send", local_time(estimate.first_send_at, zone) if estimate else ""),
-            ("last send", (local_time(estimate.last_send_at, zone) or TOO_FAR) if estimate else ""),
+            ("first send", local_time(estimate.first_send_at, zone) if estimate and not is_unsent else ""),
+            ("last send", (local_time(found.last_send_at, zone) or TOO_FAR) if estimate and lost is None else ""),
+            ("unsent", f"{amount(lost.texts, 'text')}: {lost.because}" if lost else ""),
+            ("too late", late_words(seen, estimate) if estimate else ""),
             ("takes", takes),
-            ("limited by", estimate.limit_words if estimate else ""),
+            ("limited by", estimate.limit_words if estimate and not is_unsent else ""),
             ("disk", f"about {size_words(found.disk_bytes)} in the database"),
         ]
     )
@@ -35,6 +39,9 @@ def print_capacity(found: Capacity) -> None:
     until = local_time(found.by, zone)
     if found.is_in_time:
         say(f"\nIt is done by {until}.")
+        return
+    if is_unsent:
+        say(f"\nIt is not done by {until}: nothing is sent before there are prices.")
         return
     if not found.changes:
         say(f"\nIt is not done by {until}, and no single change of its file or of a limit would be enough.")

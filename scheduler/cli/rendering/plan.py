@@ -139,7 +139,7 @@ def _timing(seen: Preview) -> list[tuple[str, str]]:
         ("last send", local_time(last, zone) or f"{TOO_FAR}: raise the rate or widen the window"),
         ("limited by", estimate.limit_words),
         ("phones", "\n".join(phone_lines(estimate, zone))),
-        ("too late", _late(seen, estimate)),
+        ("too late", late_words(seen, estimate)),
         ("spread", _spread(seen)),
         ("by zone", "\n".join(_by_zone(estimate))),
         ("followed", f"until {local_time(last + seen.definition.follow.until, zone)} at the latest" if last else ""),
@@ -160,7 +160,8 @@ def _handed_over(seen: Preview, estimate: Forecast, start: datetime) -> list[tup
     ]
 
 
-def _late(seen: Preview, estimate: Forecast) -> str:
+def late_words(seen: Preview, estimate: Forecast) -> str:
+    """Return how many texts would miss their moment, and what becomes of them; empty if none would."""
     late = seen.definition.schedule.if_late
     if not estimate.late or late is None:
         return ""

@@ -18,7 +18,7 @@ from scheduler.processes.progress import look
 from scheduler.processes.run_to_end import Outcome
 from scheduler.report.summary import spent_words
 from tests.protocol.steps.test_protocol_steps import ANNA, BEN
-from tests.protocol.world.money_bench import Make
+from tests.protocol.world.money_bench import PRICES, Make
 
 
 @pytest.mark.parametrize(
@@ -79,19 +79,41 @@ def test_what_a_campaign_has_cost_is_told_with_its_steps(make: Make, capsys: pyt
     assert costs == ["0.10 EUR; 0.20 EUR with its steps", "0.10 EUR"]
 
 
-@pytest.mark.parametrize("account", [False, True])
-def test_capacity_counts_money(make: Make, account: bool) -> None:
-    """Of six texts at 0.05 EUR, a budget of 0.15 EUR lets three go today: more phones would not help."""
-    bench = make(budget_daily=parse_amount("0.15 EUR")) if account else make()
+PRICELESS = (
+    "throughput.budget.total is set, but no prices are: nothing is sent; name a file of prices in CAMPAIGNS_PRICES"
+)
+
+
+@pytest.mark.parametrize(
+    ("key", "prices", "unsent", "because"),
+    [
+        ("throughput.budget.daily", PRICES, 0, None),
+        ("CAMPAIGNS_BUDGET_DAILY", PRICES, 0, None),
+        ("throughput.budget.total", PRICES, 3, "throughput.budget.total is 0.15 EUR, and all 6 cost 0.30 EUR"),
+        ("throughput.budget.total", None, 6, PRICELESS),
+    ],
+)
+def test_capacity_counts_money(
+    make: Make, capsys: pytest.CaptureFixture[str], key: str, prices: str | None, unsent: int, because: str | None
+) -> None:
+    """Of six texts at 0.05 EUR, a budget of 0.15 EUR lets three go today, or at all: more phones would not help."""
+    of_file, _, name = key.rpartition(".")
+    bench = make(prices) if of_file else make(prices, budget_daily=parse_amount("0.15 EUR"))
     (bench.folder / "sale.csv").write_text("number\n" + "".join(f"+39333000000{place}\n" for place in range(6)))
     path = bench.folder / "sale.yaml"
-    budget = "" if account else "throughput: {budget: {daily: 0.15 EUR}}\n"
+    budget = f"throughput: {{budget: {{{name}: 0.15 EUR}}}}\n" if of_file else ""
     path.write_text(f"campaign: sale\nmessage: Ciao\naudience: {{file: sale.csv}}\n{budget}devices: {{use: [1]}}\n")
     now = bench.clock.now()
     by = (now + timedelta(hours=1)).astimezone(bench.settings.zone)
     found = capacity(path, bench.settings, by=f"{by:%Y-%m-%d %H:%M}", rehearsal=False, now=now)
     assert not found.is_in_time
-    key = "CAMPAIGNS_BUDGET_DAILY" if account else "throughput.budget.daily"
-    assert [(each.key, each.now, each.needed) for each in found.changes] == [(key, "0.15 EUR", "0.30 EUR")]
-    assert capacity_json(found)["cost"]["most"] == "0.30"
+    needed = [(key, "0.15 EUR", "0.30 EUR")] if prices else []
+    assert [(each.key, each.now, each.needed) for each in found.changes] == needed
+    shown = capacity_json(found)
+    assert (shown["unsent"], shown["unsent_because"]) == (unsent, because)
+    assert (shown["last_send_at"] is None) == bool(unsent)
+    assert "cost" not in shown if prices is None else shown["cost"]["most"] == "0.30"
     print_capacity(found)
+    printed = capsys.readouterr().out
+    assert ("\nunsent " in printed) == bool(unsent)
+    assert ("nothing is sent before there are prices." in printed) == (prices is None)

@@ -47,6 +47,8 @@ def test_what_a_campaign_takes(run: Run, file: Path) -> None:
         "segments": 100,
         "first_send_at": plan["first_send_at"],
         "last_send_at": plan["last_send_at"],
+        "unsent": 0,
+        "unsent_because": None,
         "seconds": 86_400 + 39 * 120,
         "limited_by": "30/hour",
         "disk_bytes": 100 * (190 + 23),
