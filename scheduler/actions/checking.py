@@ -1,4 +1,4 @@
-"""Whether a campaign file can be used: asked without a database."""
+"""Whether a campaign file can be used. The database is asked only for the campaigns whose people a file names."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -13,6 +13,7 @@ from campaigns.checking import check_file
 from campaigns.definition import Definition
 from campaigns.definition.reading import at_keys, placed
 from campaigns.money.price_file import PriceFileError
+from campaigns.planning.tables import EarlierProblem
 from campaigns.problems import CampaignFileError, Problem
 from campaigns.timing.placing import Placer
 from scheduler.intake.objections import decided_by_texts, objections
@@ -32,8 +33,19 @@ class Checked:
     warnings: tuple[Problem, ...]
 
 
-def check(path: Path, settings: Settings, *, now: datetime, inbox: Path | None = None) -> Checked:
-    """Check a campaign file and the tables that it names, with `inbox` as in `check_file`."""
+def check(
+    path: Path, settings: Settings, *, now: datetime, inbox: Path | None = None, earlier: EarlierProblem | None = None
+) -> Checked:
+    """Check a campaign file and the tables that it names, with `inbox` as in `check_file`.
+
+    `earlier` is as there; None: the database that the settings name is asked, if there is one.
+    """
+
+    def in_database(campaign: str) -> tuple[str, str] | None:
+        from scheduler.actions.plans.earlier import problem_of  # it loads the database
+
+        return problem_of(settings, campaign)
+
     warnings: list[Problem] = []
     try:
         definition = check_file(
@@ -44,6 +56,7 @@ def check(path: Path, settings: Settings, *, now: datetime, inbox: Path | None =
             policy=settings.policy,
             warnings=warnings,
             inbox=inbox,
+            earlier=earlier or in_database,
         )
         with at_keys(path, inbox):
             _require_sendable(path, definition, settings, now)

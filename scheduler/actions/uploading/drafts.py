@@ -39,6 +39,7 @@ from scheduler.actions.uploading.columns import (
 from scheduler.actions.uploading.files import plan_upload, prospect_of, study_upload, submit_upload, told
 from scheduler.actions.uploading.tables import SUFFIXES, StoredTable, keep_table, table_name
 from scheduler.inbox.uploads import Upload, as_header, open_uploads, sole
+from scheduler.intake.earlier import problem_in
 from scheduler.intake.taking import Prospect
 from worker.runtime import Runtime
 from worker.store.people.earlier_people import known_campaigns
@@ -86,7 +87,8 @@ def look(runtime: Runtime, text: str, *, refused: Set[str] = frozenset(), now: d
     with _file_of(runtime, text) as upload:
         document = _document(upload)
         name = _name_in(document)
-        checked = check(upload.path, settings, now=now, inbox=upload.path.parent)
+        earlier = problem_in(runtime.store, rehearsal=runtime.rehearsal)
+        checked = check(upload.path, settings, now=now, inbox=upload.path.parent, earlier=earlier)
         region = (region_in(document) if document else "") or settings.region
         tables, missing = tables_of(document, upload.path.parent, region) if document else ((), ())
         of_refused = _places_of(document, refused) if document else frozenset()

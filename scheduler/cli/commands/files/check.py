@@ -16,8 +16,9 @@ def check(
 ) -> None:
     """Validate campaign files and the tables that they name.
 
-    Nothing is planned or sent. Exit code 2 if any is invalid: its problems are listed, the first 100 of
-    each file, as file:line:column: path: problem.
+    Nothing is planned or sent. The database is asked only for earlier campaigns that they name.
+    Exit code 2 if any is invalid: its problems are listed, the first 100 of each file, as
+    file:line:column: path: problem.
     """
     from dataclasses import asdict
 

@@ -148,3 +148,18 @@ def test_what_a_plan_is_refused_for_is_an_error_of_the_check_at_the_same_key(
     assert why in checked.stderr
     assert planned.stderr == checked.stderr
     assert (planned.exit_code, checked.exit_code) == (2, 2)
+
+
+@pytest.mark.parametrize(("is_there", "exit_code"), [(False, 0), (True, 2)], ids=["no database", "a database"])
+def test_a_campaign_that_the_database_does_not_know_is_an_error_of_the_check(
+    run: Run, campaign_file: Path, is_there: bool, exit_code: int
+) -> None:
+    if is_there:
+        assert run("migrate").exit_code == 0
+    campaign_file.write_text("campaign: sale\nmessage: Hello\naudience: {campaign: spring}\n")
+
+    checked = run("check", campaign_file.name)
+
+    said = "3:22: audience.campaign: there is no campaign spring (list them with: campaigns status)\n"
+    assert checked.stderr == (f"{campaign_file.name}:{said}" if is_there else "")
+    assert checked.exit_code == exit_code
