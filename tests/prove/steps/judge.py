@@ -6,7 +6,7 @@ It shares no code with what decides about steps. The tables are read as they are
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -16,7 +16,7 @@ from tests.prove.steps.caps import over_cap
 from tests.prove.steps.ledger import Entry, Row, read_book
 from tests.prove.steps.money import over_budget
 from tests.prove.steps.playing import Play
-from tests.prove.steps.worlds import ROME, ROOT, StepPlan
+from tests.prove.steps.worlds import ROOT, StepPlan
 from worker.store.kept.phones import phones_unlike_rows
 from worker.store.people.run_answers import answers_unlike_rows
 from worker.store.reports.counts import counts_unlike_rows
@@ -100,7 +100,7 @@ class StepsJudge:
         """Return what was found."""
         problems = self.found.problems
         problems += self._books()
-        problems += self._nobody_twice()
+        problems += [*self._nobody_twice(), *self._in_hours()]
         for step in self.world.steps:
             for number in self.world.numbers:
                 problems += self._of_person(step, number)
@@ -135,6 +135,13 @@ class StepsJudge:
             if len(copies) > 1 and (not again or len(repeats) > 1):
                 yield f"{number} has {step or 'the text'} {len(copies)} times: {[each.status for each in copies]}"
 
+    def _in_hours(self) -> Iterator[str]:
+        """Every text left while the window was open, by the clocks of the person."""
+        for (number, step), copies in self.messages.items():
+            for wall in (message.at.astimezone(self.world.zone(number)) for message in copies):
+                if self.world.window is not None and not self.world.window[0] <= wall.time() < self.world.window[1]:
+                    yield f"{number}, {step or 'the text'}: was sent at {wall:%H:%M}, outside of its hours"
+
     def _of_person(self, step: StepPlan, number: str) -> Iterator[str]:
         rows = self.chains[number, step.name]
         if not rows:
@@ -149,8 +156,6 @@ class StepsJudge:
             earlier = self.messages[number, self._before(step)]
             if copies[0].at + OFF < (earliest := min(each.at for each in earlier) + step.pause):
                 yield f"{name}: was sent {copies[0].at}, before {earliest}"
-            for message in copies:
-                yield from self._in_window(name, message.at)
         last = rows[-1]
         stays = [copy for copy in copies if copy.status != "Failed"]  # who failed may be left out of a second try
         if bool(stays) > (last.state in HAS_IT or last.state in {"held", "in_doubt"} or len(rows) > 1):
@@ -163,11 +168,6 @@ class StepsJudge:
     def _before(self, step: StepPlan) -> str:
         place = self.world.steps.index(step)
         return self.world.steps[place - 1].name if place else ROOT
-
-    def _in_window(self, name: str, at: datetime) -> Iterator[str]:
-        wall = at.astimezone(ROME)
-        if self.world.window is not None and not self.world.window[0] <= wall.time() < self.world.window[1]:
-            yield f"{name}: was sent at {wall:%H:%M}, outside of its hours"
 
     def _not_sent(self, step: StepPlan, name: str, rows: list[Row], before: list[Row]) -> Iterator[str]:
         """Whoever did not get it must have a reason that was true when the row got it."""

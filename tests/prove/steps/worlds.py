@@ -11,6 +11,7 @@ from campaigns.money.amounts import parse_amount
 
 BEGIN: Final = datetime(2026, 12, 1, 9, 0, tzinfo=UTC)
 ROME: Final = ZoneInfo("Europe/Rome")
+ZONES: Final = tuple(ZoneInfo(name) for name in ("Europe/Rome", "Asia/Tokyo", "America/New_York", "Asia/Kathmandu"))
 CONDITIONS: Final = ("replied", "delivered", "failed", "opted_out")
 AFTER: Final = {
     name: timedelta(minutes=minutes)
@@ -113,6 +114,7 @@ class StepsWorld:
     chance: Chance
     cap: CapPlan | None = None
     money: MoneyPlan | None = None
+    zones: tuple[ZoneInfo, ...] = ()
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -137,7 +139,7 @@ class StepsWorld:
             f"kind: {self.kind}",
             *self._messages(),
             f"audience: {{file: {NAME}.csv}}",
-            f"schedule: {{timezone: Europe/Rome{window}}}",
+            f"schedule: {{timezone: Europe/Rome{window}{', local_time: recipient' if self.zones else ''}}}",
             f"throughput: {{batch_size: {self.batch_size}{self.rate and f', rate: {self.rate}'}{budget}}}",
             f"follow: {{until: {self.follow}{', retry_failed: {times: 2, after: 20m}' if self.retries else ''}}}",
             *([f"holdout: {self.holdout}"] if self.holdout else []),
@@ -158,6 +160,10 @@ class StepsWorld:
         """Return what a text to this number costs, in cents: the first one is dearer."""
         return DEAR if number == self.numbers[0] else CHEAP
 
+    def zone(self, number: str) -> ZoneInfo:
+        """Return by whose clocks the window is open for this person."""
+        return self.zones[self.numbers.index(number)] if self.zones else ROME
+
     @property
     def prices(self) -> str:
         """The file of prices."""
@@ -173,9 +179,11 @@ class StepsWorld:
 
     def table(self, numbers: Sequence[str]) -> str:
         """The table of these people, with a row that is no number and a row that is there twice."""
-        return "\n".join(
-            ["number,n", *(f"{number},{number[-3:]}" for number in numbers), "call me,x", f"{numbers[0]},2"]
-        )
+        people = [(number, number[-3:]) for number in numbers] + [("call me", "x"), (numbers[0], "2")]
+        if not self.zones:
+            return "\n".join(["number,n", *(f"{number},{n}" for number, n in people)])
+        zones = {number: str(zone) for number, zone in zip(self.numbers, self.zones, strict=True)}
+        return "\n".join(["number,n,timezone", *(f"{number},{n},{zones.get(number, '')}" for number, n in people)])
 
 
 def text_of(step: str) -> str:
@@ -214,6 +222,7 @@ def random_world(seed: int) -> StepsWorld:
         ),
         cap=_cap(Random(f"caps {seed}")),
         money=_money(Random(f"cents {seed}"), len(numbers) * CHEAP, steps),
+        zones=_zones(Random(f"zones {seed}"), len(numbers)) if window else (),
     )
 
 
@@ -256,6 +265,10 @@ def _moment(random: Random, steps: Sequence[StepPlan]) -> timedelta:
     if random.random() < 0.4:
         return due * random.random() + timedelta(minutes=random.uniform(0, 60))
     return max(timedelta(seconds=30), due + timedelta(minutes=random.uniform(-5, 30)))
+
+
+def _zones(random: Random, people: int) -> tuple[ZoneInfo, ...]:
+    return tuple(random.choices(ZONES, k=people)) if random.random() < 0.4 else ()
 
 
 def _money(random: Random, once: int, steps: Sequence[StepPlan]) -> MoneyPlan | None:
