@@ -166,15 +166,18 @@ class Gates:
 
     def _way(self, place: int, cost: int, at_us: int, people: int, millionths: int, known: int = 0) -> Way:
         limits = self._ways[place]
-        because: Limit | None = None
+        since_us, because = at_us, None
         is_spent, moves = False, True
+        one = -(-millionths // max(people, 1))  # money lets those of a request go whom it has room for
         while moves:  # a rate may lead into the next day, whose budget has room for it
             moves = False
             for limit in limits:
-                ready_us = limit.ready_us(millionths if limit.is_money else cost, at_us)
+                ready_us = limit.ready_us(one if limit.is_money else cost, at_us)
                 if ready_us > at_us:
                     at_us, because, moves = ready_us, limit, True
                     is_spent |= isinstance(limit, BudgetGate)
+        if isinstance(because, BudgetGate):
+            because = _tightest(because, limits, one if because.is_money else cost, since_us)
         return Way(at_us, limits, because, is_spent, place, people, known)
 
     def take(self, way: Way, cost: int, millionths: int) -> None:
@@ -195,6 +198,14 @@ class Gates:
     def is_of_phone(self, limit: Limit) -> bool:
         """Return whether it is the limit of one of several phones."""
         return len(self._ways) > 1 and id(limit) not in self._shared
+
+
+def _tightest(because: BudgetGate, limits: Sequence[PhoneLimit], cost: int, at_us: int) -> BudgetGate:
+    """Return the budget that has least left, of those of its kind that wait as long as it: raising it would help."""
+    until_us = because.ready_us(cost, at_us)
+    others = (each for each in limits if isinstance(each, BudgetGate) and each.is_money == because.is_money)
+    waiting = [each for each in others if each.ready_us(cost, at_us) == until_us > at_us]
+    return min(waiting, key=lambda each: each.left(at_us), default=because)
 
 
 def _limits(gate: Gate) -> list[PhoneLimit]:

@@ -13,6 +13,8 @@ from campaigns.calendar.periods import PeriodBudget, day_of, month_of
 from campaigns.definition import Rate, Window
 from campaigns.definition.schedule import Schedule
 from campaigns.forecast import HORIZON, Agenda, Day, Forecast, Gate, forecast
+from campaigns.money.amounts import MILLIONTHS, MoneyAmount
+from campaigns.money.budgets import MoneyBudget, Within
 from campaigns.timing.departures import Departure
 
 ROME = ZoneInfo("Europe/Rome")
@@ -172,6 +174,36 @@ def test_a_rate_spreads_what_is_left_for_the_last_day() -> None:
 
     assert seen is not None
     assert seen.last_send_at == MONDAY + timedelta(days=1, minutes=2)
+
+
+def euros(count: int, within: Within) -> MoneyBudget:
+    return MoneyBudget(MoneyAmount(count * MILLIONTHS, "EUR"), within, ROME, of_campaign=False)
+
+
+@pytest.mark.parametrize(
+    ("gate", "limit", "last"),
+    [
+        (Gate(money=(euros(6, Within.DAY), euros(5, Within.DAY))), "5.00 EUR a day", "2026-12-02T23:00Z"),
+        (Gate(money=(euros(5, Within.DAY), euros(6, Within.DAY))), "5.00 EUR a day", "2026-12-02T23:00Z"),
+        (
+            Gate(budgets=(PeriodBudget(28, day_of, ROME), PeriodBudget(20, day_of, ROME))),
+            "20 a day",
+            "2026-11-30T23:00Z",
+        ),
+        # Of December's 12, five are left on its first day, five on its second, and two on its third.
+        (Gate(money=(euros(5, Within.DAY), euros(12, Within.MONTH))), "12.00 EUR a month", "2026-12-31T23:00Z"),
+    ],
+)
+def test_the_budget_that_has_least_left_decides(gate: Gate, limit: str, last: str) -> None:
+    """Two requests to ten people, whose texts cost 1 EUR each in money, and two segments each."""
+    made = agenda()
+    for ordinal in range(2):
+        made.add_batch(ordinal, Departure("", MONDAY, None), 10, 20, millionths=10 * MILLIONTHS)
+
+    seen = forecast(made, gate)
+
+    assert seen is not None
+    assert (seen.limited_by, seen.last_send_at) == (limit, datetime.fromisoformat(last))
 
 
 def test_a_budget_that_would_take_more_than_a_year_has_no_end() -> None:
