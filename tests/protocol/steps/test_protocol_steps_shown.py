@@ -136,7 +136,7 @@ def test_a_plan_shows_the_texts_of_steps(bench: Installation, capsys: pytest.Cap
     assert (hidden["sample"], hidden["longest_text"]) == (None, None)
     print_preview(seen)
     printed = capsys.readouterr().out
-    assert "one: 2 texts, 3 segments (2 texts UCS-2), 1d after" in printed
+    assert "one: 2 texts\n                 3 segments (2 texts UCS-2)\n                 1d after" in printed
     assert "U+1F600 GRINNING FACE in 2 texts, step one" in printed
     assert f"\nlongest text of step one (UCS-2, segments: 2)\n  {longest}\n" in printed
     assert printed.endswith(f"\nstep two, to {mask(ANNA)}\n  Bye\n")
