@@ -74,9 +74,7 @@ WORDS: Final[Mapping[Trouble, ConditionWords]] = {
         "the database has no connection left", _NOTHING, "raise its max_connections, or close some of its connections"
     ),
     _T.DATABASE_READ_ONLY: ConditionWords(
-        "the database accepts no changes, like a standby",
-        _NOTHING,
-        "make it accept changes, or point CAMPAIGNS_DATABASE_URL to the primary",
+        "the database accepts no changes", _NOTHING, "check that it is the primary, its disk, and its user's rights"
     ),
     _T.DATABASE_SLOW: ConditionWords(
         "the database cancelled a statement that took too long",
@@ -178,6 +176,7 @@ SQLSTATES: Final[Mapping[str, Trouble]] = {
     "26000": _T.DATABASE_POOLED,  # invalid_sql_statement_name: prepared on another server connection
     "40001": _T.DATABASE_CONFLICT,  # serialization_failure
     "40P01": _T.DATABASE_CONFLICT,  # deadlock_detected
+    "42501": _T.DATABASE_READ_ONLY,  # insufficient_privilege: also a file on a disk that became read-only (EROFS)
     "42P05": _T.DATABASE_POOLED,  # duplicate_prepared_statement: the same
     "53100": _T.DATABASE_FULL,  # disk_full
     "53200": _T.DATABASE_FULL,  # out_of_memory
