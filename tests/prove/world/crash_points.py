@@ -252,6 +252,7 @@ ONCE: Final = frozenset(
         "plan_failed",
         "probe_now",
         "requeue_mine",
+        "count_reads",
         "settle",
     }
     | {"lease_take", "lease_end", "plan_chunk", "meet", "start", "queue", "rescue", "watch", "finish", "replies_read"}

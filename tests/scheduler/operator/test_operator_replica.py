@@ -17,6 +17,7 @@ from tests.scheduler.web.caller import Door
 from tests.support.scraping import counted, counting
 from tests.support.servers import StandbyServer
 from worker.servers.conditions import WORDS, Trouble
+from worker.servers.troubles import SETTLED_SECONDS
 from worker.settings.settings import load_settings
 
 Cli = Callable[..., Result]
@@ -45,6 +46,7 @@ def await_replica(world: HeldWorld) -> None:
         with store.from_replica().read():
             if world.runtime.troubles.current() == ():
                 return
+        world.clock.advance(SETTLED_SECONDS)  # it stands still, and a trouble met by the first look would never end
         assert time.monotonic() < until, store.replica.trouble
         time.sleep(0.05)
 
