@@ -16,6 +16,7 @@ from campaigns.lifecycle import RecipientState, RunState
 from campaigns.planning.approval import command
 from campaigns.timing.sending_hours import hours_of
 from scheduler.report.meanings import MEANINGS
+from scheduler.report.summary import paused_words
 from scheduler.report.variants import outcome_lines
 from worker.servers.conditions import SENDS_ON, Trouble
 from worker.store.reports.variants import GroupOutcome
@@ -100,7 +101,8 @@ def before(text: str, zone: ZoneInfo, at: datetime) -> str:
 
 def _headline(status: RunStatus, now: datetime) -> str:
     run = status.run
-    lines = [f"{run.campaign}: {_state(status, now)}"]
+    paused = "" if run.state is R.PAUSED else paused_words(step for step, _ in status.steps)
+    lines = [f"{run.campaign}: {'; '.join(filter(None, (_state(status, now), paused)))}"]
     if run.day is not None:
         lines.append(f"These are its reminders for {run.day}.")
     if run.rehearsal:

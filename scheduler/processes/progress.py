@@ -1,7 +1,7 @@
 """How far a run is: what `run` shows while it works, and decides by."""
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 
 from sqlmodel import Session
 
@@ -10,7 +10,7 @@ from scheduler.intake.approving import awaited
 from worker.runtime import Runtime
 from worker.store.reports import counts
 from worker.store.reports.counts import Books
-from worker.store.reports.variants import GroupOutcome
+from worker.store.reports.variants import GroupOutcome, group_outcomes
 from worker.store.runs import runs
 from worker.store.runs.runs import RunView
 from worker.store.sending import accounts, doubts
@@ -22,8 +22,9 @@ from worker.store.sending.doubts import Unread
 class Progress:
     """One run at one moment. `account_reason` is why its account is paused; empty if it is not.
 
-    `groups` are its variants and its control group, counted only at the end. `awaits`: the hash to approve first.
-    `unread`: a request in doubt about which the gateway could not be asked.
+    `groups` are its variants and its control group, and `whole` are its books with its steps (`counts.whole_books`):
+    both are counted only at the end. `awaits`: the hash to approve first. `unread`: a request in doubt about which the
+    gateway could not be asked.
     """
 
     run: RunView
@@ -33,6 +34,7 @@ class Progress:
     groups: tuple[GroupOutcome, ...] = ()
     awaits: str = ""
     unread: Unread | None = None
+    whole: Books | None = None
 
 
 def look(runtime: Runtime, ids: Collection[int]) -> tuple[Progress, ...]:
@@ -41,6 +43,15 @@ def look(runtime: Runtime, ids: Collection[int]) -> tuple[Progress, ...]:
         account = accounts.account_view(session, runtime.account_id)
         views = [runs.run_view(session, run_id) for run_id in sorted(ids)]
         return tuple(_progress(runtime, session, run, account) for run in views if run.type not in SINGLE_TEXTS)
+
+
+def counted(runtime: Runtime, progress: Sequence[Progress]) -> tuple[Progress, ...]:
+    """Return it with what is counted only at the end."""
+    with runtime.store.read() as session:
+        return tuple(
+            replace(p, groups=group_outcomes(session, p.run), whole=counts.whole_books(session, p.run.id))
+            for p in progress
+        )
 
 
 def _progress(runtime: Runtime, session: Session, run: RunView, account: AccountView) -> Progress:

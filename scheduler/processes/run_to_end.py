@@ -15,7 +15,7 @@ from scheduler.exits import Exit
 from scheduler.intake.approving import told_to_approve
 from scheduler.loop import Clockwork
 from scheduler.processes.leader import LeaderLock, leader_lock
-from scheduler.processes.progress import Progress, look
+from scheduler.processes.progress import Progress, counted, look
 from scheduler.processes.sender_lock import STANDBY_SECONDS, claim_database, is_shared, require_redis, taken
 from scheduler.processes.stopping import Stop, stop_signals
 from scheduler.ticks.account_probe import TRIAL, account_problem
@@ -26,12 +26,11 @@ from worker.runtime import Runtime
 from worker.settings.settings import Settings
 from worker.store.errors import STORE_FAILS
 from worker.store.notifications.outbox import GATHERING
-from worker.store.reports.variants import group_outcomes
 from worker.store.runs import held
 from worker.store.runs.reminders import unfinished_days
 from worker.store.runs.runs import RunView
 from worker.store.sending import accounts, queue
-from worker.store.steps.planned import unfinished_steps
+from worker.store.steps.planned import steps_of, unfinished_steps
 
 LOOK_SECONDS: Final = 0.2
 """How often progress is read and shown."""
@@ -81,10 +80,13 @@ class OwnRuns:
     ids: set[int]
 
     def add(self, run: RunView, *, is_planned: bool) -> None:
-        """Work on this run and its steps; for a day of reminders that was just planned, on all days of its campaign."""
+        """Work on this run and its steps; for a day of reminders that was just planned, on all days of its campaign.
+
+        Steps that are over count, too: an earlier process may have sent them.
+        """
         self.ids.add(run.id)
         with self.runtime.store.read() as session:
-            self.ids.update(unfinished_steps(session, run.id))
+            self.ids.update(steps_of(session, run.id), unfinished_steps(session, run.id))
         if is_planned and run.type is RunType.REMINDER_DAY:
             with self.runtime.store.read() as session:
                 self.ids.update(unfinished_days(session, run.campaign_id))
@@ -139,9 +141,7 @@ def bring_to_end(own: OwnRuns, shown: Callable[[Sequence[Progress]], None]) -> O
     """
     runtime = own.runtime
     outcome = _work(_Sender(own), shown)
-    with runtime.store.read() as session:
-        progress = [replace(p, groups=group_outcomes(session, p.run)) for p in outcome.progress]
-    return replace(outcome, progress=tuple(progress))
+    return replace(outcome, progress=counted(runtime, outcome.progress))
 
 
 class _Sender:
@@ -217,7 +217,7 @@ def _work(hands: _Sender, shown: Callable[[Sequence[Progress]], None]) -> Outcom
             if not is_working and (lying := hands.left_lying(progress)):
                 return Outcome(Exit.STOPPED, progress, lying)
             now = runtime.clock.now()
-            reason = _stopped_by(progress, hands.ticks.first_look.given_up, now)
+            reason = stopped_by(progress, hands.ticks.first_look.given_up, now)
             if blind := _blind(progress, since=began_at, before=now - BLIND_FOR * settle):
                 return Outcome(Exit.STOPPED, progress, blind)
             stopped_since = (stopped_since or now) if reason else None
@@ -233,14 +233,14 @@ def _work(hands: _Sender, shown: Callable[[Sequence[Progress]], None]) -> Outcom
     return Outcome(Exit.INTERRUPTED, look(runtime, ids))
 
 
-def _stopped_by(progress: Sequence[Progress], unheard: str, now: datetime) -> str:
+def stopped_by(progress: Sequence[Progress], unheard: str, now: datetime) -> str:
     """Why nothing more can be sent, by the gateway's doing; empty while it can. `unheard`: why no run starts."""
     for p in progress:
         unsent = any(p.books.by_state.get(state) for state in NOT_AT_THE_GATEWAY)
         if p.account_reason and p.run.finished_at is None and unsent:
             return p.account_reason
         if p.run.paused_by not in {PausedBy.NOBODY, PausedBy.PERSON}:
-            return f"{p.run.campaign} was paused: {p.run.reason}"
+            return f"{p.run.campaign} was paused ({p.run.reason}); resume it with: campaigns resume {p.run.campaign}"
     due = {p.run.state for p in progress if p.run.starts_at <= now and p.run.root_id is None}
     return unheard if RunState.SCHEDULED in due and RunState.RUNNING not in due else ""
 

@@ -1,6 +1,6 @@
 """A run as one object, for `run --json`, `status --json` and webhooks; and what it waits for, in words."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, cast
@@ -105,6 +105,8 @@ class RunProgress:
     approved: tuple[str, datetime] | None = None  # by whom, and when; only if one campaign was asked for
     budget: MoneyAmount | None = None  # what the campaign may cost in all
     steps: tuple[tuple[RunView, Books], ...] = ()  # later texts to its people; only if one campaign was asked for
+    whole: Books | None = None  # with its steps (`counts.whole_books`); only if one campaign was asked for
+    paused: tuple[RunView, ...] = ()  # its steps that are paused, while it is not
 
     @property
     def outcome(self) -> Books:
@@ -164,21 +166,30 @@ def spent_words(seen: RunProgress) -> str:
     currency = run.currency or (planned["currency"] if planned else "")
     if not (books.cost or books.unpriced or planned):
         return ""
-    words = cost_words(books.cost, 0, currency)
-    if planned and run.finished_at is None and seen.budget is not None:
-        words = f"{decimal_of(books.cost)} of a budget of {seen.budget} ({planned['most']} planned)"
-    elif planned and run.finished_at is None:
+    words, whole = cost_words(books.cost, 0, currency), seen.whole
+    planned = planned if run.finished_at is None else None
+    budget = seen.budget if planned else None
+    if planned and budget is not None and not seen.steps:
+        words = f"{_of_budget(books, budget)} ({planned['most']} planned)"
+    elif planned:
         words += f" of {planned['most']} planned"
     words += _unpriced_words(books.unpriced)
-    return "; ".join(filter(None, (words, with_steps_words(books, [of_run for _, of_run in seen.steps], currency))))
+    if budget is not None and seen.steps:  # which share it with the campaign's own text
+        with_steps = (
+            f"{_of_budget(whole or books, budget)} with its steps{_unpriced_words(whole.unpriced if whole else 0)}"
+        )
+    else:
+        with_steps = with_steps_words(whole, currency)
+    return "; ".join(filter(None, (words, with_steps)))
 
 
-def with_steps_words(books: Books, later: Sequence[Books], currency: str) -> str:
-    """Return what a run and its steps (`later`) cost so far, in words; empty if no step has cost anything."""
-    if not any(of_run.cost or of_run.unpriced for of_run in later):
-        return ""
-    whole = cost_words(books.cost + sum(each.cost for each in later), 0, currency)
-    return f"{whole} with its steps{_unpriced_words(sum(each.unpriced for each in later))}"
+def _of_budget(books: Books, budget: MoneyAmount) -> str:
+    return f"{decimal_of(books.cost)} of a budget of {budget}"
+
+
+def with_steps_words(whole: Books | None, currency: str) -> str:
+    """Return what a run has cost with its steps (`counts.whole_books`); empty if no step has cost anything."""
+    return f"{cost_words(whole.cost, 0, currency)} with its steps{_unpriced_words(whole.unpriced)}" if whole else ""
 
 
 def cost_words(cost: int, unpriced: int, currency: str) -> str:
@@ -246,8 +257,18 @@ def approved_words(seen: RunProgress, zone: ZoneInfo) -> str:
     return "" if seen.approved is None else f"by {seen.approved[0]}, {shown_time(seen.approved[1], zone)}"
 
 
+def paused_words(steps: Iterable[RunView]) -> str:
+    """Return which of these steps are paused, and why; empty if none is."""
+    paused = (run for run in steps if run.state is RunState.PAUSED)
+    return "; ".join(f"step {run.step} is paused{f': {run.reason}' if run.reason else ''}" for run in paused)
+
+
 def waits_for(seen: RunProgress, zone: ZoneInfo) -> str:
-    """Return what the run waits for, in words; empty if it has ended or is sending."""
+    """Return what the run waits for, and which of its steps are paused; empty if it has ended or is sending."""
+    return "; ".join(filter(None, (_own_wait(seen, zone), paused_words(seen.paused))))
+
+
+def _own_wait(seen: RunProgress, zone: ZoneInfo) -> str:
     run, ahead = seen.run, seen.outlook
     if run.finished_at is not None:
         return run.reason

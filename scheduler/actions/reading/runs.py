@@ -31,6 +31,7 @@ from worker.store.reports.counts import (
     sent_after_all,
     states,
     together,
+    whole_books,
 )
 from worker.store.reports.lists import campaigns_after
 from worker.store.reports.variants import GroupOutcome, group_outcomes, whole_outcome
@@ -39,7 +40,7 @@ from worker.store.runs.approvals import approval_of
 from worker.store.runs.reminders import every_day
 from worker.store.runs.resends import resends_of
 from worker.store.runs.runs import RunView, campaign_runs, list_runs, run_view, runs_of_campaigns
-from worker.store.steps.planned import steps_of
+from worker.store.steps.planned import paused_steps, steps_of
 
 AT_WORK: Final = tuple(set(RunState) - {RunState.COMPLETED, RunState.CANCELLED, RunState.FAILED})
 
@@ -154,6 +155,8 @@ def _progress(
     again = {run.id: resends_of(session, run.id) for run in runs if in_detail}
     later = {run.id: steps_of(session, run.id) for run in runs if in_detail}
     at_work = {run.account_id for run in runs if run.finished_at is None}
+    goes_on = [run.id for run in runs if run.finished_at is None and run.state is not RunState.PAUSED]
+    paused = paused_steps(session, goes_on)
     slowed = {account: tuple(slowed_devices(session, account, now)) for account in at_work}
     stuck = {account: tuple(stuck_devices(session, account)) for account in at_work}
     resent = {run.id: books_of(session, ids) if (ids := again.get(run.id)) else {} for run in runs}
@@ -179,6 +182,8 @@ def _progress(
             approval_of(session, run) if in_detail else None,
             _total_budget(run, definitions),
             tuple((run_view(session, id_), of_step) for id_, of_step in steps.get(run.id, {}).items()),
+            whole_books(session, run.id) if later.get(run.id) else None,
+            tuple(step for step in paused if step.root_id == run.id),
         )
         for run in runs
     ]

@@ -14,9 +14,11 @@ from scheduler.cli.rendering.capacity import print_capacity
 from scheduler.cli.rendering.plan import print_preview
 from scheduler.exits import Exit
 from scheduler.inbox.wording import RunStatus, status_text
-from scheduler.processes.progress import look
-from scheduler.processes.run_to_end import Outcome
-from scheduler.report.summary import spent_words
+from scheduler.processes.leader import leader_lock
+from scheduler.processes.progress import counted, look
+from scheduler.processes.run_to_end import Outcome, OwnRuns, stopped_by
+from scheduler.processes.stopping import Stop
+from scheduler.report.summary import spent_words, waits_for
 from tests.protocol.steps.test_protocol_steps import ANNA, BEN
 from tests.protocol.world.money_bench import PRICES, Make
 
@@ -73,10 +75,41 @@ def test_what_a_campaign_has_cost_is_told_with_its_steps(make: Make, capsys: pyt
     bench.until(lambda: bench.run(run_id).finished_at is not None)
     [seen] = read_runs(bench.store, "sale", now=bench.clock.now())
     assert spent_words(seen) == "0.10 EUR; 0.20 EUR with its steps"
-    ids = {run_id, *(run.id for run, _ in seen.steps)}
-    print_outcome(Outcome(Exit.DONE, look(bench.runtime, ids)), as_json=False)
+    # An earlier process has sent the step: `run` that is taken up again tells the same.
+    own = OwnRuns(bench.runtime, leader_lock(bench.store), Stop(), set())
+    own.add(bench.run(run_id), is_planned=False)
+    assert own.ids == {run_id, *(run.id for run, _ in seen.steps)}
+    print_outcome(Outcome(Exit.DONE, counted(bench.runtime, look(bench.runtime, own.ids))), as_json=False)
     costs = [line.split(maxsplit=1)[1] for line in capsys.readouterr().out.splitlines() if line.startswith("cost ")]
     assert costs == ["0.10 EUR; 0.20 EUR with its steps", "0.10 EUR"]
+
+
+def test_a_step_that_a_spent_budget_pauses_is_shown_with_its_campaign(make: Make) -> None:
+    """The budget holds for the campaign's text and its steps together: of 0.15 EUR, one text of the step is paid."""
+    bench = make()
+    steps = "steps:\n  - {name: one, after: 1h, message: One}\n"
+    run_id = bench.campaign(2, more="  budget: {total: 0.15 EUR}\n" + steps)
+    bench.pass_time(30)
+    [seen] = read_runs(bench.store, "sale", now=bench.clock.now())
+    assert spent_words(seen) == "0.10 EUR of 0.10 planned; 0.10 of a budget of 0.15 EUR with its steps"
+    bench.gateway.set_all("Delivered")
+    bench.pass_time(timedelta(hours=1, minutes=1), step=30)
+    bench.gateway.set_all("Delivered")
+    bench.until(lambda: bench.run(run_id).followed_at is not None)
+
+    [seen] = read_runs(bench.store, "sale", now=bench.clock.now())
+    assert spent_words(seen) == "0.10 EUR of 0.10 planned; 0.15 of a budget of 0.15 EUR with its steps"
+    because = "step one is paused: throughput.budget.total (0.15 EUR in all) is spent: raise it"
+    [listed] = read_runs(bench.store, None, now=bench.clock.now())
+    for each in (seen, listed):
+        assert waits_for(each, bench.settings.zone).startswith(f"waits for its steps; {because}")
+    runs = tuple((run, books.by_state) for run, books in seen.steps)
+    schedule = bench.runtime.definitions.get(seen.run.definition_id).schedule
+    status = status_text("", RunStatus(seen.run, {}, "", schedule, None, steps=runs), bench.clock.now())
+    assert status.startswith(f"sale: everything is sent and followed but its steps; {because}")
+    # `run` with more money, before it resumes, says how to go on
+    said = stopped_by(look(bench.runtime, {run_id, *(run.id for run, _ in runs)}), "", bench.clock.now())
+    assert said.endswith("; resume it with: campaigns resume sale")
 
 
 PRICELESS = (

@@ -66,6 +66,17 @@ def books_of(session: Session, run_ids: Collection[int]) -> dict[int, Books]:
     return {id_: _books(figures[id_], *ends.get(id_, (None, None))) for id_ in run_ids}
 
 
+def whole_books(session: Session, run_id: int) -> Books | None:
+    """Return the books of a run with its steps, and with what was sent again of any of them.
+
+    None: no step has cost anything.
+    """
+    its = sa.or_(runs.c.id == run_id, runs.c.root_id == run_id, runs.c.parent_id == run_id)
+    found = books_of(session, session.scalars(sa.select(runs.c.id).where(its)).all())
+    later = session.scalars(sa.select(runs.c.id).where(runs.c.root_id == run_id))
+    return together(found.values()) if any(found[id_].cost or found[id_].unpriced for id_ in later) else None
+
+
 def together(found: Iterable[Books]) -> Books:
     """Add up books."""
     every = list(found)

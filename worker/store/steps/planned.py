@@ -4,7 +4,7 @@ The fields of the audience are not kept, so every text is stored when its person
 accepted, its row waits without a batch.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from itertools import accumulate
 from typing import Any, Final
@@ -14,11 +14,11 @@ from sqlmodel import Session
 
 from campaigns.codes import RunType, step_moment
 from campaigns.definition import Definition
-from campaigns.lifecycle import RecipientState
+from campaigns.lifecycle import RecipientState, RunState
 from campaigns.planning.planned import PlannedRecipient
 from worker.store.runs import plans
 from worker.store.runs.held import reopen_run
-from worker.store.runs.runs import cancel_leftovers, create_run, run_view
+from worker.store.runs.runs import VIEW, RunView, cancel_leftovers, create_run, run_view, views_of
 from worker.store.tables import runs
 
 HAS_TEXT: Final = frozenset({RecipientState.PENDING, RecipientState.HELD})
@@ -35,6 +35,12 @@ def unfinished_steps(session: Session, root_id: int) -> list[int]:
     """Return those of them that are not over, and what sends failed texts of them again."""
     query = sa.select(runs.c.id).where(runs.c.root_id == root_id, runs.c.finished_at.is_(None))
     return list(session.scalars(query.order_by(runs.c.id)))
+
+
+def paused_steps(session: Session, root_ids: Collection[int]) -> list[RunView]:
+    """Return the steps of these runs that are paused, in their order."""
+    mine = runs.c.root_id.in_(root_ids), runs.c.parent_id.is_(None), runs.c.state == RunState.PAUSED
+    return views_of(session, VIEW.where(*mine).order_by(runs.c.id)) if root_ids else []
 
 
 def create_steps(session: Session, root_id: int, definition: Definition, *, now: datetime) -> list[int]:

@@ -1,6 +1,5 @@
 """`run`: campaigns from their files to their end."""
 
-from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,7 +11,6 @@ from scheduler.cli.rendering.output import print_groups, print_json, print_run, 
 from scheduler.exits import Exit
 
 if TYPE_CHECKING:
-    from scheduler.processes.progress import Progress
     from scheduler.processes.run_to_end import Outcome
 
 
@@ -65,7 +63,7 @@ def run(
 
 def print_outcome(outcome: "Outcome", *, as_json: bool) -> None:
     """Print why it was stopped, if it was, and each run; as JSON, one object each."""
-    from scheduler.report.summary import run_summary
+    from scheduler.report.summary import run_summary, with_steps_words
     from scheduler.report.variants import outcome_table
 
     if outcome.reason:
@@ -75,13 +73,5 @@ def print_outcome(outcome: "Outcome", *, as_json: bool) -> None:
         if as_json:
             print_json(summary)
         else:
-            print_run(summary, with_steps=_with_steps(progress, outcome.progress))
+            print_run(summary, with_steps=with_steps_words(progress.whole, progress.run.currency))
             print_groups(*outcome_table(progress.groups))
-
-
-def _with_steps(progress: "Progress", every: "Sequence[Progress]") -> str:
-    """Return what a run costs with its steps; empty for one without."""
-    from scheduler.report.summary import with_steps_words
-
-    later = [each.books for each in every if each.run.step and each.run.root_id == progress.run.id]
-    return with_steps_words(progress.books, later, progress.run.currency)

@@ -100,7 +100,7 @@ def _can(asked: Visit, seen: RunProgress) -> Mapping[str, bool]:
     return {
         "approve": bool(seen.awaits) and asked.may(Scope.APPROVE),
         "pause": steers and state in {RunState.SCHEDULED, RunState.RUNNING},
-        "resume": steers and state is RunState.PAUSED,
+        "resume": steers and (state is RunState.PAUSED or bool(seen.paused)),
         "cancel": steers and state in control.AT_WORK,
         "resend": steers and bool(seen.outcome.by_state.get(RecipientState.FAILED)),
         "no_reply": steers and _may_lack_answers(seen),
