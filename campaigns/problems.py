@@ -37,7 +37,8 @@ class Problem:
 
     def __str__(self) -> str:
         where = f"{self.file}:{self.line}:{self.column}"
-        what = f"{self.path}: {self.problem}" if self.path else self.problem
+        problem = self.problem.removeprefix(f"{self.path} ")  # a sentence that is also told without its path
+        what = f"{self.path}: {problem}" if self.path else problem
         return f"{where}: {what} ({self.hint})" if self.hint else f"{where}: {what}"
 
 

@@ -25,7 +25,6 @@ MAX_CHARACTERS: Final = 1_000
 _SHOWN: Final = 200  # characters of a condition in the reason of every row that it leaves out
 _PHONE_NUMBER: Final = re.compile(r"(?<=\+)\d(?:[ ().-]?\d){6,}|\d{10,}")  # readers of a reason may see none
 _EXAMPLE: Final = 'write it like this: country == "IT" and points | int > 100'
-_EITHER: Final = 'write country == "IT" or country == "FR"'
 
 
 class RowCondition:
@@ -137,7 +136,7 @@ def _truth(node: nodes.Expr, vocabulary: Vocabulary) -> nodes.Expr:
             found = vocabulary.compared(node)
             for side in (node.expr, *(operand.expr for operand in node.ops)):
                 if isinstance(side, nodes.List | nodes.Tuple):
-                    raise TemplateProblem("compares with a list, which is not understood", node.lineno, _EITHER)
+                    raise TemplateProblem("compares with a list, which is not understood", node.lineno, _each(node))
                 if is_word(side):
                     word = str(side.value).lower()
                     problem = f"compares with {word}, but every cell is a text"
@@ -166,11 +165,23 @@ def _sought(tree: nodes.Template, vocabulary: Vocabulary) -> Iterator[tuple[str,
 
 def _check_in(tree: nodes.Template) -> None:
     """Refuse `country in "IT, FR"`: it looks like a list, and is true of "I" as well."""
-    for side in tree.find_all(nodes.Operand):
-        if side.op in ("in", "notin") and not (isinstance(side.expr, nodes.Name) or side.expr.find(nodes.Name)):
-            hint = _EITHER if side.op == "in" else 'write country != "IT" and country != "FR"'
-            problem = "looks for the cell in a text, where a part of a word is found, too"
-            raise TemplateProblem(problem, side.lineno, hint)
+    for comparison in tree.find_all(nodes.Compare):
+        for side in comparison.ops:
+            if side.op in ("in", "notin") and not (isinstance(side.expr, nodes.Name) or side.expr.find(nodes.Name)):
+                problem = "looks for the cell in a text, where a part of a word is found, too"
+                raise TemplateProblem(problem, side.lineno, _each(comparison))
+
+
+def _each(comparison: nodes.Compare) -> str:
+    """Return how to compare with each of two texts. Those of the condition are quoted if they are words."""
+    left, side = comparison.expr, comparison.ops[0]
+    name = left if isinstance(left, nodes.Name) else left.find(nodes.Name)
+    column, words = name.name if name else "country", ["IT", "FR"]
+    if isinstance(side.expr, nodes.Const) and isinstance(side.expr.value, str):
+        written = [part.strip() for part in side.expr.value.split(",")]
+        words = written[:2] if len(written) > 1 and all(map(str.isalpha, written[:2])) else words
+    sign, joined = ("!=", " and ") if side.op in ("ne", "notin") else ("==", " or ")
+    return "write " + joined.join(f'{column} {sign} "{word}"' for word in words)
 
 
 def _is_in(part: object, whole: object, *_names: str) -> bool:

@@ -38,7 +38,9 @@ class SoughtValues:
     def look(self, cells: Mapping[str, str]) -> None:
         """Look at one row."""
         for field in tuple(self._sought):
-            value, sought, seen = cells.get(field, ""), self._sought[field], self._seen[field]
+            if field not in cells:  # its table may have no such column, which is a mistake of its own
+                continue
+            value, sought, seen = cells[field], self._sought[field], self._seen[field]
             if value in sought:
                 sought.remove(value)
                 if not sought:

@@ -147,16 +147,16 @@ class CostTally:
         )
 
 
-def unaffordable(cost: PlanCost, budgets: Iterable[MoneyBudget]) -> Objection | None:
-    """Return the problem if one text costs more than a whole budget, and so could never go."""
+def unaffordable(cost: PlanCost, budgets: Iterable[MoneyBudget], *, step: str = "") -> Objection | None:
+    """Return the problem if one text costs more than a whole budget, and so could never go; `step` has it."""
     smallest = min(budgets, key=lambda budget: budget.amount.millionths, default=None)
     if smallest is None or cost.dearest_text <= smallest.amount.millionths:
         return None
-    costs = MoneyAmount(cost.dearest_text, cost.currency)
+    costs, of_step = MoneyAmount(cost.dearest_text, cost.currency), f" of step {step}" if step else ""
     return Objection(
         smallest.path,
-        f"the dearest text costs {costs}, but {smallest.whose} is {smallest}: it could never go out; shorten the "
-        "message, or raise the budget",
+        f"the dearest text{of_step} costs {costs}, but {smallest.whose} is {smallest}: it could never go out; shorten "
+        "the message, or raise the budget",
     )
 
 

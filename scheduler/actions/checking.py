@@ -13,6 +13,7 @@ from campaigns.checking import check_file
 from campaigns.definition import Definition
 from campaigns.definition.reading import at_keys, placed
 from campaigns.money.price_file import PriceFileError
+from campaigns.planning.planner import Plan
 from campaigns.planning.tables import EarlierProblem
 from campaigns.problems import CampaignFileError, Problem
 from campaigns.timing.placing import Placer
@@ -72,7 +73,7 @@ def _require_sendable(path: Path, definition: Definition, settings: Settings, no
     """
     prices, ceilings = LivePrices(settings.prices).current(), Ceilings.from_settings(settings)
     limits, budgets = limits_of(definition, settings), money_budgets(ceilings, settings.zone, definition)
-    longest_text, cost = "", None
+    plan: Plan | None = None
     if decided_by_texts(limits, budgets, prices):
         from scheduler.actions.plans.known import KnownPeople  # they load what else a plan takes
         from scheduler.actions.plans.preview import plan_of
@@ -83,8 +84,7 @@ def _require_sendable(path: Path, definition: Definition, settings: Settings, no
         plan = plan_of(definition, Placer(definition.schedule, now), people, pricing, now)
         with suppress(AudienceProblem):  # a table that was replaced since it was read
             deque(plan, maxlen=0)
-        longest_text, cost = plan.longest_text, plan.summary.cost
-    found = objections(definition, limits, budgets, prices, longest_text=longest_text, cost=cost, now=now)
+    found = objections(definition, limits, budgets, prices, plan=plan, now=now)
     if problems := [Problem(str(path), 1, 1, *objection) for objection in found]:
         raise CampaignFileError(problems)
 
@@ -94,7 +94,6 @@ def _unpriced(path: Path, definition: Definition, settings: Settings) -> Iterato
     prices = LivePrices(settings.prices)
     if isinstance(error := prices.error(), PriceFileError):
         yield Problem(error.file, max(1, error.line), 1, "", error.problem)
-        return
     budgets = money_budgets(Ceilings.from_settings(settings), settings.zone, definition)
     if problem := no_budget_can_be_kept(prices, budgets, definition):
         yield Problem(str(path), 1, 1, budgets[0].path, problem)

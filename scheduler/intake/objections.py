@@ -7,8 +7,8 @@ from campaigns.definition import Definition
 from campaigns.definition.schedule import Schedule
 from campaigns.message.texts import MAX_SEGMENTS
 from campaigns.money.budgets import MoneyBudget, Objection
-from campaigns.money.costs import PlanCost
 from campaigns.money.prices import Prices
+from campaigns.planning.planner import Plan
 from worker.limits.money import plan_problem
 from worker.limits.planned_limits import PlannedLimits
 
@@ -19,24 +19,28 @@ def objections(
     budgets: Sequence[MoneyBudget],
     prices: Prices | None,
     *,
-    longest_text: str,
-    cost: PlanCost | None,
+    plan: Plan | None,
     now: datetime,
 ) -> Iterator[Objection]:
     """Yield why a plan could never be sent, the plainest reason first.
 
-    `longest_text` empty and `cost` None: the plan was not made, and what they decide is not said.
+    `plan` None: it was not made, and what its texts decide is not said.
     """
     if problem := too_late_to_hand_over(definition.schedule, now):
         yield Objection("schedule.start", problem)
     if limits.unkept:
         yield Objection("audience", limits.unkept)
-    if problem := limits.too_dear(longest_text):
-        own = definition.throughput
-        smallest = limits.smallest.segments if limits.smallest else 0
-        keys = {"throughput.daily": own.daily, "throughput.monthly": own.monthly}
-        yield Objection(next((key for key, most in keys.items() if most == smallest), "message"), problem)
-    if found := plan_problem(prices, budgets, definition, cost):
+    summary = plan.summary if plan else None
+    steps = summary.steps if summary else ()
+    texts = [("", plan.longest_text if plan else ""), *((step.name, step.longest_text) for step in steps)]
+    own = definition.throughput
+    keys = {"throughput.daily": own.daily, "throughput.monthly": own.monthly}
+    smallest = limits.smallest.segments if limits.smallest else 0
+    for step, text in texts:
+        if problem := limits.too_dear(text, step=step):
+            text_key = "steps" if step else "message"
+            yield Objection(next((key for key, most in keys.items() if most == smallest), text_key), problem)
+    if found := plan_problem(prices, budgets, definition, summary.cost if summary else None, steps):
         yield found
 
 

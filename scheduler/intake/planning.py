@@ -150,15 +150,7 @@ def _plan_run(
     except AudienceProblem as error:
         problem = str(error)
     summary, budgets = plan.summary, money_budgets(ceilings, zone, definition)
-    found = objections(
-        definition,
-        limits,
-        budgets,
-        runtime.prices.current(),
-        longest_text=plan.longest_text,
-        cost=summary.cost,
-        now=now,
-    )
+    found = objections(definition, limits, budgets, runtime.prices.current(), plan=plan, now=now)
     if objection := Objection("audience", problem) if problem else next(found, None):
         raise _failed(runtime, run_id, definition, Problem(source, 1, 1, *objection), submitted)
     summary = replace(summary, warnings=plan_warnings(definition, summary, budgets, so_far))

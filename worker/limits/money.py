@@ -7,6 +7,7 @@ from campaigns.definition import Definition
 from campaigns.money.budgets import MoneyBudget, Objection, budgets_of, mixed_currencies
 from campaigns.money.costs import PlanCost, unaffordable
 from campaigns.money.prices import Prices
+from campaigns.steps.figures import StepSummary
 from worker.limits.limits_in_force import Ceilings, PricesInForce
 
 
@@ -33,16 +34,24 @@ def no_budget_can_be_kept(prices: PricesInForce, budgets: Sequence[MoneyBudget],
 
 
 def plan_problem(
-    prices: Prices | None, budgets: Sequence[MoneyBudget], definition: Definition, cost: PlanCost | None
+    prices: Prices | None,
+    budgets: Sequence[MoneyBudget],
+    definition: Definition,
+    cost: PlanCost | None,
+    steps: Sequence[StepSummary] = (),
 ) -> Objection | None:
-    """Return why a plan could never be sent under these budgets. `cost` None: it is not known.
+    """Return why a plan and its `steps` could never be sent under these budgets. `cost` None: it is not known.
 
     Prices that cannot be read now are no reason: sending waits for them.
     """
     if budgets and definition.contact_list is not None:
         return Objection("audience", contact_list_problem(budgets[0]))
     mixed = mixed_currencies(budgets, prices.currency) if prices is not None else None
-    return mixed or (unaffordable(cost, budgets) if cost is not None else None)
+    if mixed:
+        return mixed
+    costs = [("", cost), *((step.name, step.cost) for step in steps)]
+    found = (unaffordable(each, budgets, step=step) for step, each in costs if each is not None)
+    return next(filter(None, found), None)
 
 
 def contact_list_problem(budget: MoneyBudget) -> str:

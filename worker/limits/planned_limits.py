@@ -42,15 +42,19 @@ class PlannedLimits:
         """The budget that a single text exceeds first; None: there is none."""
         return min((budget for _, budget in self.budgets), key=attrgetter("segments"), default=None)
 
-    def too_dear(self, text: str) -> str:
-        """Return the problem if this text costs more than a whole period's budget and could never go; otherwise ''."""
+    def too_dear(self, text: str, *, step: str = "") -> str:
+        """Return the problem if this text costs more than a whole period's budget and could never go; otherwise ''.
+
+        `step`: the step whose text it is.
+        """
         cost = segmentation(text).segments if text else 0
         smallest = self.smallest
         if smallest is None or cost <= smallest.segments:
             return ""
+        of_step = f" of step {step}" if step else ""
         return (
-            f"the longest text costs {cost} segments, but at most {smallest} may be sent: it could never go out; "
-            "shorten the message, or raise throughput.daily, throughput.monthly or the ceiling in the settings"
+            f"the longest text{of_step} costs {cost} segments, but at most {smallest} may be sent: it could never go "
+            "out; shorten the message, or raise throughput.daily, throughput.monthly or the ceiling in the settings"
         )
 
 

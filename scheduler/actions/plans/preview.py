@@ -113,10 +113,8 @@ def preview(definition: Definition, settings: Settings, *, source: str, now: dat
         problem = "" if plan.summary.audience or definition.contact_list else "the audience is empty"
     except AudienceProblem as error:
         problem = str(error)
-    budgets, cost = money_budgets(ceilings, settings.zone, definition), plan.summary.cost
-    found = objections(
-        definition, limits, budgets, prices.current(), longest_text=plan.longest_text, cost=cost, now=now
-    )
+    budgets = money_budgets(ceilings, settings.zone, definition)
+    found = objections(definition, limits, budgets, prices.current(), plan=plan, now=now)
     if objection := Objection("audience", problem) if problem else next(found, None):
         raise CampaignFileError([Problem(source, 1, 1, *objection)])
     if definition.contact_list is not None:

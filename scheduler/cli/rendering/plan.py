@@ -73,6 +73,7 @@ def print_preview(seen: Preview) -> None:
             *(
                 ("left out", f"{amount(out.rows, 'row')} of {out.source}, where {out.where}")
                 for out in summary.left_out
+                if out.rows
             ),
             (
                 "landlines",

@@ -127,6 +127,10 @@ def test_each_source_has_its_own_rule(write: Write) -> None:
             'country in "IT, FR"',
             'looks for the cell in a text, where a part of a word is found, too (write country == "IT" or ',
         ),
+        (
+            'name in "Ann, Bob, Cleo"',
+            'looks for the cell in a text, where a part of a word is found, too (write name == "Ann" or name == "Bob")',
+        ),
         ('not (points > 1 and country in "IT" | upper)', "looks for the cell in a text, "),
         (
             'country not in "IT"',

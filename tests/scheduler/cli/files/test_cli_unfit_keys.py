@@ -114,7 +114,7 @@ BUDGETS = [
         "throughput:\n  budget: {total: 9 USD}",
         {},
         "5:19: throughput.budget.total: ",
-        "but the prices (CAMPAIGNS_PRICES)",
+        "is in USD, but the prices (CAMPAIGNS_PRICES)",
     ),
     ("", {"BUDGET_DAILY": "0.04 EUR"}, "1:1: ", "but CAMPAIGNS_BUDGET_DAILY is 0.04 EUR a day"),
     (
@@ -122,6 +122,18 @@ BUDGETS = [
         {},
         "4:21: throughput.daily: ",
         "costs 2 segments, but at most 1",
+    ),
+    (
+        f"throughput: {{budget: {{daily: 0.06 EUR}}}}\nsteps: [{{name: two, after: 1d, message: {'я' * 80}}}]",
+        {},
+        "4:30: throughput.budget.daily: ",
+        "the dearest text of step two costs 0.10 EUR",
+    ),
+    (
+        f"throughput: {{daily: 1}}\nsteps: [{{name: two, after: 1d, message: {'я' * 80}}}]",
+        {},
+        "4:21: throughput.daily: ",
+        "the longest text of step two costs 2 segments, but at most 1",
     ),
 ]
 
@@ -136,7 +148,7 @@ def test_what_a_plan_is_refused_for_is_an_error_of_the_check_at_the_same_key(
     place: str,
     why: str,
 ) -> None:
-    text = "x" * 161 if "segments" in why else "Hello"
+    text = "x" * 161 if why.startswith("costs 2 segments") else "Hello"
     campaign_file.write_text(f"campaign: sale\n{TABLE.replace('Hello', text)}{more}\n")
     campaign_file.with_name("prices.csv").write_text(PRICES)
     for name, value in {"PRICES": "prices.csv", **settings}.items():
@@ -163,3 +175,16 @@ def test_a_campaign_that_the_database_does_not_know_is_an_error_of_the_check(
     said = "3:22: audience.campaign: there is no campaign spring (list them with: campaigns status)\n"
     assert checked.stderr == (f"{campaign_file.name}:{said}" if is_there else "")
     assert checked.exit_code == exit_code
+
+
+def test_a_price_file_that_cannot_be_read_and_a_budget_mean_that_nothing_is_sent(
+    run: Run, campaign_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    campaign_file.write_text(f"campaign: sale\n{TABLE}throughput: {{budget: {{total: 9 EUR}}}}\n")
+    campaign_file.with_name("prices.csv").write_text("prefix,price,currency\n39,dear,EUR\n")
+    monkeypatch.setenv("CAMPAIGNS_PRICES", "prices.csv")
+
+    broken, nothing = run("check", campaign_file.name).stdout.splitlines()[-2:]
+
+    assert "prices.csv:2:1: price: must be a price" in broken
+    assert nothing.startswith(f"warning: {campaign_file.name}:4:30: throughput.budget.total: nothing is sent, because ")
