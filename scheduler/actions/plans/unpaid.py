@@ -1,6 +1,5 @@
 """The texts that no budget of money will ever pay for: a forecast counts only what a day and a month allow."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from campaigns.definition import Definition
@@ -39,17 +38,15 @@ def unpaid(
     found: Forecast | None, definition: Definition, budgets: list[MoneyBudget], prices: PricesInForce
 ) -> Unpaid | None:
     """Return what stays unsent for want of money or of prices; None: nothing does."""
-    if found is None or not texts_of(found):
+    texts = texts_of(found)
+    if found is None or not texts:
         return None
     if problem := no_budget_can_be_kept(prices, budgets, definition):
-        return Unpaid(texts_of(found), problem)
-    return next(_unpaid(found, budgets), None) if is_over_total(found, definition) else None
-
-
-def _unpaid(found: Forecast, budgets: list[MoneyBudget]) -> Iterator[Unpaid]:
-    cost, texts = cost_of(found), texts_of(found)
+        return Unpaid(texts, problem)
+    cost = cost_of(found)
     for budget in budgets:
-        if budget.within is Within.ALL:
+        if budget.within is Within.ALL and cost > budget.amount.millionths:
             costs = MoneyAmount(cost, budget.amount.currency)
             sentence = f"{budget.whose} is {budget.amount}, and all {texts:,} cost {costs}"
-            yield Unpaid(texts - texts * budget.amount.millionths // cost, sentence)
+            return Unpaid(texts - texts * budget.amount.millionths // cost, sentence)
+    return None

@@ -1,7 +1,7 @@
 """Waiting for the throttle or the window: it never counts as an attempt, and nothing is sent too early."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 import pytest
@@ -204,6 +204,15 @@ def test_what_can_wait_does_so_while_many_begin(bench: Installation) -> None:
         clockwork.stop()
 
 
+def is_looked_again(clockwork: Clockwork, looks: Sequence[datetime]) -> bool:
+    """Let it tick until there are two looks; return whether they came within 30 s."""
+    clockwork.start()
+    try:
+        return wait_until(lambda: len(looks) > 1, 30)
+    finally:
+        clockwork.stop()
+
+
 def test_after_a_sleep_ticks_have_forgotten_how_long_to_rest(bench: Installation) -> None:
     # given a look that slept for an hour with its machine, and rests for hours
     def ticks() -> tuple[Tick, ...]:
@@ -222,13 +231,8 @@ def test_after_a_sleep_ticks_have_forgotten_how_long_to_rest(bench: Installation
         return (Tick("look", 0.05, work),)
 
     looks: list[datetime] = []
-    clockwork = Clockwork(bench.runtime, ticks(), Rush(), renew=ticks)
-    clockwork.start()
-    try:
-        # then it is made anew, and looks again
-        assert wait_until(lambda: len(looks) > 1, 30)
-    finally:
-        clockwork.stop()
+    # then it is made anew, and looks again
+    assert is_looked_again(Clockwork(bench.runtime, ticks(), Rush(), renew=ticks), looks)
 
 
 def test_a_tick_that_slept_does_not_keep_the_new_ones_from_work(bench: Installation) -> None:
@@ -250,13 +254,8 @@ def test_a_tick_that_slept_does_not_keep_the_new_ones_from_work(bench: Installat
         return ticks()
 
     looks: list[datetime] = []
-    clockwork = Clockwork(bench.runtime, ticks(), Rush(), renew=renew)
-    clockwork.start()
-    try:
-        # then the new one looks, and not only the old one
-        assert wait_until(lambda: len(looks) > 1, 30)
-    finally:
-        clockwork.stop()
+    # then the new one looks, and not only the old one
+    assert is_looked_again(Clockwork(bench.runtime, ticks(), Rush(), renew=renew), looks)
 
 
 @pytest.mark.parametrize("missed", [timedelta(0), timedelta(seconds=0.1), timedelta(weeks=1), timedelta(days=18_000)])
