@@ -11,7 +11,6 @@ from campaigns.definition import Definition, DeviceMode, Rate
 from campaigns.forecast import Gate
 from campaigns.money.budgets import MoneyBudget, Within, budgets_of
 from worker.limits.limits_in_force import Ceilings
-from worker.limits.planned_limits import LIST_OF_UNKNOWN_PEOPLE as LIST_OF_UNKNOWN_PEOPLE
 from worker.limits.planned_limits import LimitScope, allowances
 from worker.store.people.device_people import ANY_DEVICE as ANY_DEVICE
 from worker.store.people.device_people import device_key

@@ -16,8 +16,9 @@ from campaigns.clock import Clock
 from campaigns.codes import WaitsFor
 from campaigns.definition import Definition
 from campaigns.sending.sticking import Ranking
-from worker.limits.batch_limits import LIST_OF_UNKNOWN_PEOPLE, Route, routes
+from worker.limits.batch_limits import Route, routes
 from worker.limits.limits_in_force import CeilingsInForce
+from worker.limits.planned_limits import LIST_OF_UNKNOWN_PEOPLE
 from worker.logs import get_logger
 from worker.settings.settings import Settings
 from worker.store.bulk import in_parts
